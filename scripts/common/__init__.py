@@ -1,0 +1,1 @@
+"""What every stage shares: artifacts, records, recipes, configuration, generation engines."""

@@ -1,0 +1,130 @@
+"""Artifacts on disk: a folder with a `manifest.json`, or one file; each with the record of its run.
+
+`manifest.json` holds content alone (digest and size of every file, counts), so that a step remade to
+the same bytes changes nothing downstream. A single file is its own content. How an artifact came
+about is in `run.json` (folder) or `<file>.run` (file), which nothing tracks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scripts.common.fingerprint import sha256_file
+
+MANIFEST = "manifest.json"
+RUN = "run.json"
+
+
+class ArtifactError(RuntimeError):
+    """An artifact is missing, incomplete or not what its manifest says."""
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A finished artifact, verified when opened."""
+
+    path: Path
+    """What Snakemake tracks: `<folder>/manifest.json`, or the file itself."""
+    digest: str
+    """SHA-256 of the tracked file, which for a folder covers all of its content."""
+    counts: dict[str, Any]
+    """What the step counted (records kept, dropped by reason, ...); empty for a single file."""
+
+    @property
+    def folder(self) -> Path:
+        return self.path.parent
+
+
+def run_path(path: Path) -> Path:
+    """Where the record of the run that made the artifact `path` lies."""
+    return path.with_name(RUN) if path.name == MANIFEST else path.with_name(path.name + ".run")
+
+
+def open_artifact(path: Path) -> Artifact:
+    """The artifact at `path`, every byte checked. Raises ArtifactError naming file and fix."""
+    problems = check(path)
+    if problems:
+        raise ArtifactError(f"{'; '.join(problems)}. Remake it: delete {path} and run the same target again")
+    counts = read_json(path).get("counts", {}) if path.name == MANIFEST else {}
+    return Artifact(path, sha256_file(path), counts)
+
+
+def check(path: Path) -> list[str]:
+    """What is wrong with the artifact at `path`, in words; empty when it is whole."""
+    if not path.is_file():
+        return [f"{path} is missing"]
+    if path.name == MANIFEST:
+        return _check_folder(path)
+    return _check_file(path)
+
+
+def _check_folder(path: Path) -> list[str]:
+    try:
+        files = read_json(path)["files"]
+    except (ValueError, KeyError):
+        return [f"{path} is not a manifest"]
+    problems = []
+    for name, entry in files.items():
+        file = path.parent / name
+        if not file.is_file():
+            problems.append(f"{file} is missing though its manifest lists it")
+        elif sha256_file(file) != entry["sha256"]:
+            problems.append(f"{file} does not have the content its manifest states")
+    return problems
+
+
+def _check_file(path: Path) -> list[str]:
+    record = run_path(path)
+    if not record.is_file():
+        return [f"{path} has no {record.name} beside it, so its content cannot be checked"]
+    if read_json(record).get("output") != sha256_file(path):
+        return [f"{path} does not have the content its {record.name} states"]
+    return []
+
+
+def write_manifest(folder: Path, counts: dict[str, Any], untracked: frozenset[str] = frozenset()) -> None:
+    """Write `folder/manifest.json`: all files but `untracked` names (run records), with digest and bytes."""
+    files = {
+        file.relative_to(folder).as_posix(): {"sha256": sha256_file(file), "bytes": file.stat().st_size}
+        for file in sorted(folder.rglob("*"))
+        if file.is_file() and file.name not in untracked | {MANIFEST, RUN}
+    }
+    write_json(folder / MANIFEST, {"files": files, "counts": counts})
+
+
+def replace_folder(partial: Path, final: Path) -> None:
+    """Put `partial` in the place of `final`: there is the whole new folder, or none."""
+    shutil.rmtree(final, ignore_errors=True)
+    final.parent.mkdir(parents=True, exist_ok=True)
+    os.rename(partial, final)
+
+
+def canonical_json(value: Any) -> str:
+    """JSON with one spelling per value: sorted keys, no spaces, no NaN. Raises on other types."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
+
+
+def digest_json(value: Any) -> str:
+    """The first 16 hex digits of the SHA-256 of the value's canonical JSON."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:16]
+
+
+def read_json(path: Path) -> Any:
+    """The JSON document at `path`; a ValueError names the file."""
+    try:
+        return json.loads(path.read_text())
+    except ValueError as error:
+        raise ValueError(f"{path} is not JSON: {error}") from error
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` readably and atomically, keys in the order given."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial.write_text(json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
+    os.replace(partial, path)

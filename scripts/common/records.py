@@ -1,0 +1,140 @@
+"""Records: the one schema of every data set, as Parquet shards in a folder.
+
+A record is one prompt with, for SFT, its answer from the assistant:
+
+    id        16 hex digits: hash of source and prompt
+    source    name of the source in the configuration
+    domain    math | code | instruction | knowledge | general; empty until classified
+    messages  list of {role, content}
+    answer    {kind, spec}: what a verifier needs; kind is math | code | instructions | choice | none, spec its JSON
+    meta      JSON object: whatever the source gives besides (level, original id, ...)
+
+Steps add columns after these; none is renamed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypedDict
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+Message = TypedDict("Message", {"role": str, "content": str})
+AnswerColumn = TypedDict("AnswerColumn", {"kind": str, "spec": str})
+
+
+class Record(TypedDict):
+    """The columns that every record has; steps add more."""
+
+    id: str
+    source: str
+    domain: str
+    messages: list[Message]
+    answer: AnswerColumn
+    meta: str
+
+
+MESSAGE = pa.struct([("role", pa.string()), ("content", pa.string())])
+SCHEMA = pa.schema(
+    [
+        ("id", pa.string()),
+        ("source", pa.string()),
+        ("domain", pa.string()),
+        ("messages", pa.list_(MESSAGE)),
+        ("answer", pa.struct([("kind", pa.string()), ("spec", pa.string())])),
+        ("meta", pa.string()),
+    ]
+)
+KEPT = "records"
+"""Folder of an artifact's records, `records/00000.parquet`, ..."""
+DROPPED = "dropped"
+"""Folder of the records that a step dropped, with the columns `step` and `reason` added."""
+ROW_GROUP = 10_000  # rows: a few MB each, the unit of streaming
+
+
+def record_id(source: str, prompt: str) -> str:
+    """16 hex digits that name a record: the same source and prompt give the same id, anywhere."""
+    return hashlib.sha256(f"{source}\0{prompt}".encode()).hexdigest()[:16]
+
+
+def prompt_of(messages: Sequence[Message]) -> str:
+    """All but the last assistant's turn, as text: what makes two records the same question."""
+    return "\n\n".join(message["content"] for message in prompt_messages(messages))
+
+
+def prompt_messages(messages: Sequence[Message]) -> list[Message]:
+    """The messages up to and without the final assistant turn."""
+    return list(messages[:-1] if messages and messages[-1]["role"] == "assistant" else messages)
+
+
+def response_of(messages: Sequence[Message]) -> str:
+    """The final assistant turn's text, empty where the record is a prompt alone."""
+    return messages[-1]["content"] if messages and messages[-1]["role"] == "assistant" else ""
+
+
+def make_record(
+    source: str, domain: str, messages: list[Message], answer: tuple[str, dict[str, Any]], meta: dict[str, Any]
+) -> Record:
+    """A record with its id; `answer` is (kind, spec)."""
+    return {
+        "id": record_id(source, prompt_of(messages)),
+        "source": source,
+        "domain": domain,
+        "messages": messages,
+        "answer": {"kind": answer[0], "spec": json.dumps(answer[1], sort_keys=True, ensure_ascii=False)},
+        "meta": json.dumps(meta, sort_keys=True, ensure_ascii=False),
+    }
+
+
+def shards(folder: Path) -> list[Path]:
+    """The Parquet shards of a folder of records, in order."""
+    return sorted(folder.glob("*.parquet"))
+
+
+def iterate(folder: Path, columns: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
+    """The records of a folder, streamed one row group at a time."""
+    for shard in shards(folder):
+        with pq.ParquetFile(shard) as file:
+            for batch in file.iter_batches(batch_size=ROW_GROUP, columns=columns):
+                yield from batch.to_pylist()
+
+
+def read(folder: Path, columns: Sequence[str] | None = None) -> list[dict[str, Any]]:
+    """All records of a folder in memory."""
+    return list(iterate(folder, columns))
+
+
+def read_table(folder: Path, columns: Sequence[str] | None = None) -> pa.Table:
+    """All records of a folder as one Arrow table."""
+    return pa.concat_tables([pq.read_table(shard, columns=columns) for shard in shards(folder)])
+
+
+def schema_with(*columns: tuple[str, pa.DataType]) -> pa.Schema:
+    """The records' schema with the columns that a step adds."""
+    return pa.schema([*SCHEMA, *(pa.field(name, kind) for name, kind in columns)])
+
+
+def write(folder: Path, rows: Iterable[dict[str, Any]], schema: pa.Schema = SCHEMA) -> int:
+    """Write rows to `folder/00000.parquet` in row groups (streamed; zstd) and return their number."""
+    folder.mkdir(parents=True, exist_ok=True)
+    written = 0
+    with pq.ParquetWriter(folder / "00000.parquet", schema, compression="zstd") as writer:
+        for chunk in _chunks(rows, ROW_GROUP):
+            writer.write_table(pa.Table.from_pylist(chunk, schema=schema), row_group_size=ROW_GROUP)
+            written += len(chunk)
+    return written
+
+
+def _chunks(rows: Iterable[dict[str, Any]], size: int) -> Iterator[list[dict[str, Any]]]:
+    chunk: list[dict[str, Any]] = []
+    for row in rows:
+        chunk.append(row)
+        if len(chunk) == size:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk

@@ -1,0 +1,38 @@
+"""The base of all settings, and the settings that several stages share.
+
+A stage's settings live in `scripts/<stage>/settings.py`; `scripts/common/config.py` composes them
+into the one model of the whole configuration. A default is written in these models or in the YAML
+files, never at a call site.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Domain = Literal["math", "code", "instruction", "knowledge", "general"]
+DOMAINS: tuple[Domain, ...] = ("math", "code", "instruction", "knowledge", "general")
+
+
+class Settings(BaseModel):
+    """Frozen, and a key that the model does not know is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Sampling(Settings):
+    """How one completion is drawn."""
+
+    temperature: float = Field(ge=0.0, description="0 is greedy decoding")
+    top_p: float = Field(default=1.0, gt=0.0, le=1.0)
+    top_k: int = Field(default=0, ge=0, description="0 keeps the whole vocabulary")
+    max_tokens: int = Field(gt=0, description="new tokens per completion")
+
+
+class Engine(Settings):
+    """Which engine generates, and what of it can change the text."""
+
+    kind: Literal["transformers", "vllm"]
+    dtype: Literal["float32", "bfloat16"]
+    batch_size: int = Field(default=256, gt=0, description="sequences a batch (transformers engine)")

@@ -1,0 +1,165 @@
+"""The frame of every step: what it may read, where it writes, and the record of its run.
+
+A step module has a `main()` of this shape, and is run by its rule or by hand with the command that
+the log's first line prints:
+
+    def main() -> None:
+        with step(__spec__, inputs=("dataset", "init"), settings=SftSettings) as run:
+            train(run.settings, run.input("dataset").folder, run.out)
+
+`--recipe` is the step's only source of settings; each input is a manifest (or a single-file artifact),
+verified before the step starts. The step writes into a private folder, which becomes the artifact in
+one rename at the end; a step that fails or is killed leaves nothing that looks finished.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import resource
+import shlex
+import shutil
+import socket
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar
+
+from scripts.common.artifacts import (
+    MANIFEST,
+    RUN,
+    Artifact,
+    digest_json,
+    open_artifact,
+    replace_folder,
+    run_path,
+    sha256_file,
+    write_json,
+    write_manifest,
+)
+from scripts.common.fingerprint import fingerprint
+
+T_co = TypeVar("T_co", covariant=True)
+S = TypeVar("S")
+
+
+class SettingsType(Protocol[T_co]):
+    """A pydantic model class, or anything else that checks and types a settings dictionary."""
+
+    def model_validate(self, obj: Any) -> T_co: ...
+
+
+@dataclass
+class Run(Generic[S]):
+    """What a step works with: its settings, its verified inputs, its output folder and its counters."""
+
+    settings: S
+    seed: int
+    """The seed of this artifact; derive every generator of random numbers from it."""
+    out: Path
+    """Private folder to write into. Its files become the artifact (a folder, or the files asked for)."""
+    outputs: list[Path]
+    """The tracked files to make: one `manifest.json`, or files that `out` must then hold by name."""
+    work: Path
+    """Folder that survives a failure, named by the recipe: checkpoints and finished shards go here."""
+    inputs: dict[str, list[Artifact]]
+    counts: dict[str, Any] = field(default_factory=dict)
+    """Content of the manifest: records kept, dropped by reason, accuracy, ... Deterministic values only."""
+    notes: dict[str, Any] = field(default_factory=dict)
+    """Goes into the run's record: tokens per second, costs, whatever may differ between two runs."""
+
+    def input(self, name: str) -> Artifact:
+        """The only artifact given as `name`."""
+        (artifact,) = self.inputs[name]
+        return artifact
+
+
+@contextmanager
+def step(spec: ModuleSpec | None, inputs: Sequence[str], settings: SettingsType[S]) -> Iterator[Run[S]]:
+    """Parse the command line, verify inputs, give the step its `Run`, then put the artifact in place."""
+    if spec is None:
+        raise SystemExit("run a step as a module: python -m scripts.<stage>.<step>")
+    module = spec.name.removesuffix(".__main__")
+    arguments = _parse(module, inputs)
+    recipe = json.loads(arguments.recipe)
+    command = shlex.join(["python", "-m", module, *sys.argv[1:]])
+    print(command, flush=True)
+    started, clock = datetime.now(UTC), time.perf_counter()
+    run = _prepare(arguments, recipe, settings, inputs)
+    try:
+        yield run
+        record = {
+            "step": module,
+            "recipe": recipe,
+            "code": fingerprint(module),
+            "inputs": {str(item.path): item.digest for items in run.inputs.values() for item in items},
+            "command": command,
+            "commit": os.environ.get("NEBULA_COMMIT"),
+            "dirty": {"true": True, "false": False}.get(os.environ.get("NEBULA_DIRTY", "")),
+            "host": socket.gethostname(),
+            "hardware": _hardware(),
+            "started": started.isoformat(timespec="seconds"),
+            "seconds": round(time.perf_counter() - clock, 3),
+            "peak_bytes": _peak_bytes(),
+            "notes": run.notes,
+        }
+        _finish(run, record)
+    finally:
+        shutil.rmtree(run.out, ignore_errors=True)
+
+
+def _parse(module: str, inputs: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog=f"python -m {module}")
+    parser.add_argument("--recipe", required=True, help="canonical JSON: settings, seed, code and environment digests")
+    parser.add_argument("--out", required=True, nargs="+", type=Path, help="a manifest.json, or the files to make")
+    for name in inputs:
+        parser.add_argument(f"--{name}", nargs="*", type=Path, default=[], help="manifests or files to read")
+    return parser.parse_args()
+
+
+def _prepare(
+    arguments: argparse.Namespace, recipe: dict[str, Any], settings: SettingsType[S], inputs: Sequence[str]
+) -> Run[S]:
+    final = arguments.out[0]
+    folder = final.parent if final.name == MANIFEST else final
+    partial = folder.with_name(f".{folder.name}.partial-{os.getpid()}")
+    partial.mkdir(parents=True)
+    return Run(
+        settings=settings.model_validate(recipe["settings"]),
+        seed=recipe["seed"],
+        out=partial,
+        outputs=arguments.out,
+        work=Path("work") / digest_json(recipe),
+        inputs={name: [open_artifact(path) for path in getattr(arguments, name.replace("-", "_"))] for name in inputs},
+    )
+
+
+def _finish(run: Run[Any], record: dict[str, Any]) -> None:
+    if [path.name for path in run.outputs] == [MANIFEST]:
+        write_manifest(run.out, run.counts)
+        write_json(run.out / RUN, record | {"output": sha256_file(run.out / MANIFEST)})
+        replace_folder(run.out, run.outputs[0].parent)
+    else:
+        for path in run.outputs:
+            made = run.out / path.name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_json(run_path(path), record | {"output": sha256_file(made)})
+            os.replace(made, path)
+    shutil.rmtree(run.work, ignore_errors=True)
+
+
+def _hardware() -> dict[str, Any]:
+    gpus = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return {"machine": platform.machine(), "cpus": os.cpu_count(), "gpus": gpus.split(",") if gpus else []}
+
+
+def _peak_bytes() -> int:
+    kinds = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    return max(resource.getrusage(kind).ru_maxrss for kind in kinds) * 1024  # Linux counts in KiB

@@ -1,0 +1,1 @@
+"""Response distillation, cross-verification and difficulty grading."""

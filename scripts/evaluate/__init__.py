@@ -1,0 +1,1 @@
+"""Evaluation: generations kept raw, scored apart, one score file a model and benchmark."""

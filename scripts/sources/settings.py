@@ -1,0 +1,85 @@
+"""Settings of sources: where raw data comes from and how its rows become records."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from scripts.common.settings import Domain, Settings
+
+AnswerKind = Literal["math", "code", "instructions", "choice", "none"]
+Role = Literal["sft", "rl", "benchmark", "pretrain"]
+
+
+class Adapter(Settings):
+    """How one raw row becomes a record. Field names may be dotted paths (`reward_model.ground_truth`)."""
+
+    shape: Literal["messages", "sharegpt", "instruction", "pair", "text"] = Field(
+        description="messages: list of {role, content}; sharegpt: list of {from, value}; instruction: "
+        "instruction + input + output; pair: one field for the prompt, one for the response; text: plain text"
+    )
+    prompt: str = Field(default="prompt", description="field of the prompt, the message list, or the text")
+    input: str | None = Field(default=None, description="field appended to the instruction (instruction shape)")
+    response: str | None = Field(default=None, description="field of the response; none for prompts alone")
+    answer: AnswerKind = "none"
+    target: str | None = Field(default=None, description="field of the gold answer (math, choice)")
+    target_pattern: str | None = Field(default=None, description="regex whose group 1 is the answer, e.g. #### (.+)")
+    tests: str | None = Field(default=None, description="field of the tests (code)")
+    entry_point: str | None = Field(default=None, description="field of the function's name (code)")
+    instruction_ids: str | None = Field(default=None, description="field of the constraint ids (instructions)")
+    instruction_kwargs: str | None = Field(default=None, description="field of the constraints' arguments")
+    strip_suffix: str | None = Field(default=None, description="text cut from the response's end, e.g. <|endoftext|>")
+    meta: tuple[str, ...] = Field(default=(), description="fields kept in meta")
+
+
+class SourceBase(Settings):
+    """What every source states."""
+
+    role: Role
+    domain: Domain | None = Field(description="null where the classifier is to say")
+    licence: str
+    adapter: Adapter
+    priority: int = Field(default=0, description="deduplication keeps the copy of the highest priority")
+
+
+class SyntheticSource(SourceBase):
+    """A file of the embedded corpora, made by the seeded generator."""
+
+    kind: Literal["synthetic"]
+    file: str
+
+
+class FileSource(SourceBase):
+    """A local file or a URL (Parquet, JSON, JSONL, gzipped or not), pinned by its content."""
+
+    kind: Literal["file"]
+    path: str
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
+class HubSource(SourceBase):
+    """A data set of the hub, pinned to a commit."""
+
+    kind: Literal["hub"]
+    dataset: str
+    revision: str = Field(pattern=r"^[0-9a-f]{40}$", description="40 hex digits, never a branch")
+    subset: str | None = None
+    split: str
+    rows: int | None = Field(default=None, gt=0, description="take the first n rows")
+
+
+Source = Annotated[SyntheticSource | FileSource | HubSource, Field(discriminator="kind")]
+
+
+class Synthetic(Settings):
+    """The generator of the embedded corpora: sizes, and the rate of each planted fault."""
+
+    sft: dict[Domain, int] = Field(description="SFT samples a domain, before faults are planted")
+    rl: dict[Domain, int] = Field(description="RL candidates a domain")
+    pretrain: int = Field(gt=0, description="documents of the base model's corpus")
+    benchmark: int = Field(gt=0, description="items of each held-out benchmark")
+    faults: dict[
+        Literal["wrong", "exact", "near", "leak", "language", "truncated", "refusal", "loop", "format"],
+        Annotated[float, Field(ge=0.0, le=0.5)],
+    ] = Field(description="share of SFT samples that get the fault")

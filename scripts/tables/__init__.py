@@ -1,0 +1,1 @@
+"""Cells, tables, figures and the report, generated from artifacts alone."""
