@@ -23,8 +23,13 @@ from typing import Any, TypedDict
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-Message = TypedDict("Message", {"role": str, "content": str})
-AnswerColumn = TypedDict("AnswerColumn", {"kind": str, "spec": str})
+
+class Message(TypedDict):
+    role: str
+    content: str
+class AnswerColumn(TypedDict):
+    kind: str
+    spec: str
 
 
 class Record(TypedDict):

@@ -1,0 +1,49 @@
+"""Settings of data sets: what a training run reads, selected and mixed to an exact size."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from scripts.common.settings import Domain, Settings
+
+Band = Literal["easy", "medium", "hard"]
+
+
+class Select(Settings):
+    """Which records of a domain are taken when there are more than its share."""
+
+    kind: Literal["random", "cluster", "k-center"]
+    clusters: int = Field(default=16, gt=0, description="clusters a domain (cluster)")
+    dimensions: int = Field(default=64, gt=0, description="of the embedding: TF-IDF reduced by SVD")
+
+
+class Dataset(Settings):
+    """One data set. Exactly one of `pool`, `responses`, `graded` says what it is made from."""
+
+    purpose: Literal["sft", "rl", "pretrain"] = Field(description="rl keeps the prompt and the answer alone")
+    pool: str | None = None
+    responses: str | None = None
+    graded: str | None = None
+    sources: tuple[str, ...] | None = Field(default=None, description="raw sources read directly (pretraining text)")
+    correct: Literal["verified", "any", "size-matched"] = Field(
+        default="any",
+        description="verified: only responses that the verifier and the vote accept; size-matched: as many as "
+        "verified would leave, drawn at random (the ablation's control)",
+    )
+    thinking: bool | None = Field(default=None, description="only responses with (true) or without (false) thinking")
+    bands: tuple[Band, ...] | None = Field(default=None, description="difficulty bands (graded sets)")
+    include_degenerate: bool = Field(default=False, description="keep prompts that the student always or never solves")
+    ratios: dict[Domain, Annotated[float, Field(gt=0.0)]] | None = Field(default=None, description="null: as they come")
+    size: int = Field(gt=0)
+    select: Select
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Dataset:
+        origins = [name for name in ("pool", "responses", "graded", "sources") if getattr(self, name) is not None]
+        if len(origins) != 1:
+            raise ValueError(f"name exactly one of pool, responses, graded, sources; found {origins or 'none'}")
+        if self.bands and self.graded is None:
+            raise ValueError("bands need a graded set: give `graded: <name>`")
+        return self

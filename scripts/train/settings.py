@@ -1,0 +1,170 @@
+"""Settings of training: a model is `hub`, `pretrain`, `sft`, `grpo` or `opd`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from scripts.common.settings import Domain, Settings
+
+
+class Tokenizer(Settings):
+    """Byte-level BPE trained on the pretraining corpus, with Qwen's special tokens; digits stand alone."""
+
+    vocabulary: int = Field(gt=300, description="tokens, special ones included")
+
+
+class Architecture(Settings):
+    """A Qwen3 architecture made from nothing (the tiny base)."""
+
+    hidden_size: int = Field(gt=0)
+    intermediate_size: int = Field(gt=0)
+    num_hidden_layers: int = Field(gt=0)
+    num_attention_heads: int = Field(gt=0)
+    num_key_value_heads: int = Field(gt=0)
+    head_dim: int = Field(gt=0)
+    max_position_embeddings: int = Field(gt=0)
+
+
+class Optimizer(Settings):
+    """AdamW and its schedule, shared by all trainings."""
+
+    learning_rate: float = Field(gt=0)
+    schedule: Literal["linear", "cosine", "cosine_with_min_lr", "constant", "constant_with_warmup"]
+    min_lr_ratio: float | None = Field(default=None, ge=0, le=1, description="cosine_with_min_lr's floor")
+    warmup_ratio: float = Field(ge=0, le=1)
+    weight_decay: float = Field(ge=0)
+    max_grad_norm: float = Field(gt=0)
+    adam_beta2: float = Field(default=0.999, gt=0, lt=1)
+    batch_size: int = Field(gt=0, description="sequences (or completions) an optimizer step, over all devices")
+    micro_batch_size: int = Field(gt=0, description="sequences a forward pass and device")
+    max_steps: int | None = Field(default=None, gt=0, description="null: as many as `epochs` give")
+    epochs: float | None = Field(default=None, gt=0)
+    bf16: bool
+    gradient_checkpointing: bool
+    attention: Literal["sdpa", "flash_attention_2", "flash_attention_3"] = "sdpa"
+    save_steps: int = Field(gt=0, description="steps between checkpoints that a killed job resumes from")
+
+    @model_validator(mode="after")
+    def _one_length(self) -> Optimizer:
+        if (self.max_steps is None) == (self.epochs is None):
+            raise ValueError("give exactly one of max_steps and epochs")
+        if self.batch_size % self.micro_batch_size:
+            raise ValueError(f"batch_size {self.batch_size} is no multiple of micro_batch_size {self.micro_batch_size}")
+        return self
+
+
+class Pretrain(Optimizer):
+    """Next-token prediction on text and chats: the tiny base."""
+
+    tokenizer: Tokenizer
+    architecture: Architecture
+    max_length: int = Field(gt=0, description="tokens a row")
+
+
+class Sft(Optimizer):
+    """Supervised fine-tuning, loss on the assistant's tokens alone."""
+
+    max_length: int = Field(gt=0, description="tokens a sequence; longer ones are dropped and counted")
+    packing: bool
+
+
+class Rollout(Settings):
+    """How the policy samples during GRPO and on-policy distillation."""
+
+    temperature: float = Field(gt=0)
+    top_p: float = Field(default=1.0, gt=0, le=1)
+    max_prompt_tokens: int = Field(gt=0, description="longer prompts are dropped and counted")
+    max_completion_tokens: int = Field(gt=0)
+    engine: Literal["transformers", "vllm-colocate", "vllm-server"]
+
+
+class Grpo(Optimizer):
+    """Group relative policy optimisation (arXiv 2402.03300) on the verifiers' rewards."""
+
+    rollout: Rollout
+    group_size: int = Field(gt=1, description="completions a prompt")
+    loss: Literal["grpo", "dapo", "dr_grpo", "bnpo"]
+    scale_rewards: Literal["group", "batch", "none"]
+    epsilon: float = Field(gt=0)
+    epsilon_high: float = Field(gt=0, description="clip-higher (DAPO, arXiv 2503.14476)")
+    beta: float = Field(ge=0, description="weight of the KL to the initial policy; 0 loads no reference")
+    mask_truncated: bool = Field(description="completions cut at the length limit give no gradient")
+    format_reward: float = Field(default=0.0, ge=0, description="added where the answer stands in its stated form")
+
+
+class Opd(Optimizer):
+    """On-policy distillation: reverse KL to a teacher on the student's own samples."""
+
+    rollout: Rollout
+    beta: float = Field(ge=0, le=1, description="1: reverse KL, 0: forward KL, between: generalised JSD")
+    teacher_temperature: float = Field(default=1.0, gt=0)
+
+
+class HubModel(Settings):
+    """A checkpoint of the hub, pinned; or a local folder laid out as one."""
+
+    kind: Literal["hub"]
+    repository: str
+    revision: str = Field(pattern=r"^[0-9a-f]{40}$")
+    thinking: bool = False
+
+
+class PretrainModel(Settings):
+    """A base made by the pipeline."""
+
+    kind: Literal["pretrain"]
+    dataset: str
+    training: dict[str, Any] = Field(default={}, description="what differs from `training.pretrain`")
+    thinking: bool = False
+
+
+class SftModel(Settings):
+    """Fine-tuned from `init` on `dataset`."""
+
+    kind: Literal["sft"]
+    init: str
+    dataset: str
+    training: dict[str, Any] = Field(default={}, description="what differs from `training.sft`")
+    thinking: bool = Field(default=False, description="evaluated with thinking on; the data decides what it learns")
+
+
+class GrpoModel(Settings):
+    """Reinforced from `init` on the prompts of `dataset`."""
+
+    kind: Literal["grpo"]
+    init: str
+    dataset: str
+    training: dict[str, Any] = Field(default={}, description="what differs from `training.grpo`")
+    thinking: bool = False
+
+
+class OpdModel(Settings):
+    """Distilled on-policy from one teacher, or from one a domain."""
+
+    kind: Literal["opd"]
+    init: str
+    dataset: str
+    teacher: str | None = None
+    teachers: dict[Domain, str] | None = Field(default=None, description="a teacher for each domain of the data")
+    training: dict[str, Any] = Field(default={}, description="what differs from `training.opd`")
+    thinking: bool = False
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> OpdModel:
+        if (self.teacher is None) == (self.teachers is None):
+            raise ValueError("give either `teacher` (OPD) or `teachers` (MOPD)")
+        return self
+
+
+Model = Annotated[HubModel | PretrainModel | SftModel | GrpoModel | OpdModel, Field(discriminator="kind")]
+
+
+class Training(Settings):
+    """The settings each kind of training starts from; a model's `training` states what differs."""
+
+    pretrain: dict[str, Any] | None = None
+    sft: dict[str, Any]
+    grpo: dict[str, Any]
+    opd: dict[str, Any]
