@@ -1,0 +1,63 @@
+"""The NebulaExp-8B recipe, from raw corpora to tables.
+
+    snakemake --cores all                                   everything at `tiny` scale, on this machine
+    snakemake --profile slurm                               the paper's scale, on a cluster
+    snakemake results/tiny/cells/instruct/ins-grpo/ifeval.json    one cell and what it needs
+    snakemake cells | tables | instruct                     all cells, all tables, one table
+"""
+
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+from snakemake.utils import min_version
+
+min_version("9.27")
+sys.path.insert(0, str(workflow.basedir))
+
+from scripts.common.config import scale_file
+
+
+# config.yaml < scales/<scale>.yaml < --configfile and --config, which Snakemake lays over each file in turn.
+configfile: Path(workflow.basedir) / "config.yaml"
+configfile: scale_file(config["scale"])
+
+
+include: "rules/common.smk"
+include: "rules/sources.smk"
+include: "rules/curate.smk"
+include: "rules/distill.smk"
+include: "rules/mix.smk"
+include: "rules/train.smk"
+include: "rules/evaluate.smk"
+include: "rules/tables.smk"
+
+
+localrules:
+    all,
+    data,
+    cells,
+    tables,
+
+
+rule all:
+    input:
+        f"{R}/report.html" if CONFIG.tables else f"{R}/funnel.json",
+        [dataset(name) for name in CONFIG.datasets],
+    default_target: True
+
+
+rule data:
+    input:
+        [dataset(name) for name in CONFIG.datasets],
+        f"{R}/funnel.json",
+
+
+rule cells:
+    input:
+        [cell for name in CONFIG.tables for cell in table_cells(name)],
+
+
+rule tables:
+    input:
+        [f"{R}/tables/{name}.json" for name in CONFIG.tables],

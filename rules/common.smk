@@ -1,0 +1,167 @@
+"""What the other rule files share: the checked configuration, recipes, paths and input functions.
+
+Nothing here reads a file per job: configuration, fingerprints and digests are computed once a process.
+"""
+
+import os
+import subprocess
+import sys
+from functools import cache
+
+
+from scripts.common import config as configuration
+from scripts.common.artifacts import canonical_json
+from scripts.common.fingerprint import fingerprint, sha256_file
+
+CONFIG = configuration.load(config)
+R = CONFIG.results
+
+# Jobs find the project's modules and this environment's python wherever Snakemake was started from.
+os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+os.environ["PYTHONPATH"] = str(workflow.basedir)
+
+
+def git(*arguments):
+    """Output of a git command in the project, empty where there is no git or no repository."""
+    try:
+        run = subprocess.run(["git", *arguments], cwd=workflow.basedir, capture_output=True, text=True)
+    except FileNotFoundError:
+        return ""
+    return run.stdout.strip() if run.returncode == 0 else ""
+
+
+# The prefix is no part of a rule's tracked text: commits and thread counts must not rerun anything.
+COMMIT = git("rev-parse", "HEAD") or "unknown"
+DIRTY = "true" if git("status", "--porcelain") else "false"
+shell.prefix(
+    f"set -euo pipefail; export NEBULA_COMMIT={COMMIT} NEBULA_DIRTY={DIRTY} OMP_NUM_THREADS=1"
+    " TOKENIZERS_PARALLELISM=false HF_HUB_OFFLINE=${{HF_HUB_OFFLINE:-0}} PYTHONHASHSEED=0; "
+)
+
+
+@cache
+def environment(role):
+    """Identity of the environment that a role's jobs run in: its lock, and its image's definition."""
+    name = CONFIG.environments[role]
+    files = [Path(workflow.basedir) / "envs" / f"{name}.txt"]
+    if CONFIG.containers:
+        files.append(Path(workflow.basedir) / "containers" / f"{name}.def")
+    missing = [str(path) for path in files if not path.is_file()]
+    if missing:
+        raise WorkflowError(f"environments.{role}: {name!r} needs {', '.join(missing)}, which does not exist")
+    return {path.name: sha256_file(path)[:16] for path in files}
+
+
+def recipe(module, role, settings):
+    """Params function: the one string that says what a job makes. `settings` takes the wildcards."""
+
+    @cache
+    def text(**wildcards):
+        resolved = settings(Wildcards(wildcards))
+        return canonical_json(
+            {
+                "settings": plain(resolved),
+                "seed": CONFIG.seed,
+                "code": fingerprint(module),
+                "environment": environment(role),
+            }
+        )
+
+    return lambda wildcards: text(**dict(wildcards.items()))
+
+
+class Wildcards(dict):
+    """Wildcard values by attribute, as Snakemake's own, but usable from a cache."""
+
+    __getattr__ = dict.__getitem__
+
+
+def plain(value):
+    """Settings models as plain JSON values, inside dictionaries too."""
+    if hasattr(value, "model_dump"):
+        return value.model_dump(mode="json")
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    return value
+
+
+def one_of(names):
+    """Wildcard constraint: exactly these names; none at all where there are none."""
+    return "|".join(sorted(names)) or "(?!)"
+
+
+def models_of(*kinds):
+    """Names of the models of the kinds given."""
+    return [name for name, model in CONFIG.models.items() if model.kind in kinds]
+
+
+def budget(rule, key):
+    """Resources function: a rule's cpus, gpus, memory or walltime as the scale states it, per attempt.
+
+    Memory and walltime grow with the attempt; `resources.default` serves rules that are not named.
+    """
+    stated = {**CONFIG.resources.get("default", {}), **CONFIG.resources.get(rule, {})}
+    value = stated[key]
+    if key in ("mem_mb", "runtime"):
+        return lambda wildcards, attempt: value * attempt
+    return value
+
+
+def checked(kind, name, known):
+    """`name` if it is known; otherwise an error that lists the close matches."""
+    if name not in known:
+        raise WorkflowError(f"no {kind} named {name!r}: {configuration.close_matches(name, known)}")
+    return name
+
+
+def raw(names):
+    """Manifests of normalised sources."""
+    return [f"{R}/raw/{name}/manifest.json" for name in names]
+
+
+def pool(name):
+    """Manifest of a pool after its last step."""
+    return f"{R}/pools/{name}/{CONFIG.pools[name].steps[-1].step}/manifest.json"
+
+
+def model(name):
+    """Manifest of a model."""
+    return f"{R}/models/{name}/manifest.json"
+
+
+def dataset(name):
+    """Manifest of a data set."""
+    return f"{R}/datasets/{name}/manifest.json"
+
+
+def verdicts(name):
+    """Manifest of a response set's verdicts."""
+    return f"{R}/responses/{name}/verdicts/manifest.json"
+
+
+def graded(name):
+    """Manifest of a graded set."""
+    return f"{R}/graded/{name}/manifest.json"
+
+
+def table_cells(name):
+    """Every cell of a table, row by row."""
+    table = CONFIG.tables[name]
+    return [f"{R}/cells/{name}/{row.name}/{column}.json" for row in table.rows for column in table.columns]
+
+
+def dataset_origin(settings):
+    """What a data set is made from: the step's option and the manifests."""
+    if settings.pool is not None:
+        return "--pool", [pool(settings.pool)]
+    if settings.responses is not None:
+        return "--verdicts", [verdicts(settings.responses)]
+    if settings.graded is not None:
+        return "--graded", [graded(settings.graded)]
+    return "--sources", raw(settings.sources)
+
+
+def teachers_of(name):
+    """The teachers of a distilled model by domain; one teacher alone stands under `all`."""
+    found = CONFIG.models[name]
+    return {"all": found.teacher} if found.teacher is not None else dict(found.teachers)

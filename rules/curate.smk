@@ -1,0 +1,102 @@
+"""curate: a chain of filters over each pool.
+
+makes   results/<scale>/classifiers/{classifier}/, pools/{pool}/{step}/, funnel.{json,md}
+needs   raw/{source}/ of the pool's sources, and of the benchmarks (decontaminate)
+"""
+
+BENCHMARK_SOURCES = list(dict.fromkeys(benchmark.source for benchmark in CONFIG.benchmarks.values()))
+POOL_SOURCES = list(dict.fromkeys(source for pool in CONFIG.pools.values() for source in pool.sources))
+
+
+def pool_step(name, step):
+    """The settings of a pool's step."""
+    return next(item for item in CONFIG.pools[name].steps if item.step == step)
+
+
+def before(name, step):
+    """Manifests that a pool's step reads: the step before it, or the pool's raw sources."""
+    steps = [item.step for item in CONFIG.pools[name].steps]
+    position = steps.index(step)
+    if position == 0:
+        return raw(CONFIG.pools[name].sources)
+    return [f"{R}/pools/{name}/{steps[position - 1]}/manifest.json"]
+
+
+# What a step reads besides the records, by the option's name.
+CURATE_EXTRAS = {
+    "language": ("--classifier", [f"{R}/classifiers/language/manifest.json"]),
+    "classify": ("--classifier", [f"{R}/classifiers/domain/manifest.json"]),
+    "decontaminate": ("--benchmarks", raw(BENCHMARK_SOURCES)),
+}
+
+
+rule train_classifier:
+    input:
+        sources=raw(POOL_SOURCES),
+    output:
+        f"{R}/classifiers/{{classifier}}/manifest.json",
+    log:
+        f"{R}/logs/classifiers/{{classifier}}.log",
+    wildcard_constraints:
+        classifier="language|domain",
+    params:
+        recipe=recipe(
+            "scripts.curate.train_classifier",
+            "data",
+            lambda w: {"target": w.classifier, "training": getattr(CONFIG.classifiers, w.classifier)},
+        ),
+    shell:
+        "python -m scripts.curate.train_classifier --recipe {params.recipe:q} --sources {input.sources}"
+        " --out {output} > {log} 2>&1"
+
+
+for step in STEPS:
+
+    rule:
+        name:
+            f"curate_{step.replace('-', '_')}"
+        input:
+            records=lambda w, step=step: before(w.pool, step),
+            extra=CURATE_EXTRAS.get(step, ("", []))[1],
+        output:
+            f"{R}/pools/{{pool}}/{step}/manifest.json",
+        log:
+            f"{R}/logs/pools/{{pool}}/{step}.log",
+        wildcard_constraints:
+            pool=one_of(name for name, pool in CONFIG.pools.items() if step in [item.step for item in pool.steps]),
+        params:
+            module=f"scripts.curate.{step.replace('-', '_')}",
+            extra=CURATE_EXTRAS.get(step, ("", []))[0],
+            recipe=recipe(
+                f"scripts.curate.{step.replace('-', '_')}", "data", lambda w, step=step: pool_step(w.pool, step)
+            ),
+        shell:
+            "python -m {params.module} --recipe {params.recipe:q} --records {input.records}"
+            " {params.extra} {input.extra} --out {output} > {log} 2>&1"
+
+
+rule tabulate_funnel:
+    input:
+        raw=raw(POOL_SOURCES),
+        pools=[
+            f"{R}/pools/{name}/{step.step}/manifest.json" for name, pool in CONFIG.pools.items() for step in pool.steps
+        ],
+    output:
+        json=f"{R}/funnel.json",
+        md=f"{R}/funnel.md",
+    log:
+        f"{R}/logs/funnel.log",
+    params:
+        recipe=recipe(
+            "scripts.tables.funnel",
+            "data",
+            lambda w: {
+                "pools": {
+                    name: {"sources": list(pool.sources), "steps": [step.step for step in pool.steps]}
+                    for name, pool in CONFIG.pools.items()
+                }
+            },
+        ),
+    shell:
+        "python -m scripts.tables.funnel --recipe {params.recipe:q} --raw {input.raw} --pools {input.pools}"
+        " --out {output} > {log} 2>&1"

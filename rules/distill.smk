@@ -1,0 +1,72 @@
+"""distill: teachers' responses, their cross-verification, and difficulty grades.
+
+makes   results/<scale>/responses/{set}/samples/{teacher}/, responses/{set}/verdicts/, graded/{set}/
+needs   the pool's last step, the teachers' and students' checkpoints, classifiers/language/
+"""
+
+
+rule sample_responses:
+    input:
+        pool=lambda w: pool(CONFIG.responses[w.set].pool),
+        teacher=lambda w: model(w.teacher),
+    output:
+        f"{R}/responses/{{set}}/samples/{{teacher}}/manifest.json",
+    log:
+        f"{R}/logs/responses/{{set}}/{{teacher}}.log",
+    wildcard_constraints:
+        set=one_of(CONFIG.responses),
+        teacher=one_of(CONFIG.models),
+    params:
+        recipe=recipe(
+            "scripts.distill.sample",
+            "serve",
+            lambda w: {"responses": CONFIG.responses[w.set], "engine": CONFIG.engine},
+        ),
+    shell:
+        "python -m scripts.distill.sample --recipe {params.recipe:q} --pool {input.pool}"
+        " --teacher {input.teacher} --out {output} > {log} 2>&1"
+
+
+rule cross_verify_responses:
+    input:
+        pool=lambda w: pool(CONFIG.responses[w.set].pool),
+        samples=lambda w: [
+            f"{R}/responses/{w.set}/samples/{teacher}/manifest.json" for teacher in CONFIG.responses[w.set].teachers
+        ],
+        classifier=f"{R}/classifiers/language/manifest.json",
+    output:
+        f"{R}/responses/{{set}}/verdicts/manifest.json",
+    log:
+        f"{R}/logs/responses/{{set}}/verdicts.log",
+    wildcard_constraints:
+        set=one_of(CONFIG.responses),
+    params:
+        recipe=recipe(
+            "scripts.distill.cross_verify",
+            "data",
+            lambda w: {"responses": CONFIG.responses[w.set], "verify": CONFIG.verify},
+        ),
+    shell:
+        "python -m scripts.distill.cross_verify --recipe {params.recipe:q} --pool {input.pool}"
+        " --samples {input.samples} --classifier {input.classifier} --out {output} > {log} 2>&1"
+
+
+rule grade_prompts:
+    input:
+        pool=lambda w: pool(CONFIG.graded[w.set].pool),
+        student=lambda w: model(CONFIG.graded[w.set].student),
+    output:
+        f"{R}/graded/{{set}}/manifest.json",
+    log:
+        f"{R}/logs/graded/{{set}}.log",
+    wildcard_constraints:
+        set=one_of(CONFIG.graded),
+    params:
+        recipe=recipe(
+            "scripts.distill.grade",
+            "serve",
+            lambda w: {"graded": CONFIG.graded[w.set], "engine": CONFIG.engine, "verify": CONFIG.verify},
+        ),
+    shell:
+        "python -m scripts.distill.grade --recipe {params.recipe:q} --pool {input.pool}"
+        " --student {input.student} --out {output} > {log} 2>&1"

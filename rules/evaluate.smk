@@ -1,0 +1,60 @@
+"""evaluate: raw generations, and the scores made from them.
+
+makes   results/<scale>/generations/{model}/{benchmark}.parquet, scores/{model}/{benchmark}.json
+needs   models/{model}/, raw/{source}/ of the benchmarks
+
+One job serves the benchmarks of a group (`evaluate_together`), so there is a pair of rules a group.
+"""
+
+for group in CONFIG.evaluation_groups():
+
+    rule:
+        name:
+            f"generate_{group[0]}" if len(group) == 1 else "generate_benchmarks"
+        input:
+            model=lambda w: model(w.model),
+            benchmarks=raw([CONFIG.benchmarks[name].source for name in group]),
+        output:
+            [f"{R}/generations/{{model}}/{name}.parquet" for name in group],
+        log:
+            f"{R}/logs/generations/{{model}}/{group[0]}.log",
+        wildcard_constraints:
+            model=one_of(CONFIG.models),
+        params:
+            recipe=recipe(
+                "scripts.evaluate.generate",
+                "serve",
+                lambda w, group=group: {
+                    "benchmarks": {name: CONFIG.benchmarks[name] for name in group},
+                    "engine": CONFIG.engine,
+                    "thinking": CONFIG.models[w.model].thinking,
+                },
+            ),
+        shell:
+            "python -m scripts.evaluate.generate --recipe {params.recipe:q} --model {input.model}"
+            " --benchmarks {input.benchmarks} --out {output} > {log} 2>&1"
+
+    rule:
+        name:
+            f"score_{group[0]}" if len(group) == 1 else "score_benchmarks"
+        input:
+            [f"{R}/generations/{{model}}/{name}.parquet" for name in group],
+        output:
+            [f"{R}/scores/{{model}}/{name}.json" for name in group],
+        log:
+            f"{R}/logs/scores/{{model}}/{group[0]}.log",
+        wildcard_constraints:
+            model=one_of(CONFIG.models),
+        params:
+            recipe=recipe(
+                "scripts.evaluate.score",
+                "data",
+                lambda w, group=group: {
+                    "model": w.model,
+                    "benchmarks": {name: CONFIG.benchmarks[name].metric for name in group},
+                    "verify": CONFIG.verify,
+                },
+            ),
+        shell:
+            "python -m scripts.evaluate.score --recipe {params.recipe:q} --generations {input}"
+            " --out {output} > {log} 2>&1"
