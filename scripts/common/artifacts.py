@@ -19,6 +19,10 @@ from scripts.common.fingerprint import sha256_file
 
 MANIFEST = "manifest.json"
 RUN = "run.json"
+PARTIAL = ".partial-"
+"""In the name of the private folder that a running step writes into; one left over is a killed run's."""
+UNLISTED = frozenset({MANIFEST, RUN, ".snakemake_timestamp"})
+"""Names at an artifact's root that are no content; every other file must stand in the manifest."""
 
 
 class ArtifactError(RuntimeError):
@@ -66,40 +70,47 @@ def check(path: Path) -> list[str]:
 
 def _check_folder(path: Path) -> list[str]:
     try:
-        files = read_json(path)["files"]
-    except (ValueError, KeyError):
+        listed = {name: entry["sha256"] for name, entry in read_json(path)["files"].items()}
+    except (ValueError, KeyError, TypeError, AttributeError):
         return [f"{path} is not a manifest"]
-    problems = []
-    for name, entry in files.items():
-        file = path.parent / name
-        if not file.is_file():
-            problems.append(f"{file} is missing though its manifest lists it")
-        elif sha256_file(file) != entry["sha256"]:
-            problems.append(f"{file} does not have the content its manifest states")
-    return problems
+    found = content_files(path.parent)
+    problems = [f"{path.parent / name} is missing though its manifest lists it" for name in listed if name not in found]
+    problems += [f"{path.parent / name} is not in the manifest beside it" for name in found if name not in listed]
+    for name in listed.keys() & found.keys():
+        if sha256_file(found[name]) != listed[name]:
+            problems.append(f"{found[name]} does not have the content its manifest states")
+    return sorted(problems)
 
 
 def _check_file(path: Path) -> list[str]:
     record = run_path(path)
     if not record.is_file():
         return [f"{path} has no {record.name} beside it, so its content cannot be checked"]
-    if read_json(record).get("output") != sha256_file(path):
-        return [f"{path} does not have the content its {record.name} states"]
-    return []
+    try:
+        stated = read_json(record)["output"]
+    except (ValueError, KeyError, TypeError):
+        return [f"{record} is not the record of a run"]
+    return [] if stated == sha256_file(path) else [f"{path} does not have the content its {record.name} states"]
 
 
-def write_manifest(folder: Path, counts: dict[str, Any], untracked: frozenset[str] = frozenset()) -> None:
-    """Write `folder/manifest.json`: all files but `untracked` names (run records), with digest and bytes."""
+def content_files(folder: Path) -> dict[str, Path]:
+    """An artifact's content: every file below `folder` but its own manifest and run record, by relative name."""
+    files = ((file.relative_to(folder).as_posix(), file) for file in sorted(folder.rglob("*")) if file.is_file())
+    return {name: file for name, file in files if name not in UNLISTED}
+
+
+def write_manifest(folder: Path, counts: dict[str, Any]) -> None:
+    """Write `folder/manifest.json`: every content file with its digest and bytes, and what the step counted."""
     files = {
-        file.relative_to(folder).as_posix(): {"sha256": sha256_file(file), "bytes": file.stat().st_size}
-        for file in sorted(folder.rglob("*"))
-        if file.is_file() and file.name not in untracked | {MANIFEST, RUN}
+        name: {"sha256": sha256_file(file), "bytes": file.stat().st_size}
+        for name, file in content_files(folder).items()
     }
     write_json(folder / MANIFEST, {"files": files, "counts": counts})
 
 
 def replace_folder(partial: Path, final: Path) -> None:
     """Put `partial` in the place of `final`: there is the whole new folder, or none."""
+    (final / MANIFEST).unlink(missing_ok=True)  # first, so that a kill amid the removal leaves nothing finished
     shutil.rmtree(final, ignore_errors=True)
     final.parent.mkdir(parents=True, exist_ok=True)
     os.rename(partial, final)

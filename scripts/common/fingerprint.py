@@ -32,8 +32,8 @@ def fingerprint(module: str) -> str:
 
     Raises FileNotFoundError when the module does not exist.
     """
-    start = _module_file(module)
-    if start is None:
+    start = _module_files(f"{module}.__main__")
+    if _module_file(module) is None and _module_file(f"{module}.__main__") is None:
         raise FileNotFoundError(f"no module {module} under {ROOT / PACKAGE}: is the rule's module name misspelt?")
     digest = hashlib.sha256()
     for path in _closure(start):
@@ -43,9 +43,9 @@ def fingerprint(module: str) -> str:
 
 
 @cache
-def _closure(start: Path) -> tuple[Path, ...]:
+def _closure(start: tuple[Path, ...]) -> tuple[Path, ...]:
     seen: set[Path] = set()
-    todo = [start]
+    todo = list(start)
     while todo:
         path = todo.pop()
         if path not in seen:
@@ -100,8 +100,4 @@ def _module_files(name: str) -> tuple[Path, ...]:
 @cache
 def _module_file(name: str) -> Path | None:
     base = ROOT.joinpath(*name.split("."))
-    main = base / "__main__.py"
-    for path in (base.with_suffix(".py"), base / "__init__.py", main):
-        if path.is_file():
-            return path
-    return None
+    return next((path for path in (base.with_suffix(".py"), base / "__init__.py") if path.is_file()), None)

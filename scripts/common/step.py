@@ -34,8 +34,10 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from scripts.common.artifacts import (
     MANIFEST,
+    PARTIAL,
     RUN,
     Artifact,
+    ArtifactError,
     digest_json,
     open_artifact,
     replace_folder,
@@ -68,7 +70,8 @@ class Run(Generic[S]):
     outputs: list[Path]
     """The tracked files to make: one `manifest.json`, or files that `out` must then hold by name."""
     work: Path
-    """Folder that survives a failure, named by the recipe: checkpoints and finished shards go here."""
+    """Folder that survives a failure: checkpoints and finished shards go here. It is named by the recipe, what the
+    inputs hold and the outputs, so nothing made for another model or from older data is ever resumed."""
     inputs: dict[str, list[Artifact]]
     counts: dict[str, Any] = field(default_factory=dict)
     """Content of the manifest: records kept, dropped by reason, accuracy, ... Deterministic values only."""
@@ -91,18 +94,20 @@ def step(spec: ModuleSpec | None, inputs: Sequence[str], settings: SettingsType[
     recipe = json.loads(arguments.recipe)
     command = shlex.join(["python", "-m", module, *sys.argv[1:]])
     print(command, flush=True)
-    started, clock = datetime.now(UTC), time.perf_counter()
+    started, clock, code = datetime.now(UTC), time.perf_counter(), fingerprint(module)
     run = _prepare(arguments, recipe, settings, inputs)
     try:
         yield run
+        _inputs_unchanged(run)
         record = {
             "step": module,
+            "outputs": [str(path) for path in run.outputs],
             "recipe": recipe,
-            "code": fingerprint(module),
+            "code": code,
             "inputs": {str(item.path): item.digest for items in run.inputs.values() for item in items},
             "command": command,
-            "commit": os.environ.get("NEBULA_COMMIT"),
-            "dirty": {"true": True, "false": False}.get(os.environ.get("NEBULA_DIRTY", "")),
+            "commit": commit(),
+            "dirty": dirty(),
             "host": socket.gethostname(),
             "hardware": _hardware(),
             "started": started.isoformat(timespec="seconds"),
@@ -127,18 +132,46 @@ def _parse(module: str, inputs: Sequence[str]) -> argparse.Namespace:
 def _prepare(
     arguments: argparse.Namespace, recipe: dict[str, Any], settings: SettingsType[S], inputs: Sequence[str]
 ) -> Run[S]:
-    final = arguments.out[0]
-    folder = final.parent if final.name == MANIFEST else final
-    partial = folder.with_name(f".{folder.name}.partial-{os.getpid()}")
-    partial.mkdir(parents=True)
+    given = {name: getattr(arguments, name.replace("-", "_")) for name in inputs}
+    opened = {name: [open_artifact(path) for path in paths] for name, paths in given.items()}
+    digests = {name: [item.digest for item in items] for name, items in opened.items()}
+    identity = {"recipe": recipe, "inputs": digests, "outputs": [str(path) for path in arguments.out]}
     return Run(
         settings=settings.model_validate(recipe["settings"]),
         seed=recipe["seed"],
-        out=partial,
+        inputs=opened,
         outputs=arguments.out,
-        work=Path("work") / digest_json(recipe),
-        inputs={name: [open_artifact(path) for path in getattr(arguments, name.replace("-", "_"))] for name in inputs},
+        work=Path("work") / digest_json(identity),
+        out=_private_folder(arguments.out[0]),
     )
+
+
+def _private_folder(output: Path) -> Path:
+    """A new folder beside the output; what killed runs of the same output left there goes."""
+    final = output.parent if output.name == MANIFEST else output
+    final.parent.mkdir(parents=True, exist_ok=True)
+    for left in final.parent.glob(f".{final.name}{PARTIAL}*"):
+        shutil.rmtree(left)
+    partial = final.with_name(f".{final.name}{PARTIAL}{os.getpid()}")
+    partial.mkdir()
+    return partial
+
+
+def _inputs_unchanged(run: Run[Any]) -> None:
+    """What was verified at the start must still stand: an input replaced meanwhile is nobody's input."""
+    for item in (item for items in run.inputs.values() for item in items):
+        if not item.path.is_file() or sha256_file(item.path) != item.digest:
+            raise ArtifactError(f"{item.path} changed while this step read it: run the same target again")
+
+
+def commit() -> str | None:
+    """The project's commit as Snakemake saw it; None where a step is run by hand without NEBULA_COMMIT."""
+    return os.environ.get("NEBULA_COMMIT")
+
+
+def dirty() -> bool | None:
+    """Whether the project had uncommitted changes; None where nobody said."""
+    return {"true": True, "false": False}.get(os.environ.get("NEBULA_DIRTY", ""))
 
 
 def _finish(run: Run[Any], record: dict[str, Any]) -> None:
@@ -147,12 +180,20 @@ def _finish(run: Run[Any], record: dict[str, Any]) -> None:
         write_json(run.out / RUN, record | {"output": sha256_file(run.out / MANIFEST)})
         replace_folder(run.out, run.outputs[0].parent)
     else:
-        for path in run.outputs:
-            made = run.out / path.name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_json(run_path(path), record | {"output": sha256_file(made)})
-            os.replace(made, path)
+        _place_files(run, record)
     shutil.rmtree(run.work, ignore_errors=True)
+
+
+def _place_files(run: Run[Any], record: dict[str, Any]) -> None:
+    """Every file with its record, the record first: a file without one is never taken for finished."""
+    missing = [str(path) for path in run.outputs if not (run.out / path.name).is_file()]
+    if missing:
+        raise ArtifactError(f"the step ended without writing {', '.join(missing)}; nothing was put in place")
+    for path in run.outputs:
+        made = run.out / path.name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(run_path(path), record | {"output": sha256_file(made)})
+        os.replace(made, path)
 
 
 def _hardware() -> dict[str, Any]:
