@@ -1,0 +1,62 @@
+# Short commands. `make help` says what each does; all of them use .venv, which `make env` makes from the lock.
+
+.DEFAULT_GOAL := help
+SHELL := bash
+SCALE ?= tiny
+SEEDS ?= 1
+CORES ?= $(shell nproc)
+BIN := .venv/bin
+STAMP := .venv/.installed
+SNAKEMAKE := $(BIN)/python -m snakemake --config scale=$(SCALE)
+
+.PHONY: help env reproduce cell test lint plan lineage diff-lineage bench test-cluster verify-results lock
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-16s %s\n", $$1, $$2}'
+
+env: $(STAMP) ## the environment in .venv, from envs/cpu.txt
+
+$(STAMP): envs/cpu.txt
+	python3 -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; this is " + sys.version)'
+	python3 -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r envs/cpu.txt
+	touch $@
+
+reproduce: $(STAMP) ## the whole chain, then the tables (SCALE=tiny, SEEDS=1, CORES=all)
+	$(BIN)/python -m scripts.reproduce --scale $(SCALE) --seeds $(SEEDS) --cores $(CORES)
+	$(BIN)/python -m scripts.tables.terminal results/$(SCALE)
+
+cell: $(STAMP) ## one cell and all it needs: make cell CELL=instruct/ins-grpo/ifeval
+	@test -n "$(CELL)" || { echo 'say which: make cell CELL=table/row/column'; exit 2; }
+	$(BIN)/python -m scripts.reproduce --scale $(SCALE) --cores $(CORES) results/$(SCALE)/cells/$(CELL).json
+	@cat results/$(SCALE)/cells/$(CELL).json
+
+test: $(STAMP) ## all tests but the cluster's (10 minutes)
+	$(BIN)/python -m pytest
+
+lint: $(STAMP) ## ruff, snakefmt, snakemake --lint, mypy
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile rules
+	$(SNAKEMAKE) --lint
+	$(BIN)/mypy
+
+plan: $(STAMP) ## what would run and what it costs; starts nothing (SCALE=, CELL= or TABLE=)
+	@$(BIN)/python -m scripts.plan --scale $(SCALE) $(if $(CELL),results/$(SCALE)/cells/$(CELL).json) $(if $(TABLE),results/$(SCALE)/tables/$(TABLE).json)
+
+lineage: $(STAMP) ## where a number comes from: make lineage CELL=instruct/ins-grpo/ifeval
+	@$(BIN)/python -m scripts.lineage $(CELL) --results results/$(SCALE)
+
+diff-lineage: $(STAMP) ## in what two cells differ: make diff-lineage A=table/row/column B=table/row/column
+	@$(BIN)/python -m scripts.lineage --diff $(A) $(B) --results results/$(SCALE)
+
+verify-results: $(STAMP) ## every artifact against its manifest and its inputs
+	$(BIN)/python -m scripts.verify_results results/$(SCALE)
+
+bench: $(STAMP) ## speed, side by side with what one would otherwise use
+	$(BIN)/python -m benchmarks
+
+test-cluster: $(STAMP) ## the real SLURM and Apptainer on this machine (root, Debian 12; 20 minutes)
+	tests/cluster/run
+
+lock: ## envs/cpu.txt anew from envs/cpu.in
+	scripts/lock cpu

@@ -1,0 +1,193 @@
+"""Run the pipeline level by level, so that a step remade to the same bytes reruns nothing after it.
+
+    python -m scripts.reproduce [--scale tiny] [--seeds 1] [--cores 2] [target ...]
+
+Snakemake decides what must run; inside one invocation it also runs everything after a job that runs.
+So where finished artifacts are pending, the lowest level of them is made first and Snakemake is asked
+again; once only missing artifacts are pending, they are made in one go.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from scripts.common.config import Config, ConfigError, parents, read
+
+PROFILE = ["--rerun-triggers", "mtime", "params", "input", "code", "--max-checksum-file-size", "100MB"]
+DONE = re.compile(r"^(\d+) of (\d+) steps \(")
+RULE = re.compile(r"^(?:local)?rule (\S+):$")
+
+
+@dataclass(frozen=True)
+class Order:
+    """Where an artifact stands in the chain: a lower level is never made from a higher one."""
+
+    config: Config
+
+    def level(self, path: str) -> int:
+        """Level of an artifact's path below the results folder."""
+        parts = Path(path).relative_to(self.config.results).parts
+        stage = parts[0]
+        fixed = {"synthetic": 0, "raw": 1, "classifiers": 2}
+        if stage in fixed:
+            return fixed[stage]
+        if stage == "pools":
+            return 3 + [step.step for step in self.config.pools[parts[1]].steps].index(parts[2])
+        after = {"generations": 4, "scores": 5}
+        if stage in after:
+            return self._model(parts[1]) + after[stage]
+        first = {"models": lambda: self._model(parts[1]), "datasets": lambda: self._dataset(parts[1])}
+        if stage in first:
+            return first[stage]()
+        if stage == "responses":
+            return self._responses(parts[1]) - (parts[2] == "samples")
+        if stage == "graded":
+            return self._model(self.config.graded[parts[1]].student) + 1
+        return 1000 + {"cells": 0, "tables": 1}.get(stage, 2)
+
+    def _model(self, name: str) -> int:
+        """Four levels a generation of models: the model, samples or grades, verdicts, data set."""
+        return 20 + 5 * self._depth(name)
+
+    def _depth(self, name: str) -> int:
+        return 1 + max((self._depth(parent) for parent in parents(self.config, name)), default=0)
+
+    def _responses(self, name: str) -> int:
+        return 2 + max((self._model(teacher) for teacher in self.config.responses[name].teachers), default=18)
+
+    def _dataset(self, name: str) -> int:
+        dataset = self.config.datasets[name]
+        if dataset.responses is not None:
+            return self._responses(dataset.responses) + 1
+        if dataset.graded is not None:
+            return self._model(self.config.graded[dataset.graded].student) + 2
+        return 19
+
+
+def pending(command: list[str], targets: list[str]) -> list[str]:
+    """The outputs that Snakemake would make for the targets, as its public summary states them."""
+    run = subprocess.run([*command, *targets, "--summary"], capture_output=True, text=True)
+    if run.returncode:
+        raise SystemExit(run.stderr.strip() or run.stdout.strip())
+    header, *lines = [line for line in run.stdout.splitlines() if "\t" in line]
+    columns = header.split("\t")
+    rows = (dict(zip(columns, line.split("\t"), strict=False)) for line in lines)
+    return sorted({row["output_file"] for row in rows if row["plan"] != "no update"})
+
+
+def build(config: Config, command: list[str], targets: list[str]) -> None:
+    """Bring the targets up to date, level by level where finished artifacts are pending."""
+    order = Order(config)
+    while todo := pending(command, targets):
+        spared = [path for path in todo if Path(path).exists()]
+        if not spared:
+            run_snakemake(command, targets)
+            return
+        lowest = min(order.level(path) for path in todo)
+        run_snakemake(command, [path for path in todo if order.level(path) == lowest])
+
+
+def run_snakemake(command: list[str], targets: list[str]) -> None:
+    """One invocation, its output condensed to a line of progress; a failure shows the log and stops."""
+    process = subprocess.Popen(
+        [*command, *targets, "--show-failed-logs"], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+    )
+    assert process.stderr is not None
+    progress = Progress()
+    tail: list[str] = []
+    for line in process.stderr:
+        progress.read(line)
+        tail = [*tail[-400:], line]
+    if process.wait():
+        progress.clear()
+        sys.stderr.write("".join(_from_first_error(tail)))
+        raise SystemExit(process.returncode)
+    progress.close()
+
+
+def _from_first_error(lines: list[str]) -> list[str]:
+    starts = [number for number, line in enumerate(lines) if "Error" in line or "Exception" in line]
+    return lines[starts[0] :] if starts else lines[-40:]
+
+
+class Progress:
+    """Jobs done of all, elapsed time and what runs, on one line of a terminal or a line every tenth."""
+
+    def __init__(self) -> None:
+        self.started = time.monotonic()
+        self.done, self.total, self.rule, self.printed = 0, 0, "", -1
+        self.live = sys.stderr.isatty()
+        self.stopped = threading.Event()
+        if self.live:
+            threading.Thread(target=self._tick, daemon=True).start()
+
+    def read(self, line: str) -> None:
+        if match := RULE.match(line):
+            self.rule = match[1]
+        if match := DONE.match(line):
+            self.done, self.total = int(match[1]), int(match[2])
+            tenth = 10 * self.done // self.total
+            if not self.live and tenth > self.printed:
+                self.printed = tenth
+                print(self.text(), file=sys.stderr, flush=True)
+
+    def text(self) -> str:
+        elapsed = time.monotonic() - self.started
+        left = f", about {_clock(elapsed * (self.total - self.done) / self.done)} left" if self.done else ""
+        return f"{self.done} of {self.total or '?'} jobs, {_clock(elapsed)}{left} | {self.rule}"
+
+    def _tick(self) -> None:
+        while not self.stopped.wait(0.5):
+            print(f"\r\x1b[K{self.text()}", end="", file=sys.stderr, flush=True)
+
+    def clear(self) -> None:
+        self.stopped.set()
+        if self.live:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        self.clear()
+        if self.live and self.total:
+            print(f"{self.total} jobs in {_clock(time.monotonic() - self.started)}", file=sys.stderr)
+
+
+def _clock(seconds: float) -> str:
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+
+
+def main() -> None:
+    """Bring targets of one or several seeds up to date."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("targets", nargs="*", help="files or rule names; none: everything")
+    parser.add_argument("--scale", default="tiny")
+    parser.add_argument("--seeds", type=int, default=1, help="repeat the whole with seeds 1 to n")
+    parser.add_argument("--cores", type=int, default=os.cpu_count())
+    parser.add_argument("--configfile", type=Path, help="laid over the scale's file")
+    arguments = parser.parse_args()
+    overlay = {}
+    if arguments.configfile:
+        import yaml
+
+        overlay = yaml.safe_load(arguments.configfile.read_text())
+    for seed in range(1, arguments.seeds + 1):
+        command = [sys.executable, "-m", "snakemake", "--cores", str(arguments.cores), "--rerun-incomplete", *PROFILE]
+        if arguments.configfile:
+            command += ["--configfile", str(arguments.configfile)]
+        command += ["--config", f"scale={arguments.scale}", f"seed={seed}", "--"]
+        try:
+            config = read(arguments.scale, {**overlay, "seed": seed})
+        except ConfigError as error:
+            raise SystemExit(str(error)) from None
+        build(config, command, arguments.targets)
+
+
+if __name__ == "__main__":
+    main()
