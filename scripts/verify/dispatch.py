@@ -1,0 +1,62 @@
+"""From an answer's kind to its verifier. `quick` needs no library and no process; `judge` runs in a worker."""
+
+from __future__ import annotations
+
+from scripts.verify import choice, mathematics
+from scripts.verify.answer import Answer, AnswerError, Kind, Verdict
+from scripts.verify.settings import VerifySettings
+from scripts.verify.thinking import strip_thinking
+
+
+def quick(response: str, answer: Answer, settings: VerifySettings) -> Verdict | None:
+    """The verdict where plain Python reaches it in microseconds, else None: then `judge` must be asked."""
+    if answer.kind == "none":
+        return Verdict(None, "no verifier: the answer's kind is none")
+    if answer.kind == "choice":
+        return _guarded(choice.verify, response, answer, settings)
+    if answer.kind == "math":
+        return _guarded(mathematics.quick, response, answer, settings)
+    return None
+
+
+def judge(response: str, answer: Answer, settings: VerifySettings) -> Verdict:
+    """The verdict of the kind's own verifier. Never raises: what fails in a verifier is unverifiable."""
+    if answer.kind == "math":
+        verdict = _guarded(mathematics.verify, response, answer, settings)
+    elif answer.kind == "code":
+        from scripts.verify import code
+
+        verdict = _guarded(code.verify, response, answer, settings)
+    elif answer.kind == "instructions":
+        from scripts.verify import instructions
+
+        verdict = _guarded(instructions.verify, response, answer, settings)
+    else:
+        verdict = quick(response, answer, settings)
+    assert verdict is not None, answer.kind
+    return verdict
+
+
+def load(kind: Kind) -> None:
+    """Import what `judge` needs for a kind, so that it counts against no item's time limit."""
+    if kind == "math":
+        mathematics.load()
+    elif kind == "instructions":
+        from scripts.verify import instructions
+
+        instructions.load()
+
+
+def wall_limit(answer: Answer, settings: VerifySettings) -> float:
+    """Seconds after which a worker that judges this item is taken for hung: above every limit inside it."""
+    runs = len(answer.spec.get("tests", ())) if answer.kind == "code" else 0
+    return settings.item_wall_seconds + runs * settings.code_wall_seconds
+
+
+def _guarded(verifier, response: str, answer: Answer, settings: VerifySettings) -> Verdict | None:  # type: ignore[no-untyped-def]
+    try:
+        return verifier(strip_thinking(response), answer.spec, settings)
+    except AnswerError as error:
+        return Verdict(None, f"bad spec: {error}")
+    except Exception as error:  # any other failure here is the verifier's own: nothing is said about the response
+        return Verdict(None, f"crash: {type(error).__name__}: {error}"[:300])

@@ -1,0 +1,246 @@
+"""Math: the response's final answer against the target, by math-verify.
+
+Three steps. `find_answer` takes the final answer from where benchmarks state it. `quick` settles what needs no
+computer algebra: the same text, two plain numbers. `verify` asks math-verify, on the answer alone (its cost is linear
+in the text it reads), the parsed targets and the verdicts kept, so that many samples of one problem cost one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cache, lru_cache
+from itertools import product
+from typing import Any
+
+from scripts.verify.answer import AnswerError, Verdict
+from scripts.verify.settings import ExtractionRule, VerifySettings
+
+_BOXED = re.compile(r"\\(?:boxed|fbox)\s*\{")
+_MARKER = re.compile(
+    r"(?:^|(?<=[\s*_>(]))"
+    r"(?:####|(?i:answer)[*_]*\s*(?:(?i:is|are)\b\s*:?|[:=]))"
+    r"[ \t*_]*\n?(.*)",
+    re.MULTILINE,
+)
+_WORD = re.compile(r"(?:[,;:.!?]|\s)\s*(?!or\b|and\b|frac|sqrt)[A-Za-z]{2,}|[.!?;](?:\s|$)")
+"""Where the prose after a stated answer begins: a word of two letters or more, or the end of the sentence."""
+_NUMBER = re.compile(
+    r"(?P<sign>-?)(?:"
+    r"(?P<whole>(?:0|[1-9]\d*|[1-9]\d{0,2}(?:,\d{3})+))(?P<point>\.\d+)?"
+    r"|\\[dt]?frac\{(?P<over>\d+)\}\{(?P<under>\d+)\}"
+    r"|(?P<above>\d+)/(?P<below>\d+)"
+    r")"
+)
+_WORDS = re.compile(r"[A-Za-z]{4,}(?:[ -][A-Za-z]+)*")
+_ALTERNATIVES = re.compile(r"\bor\b|\\lor\b|\\vee\b")
+_QUICK_CHARS = 200  # a longer text is left to the time limit
+_QUICK_DIGITS = 15  # sympy's floats carry 15 digits
+_ROUNDING = Fraction(1, 10**5)  # math-verify rounds decimals to 6 places: further apart than this is unequal
+_MAX_PARSED = 100_000  # entries kept: some hundred bytes each
+
+
+@dataclass(frozen=True)
+class _Stated:
+    """A final answer as the response states it: exact LaTeX (from a box, a target), or prose that holds it."""
+
+    text: str
+    exact: bool
+
+
+def quick(response: str, spec: Mapping[str, Any], settings: VerifySettings) -> Verdict | None:
+    """The verdict where text and plain numbers settle it; None where computer algebra must be asked."""
+    target = _target(spec)
+    stated = find_answer(response, settings)
+    if stated is None or not stated.text:
+        return Verdict(False, "no answer found")
+    return _settle(stated, target)
+
+
+def verify(response: str, spec: Mapping[str, Any], settings: VerifySettings) -> Verdict:
+    """The verdict. Takes as long as it takes: the caller's process carries the time limit."""
+    verdict = quick(response, spec, settings)
+    if verdict is not None:
+        return verdict
+    stated = find_answer(response, settings)
+    assert stated is not None
+    return _compare(_target(spec), stated)
+
+
+def find_answer(response: str, settings: VerifySettings) -> _Stated | None:
+    """The final answer by the first rule of `math_extraction` that finds one."""
+    for rule in settings.math_extraction:
+        stated = _RULES[rule](response, settings)
+        if stated is not None:
+            return stated
+    return None
+
+
+def _boxed(response: str, settings: VerifySettings) -> _Stated | None:
+    """The content of the last box that is closed."""
+    for start in reversed([match.end() for match in _BOXED.finditer(response)]):
+        end = _closing_brace(response, start)
+        if end is not None:
+            return _Stated(_trim(response[start:end]), exact=True)
+    return None
+
+
+def _closing_brace(text: str, start: int) -> int | None:
+    depth = 1
+    for match in re.finditer(r"\\[{}\\]|[{}]", text[start:]):
+        depth += {"{": 1, "}": -1}.get(match.group(), 0)
+        if depth == 0:
+            return start + match.start()
+    return None
+
+
+def _marked(response: str, settings: VerifySettings) -> _Stated | None:
+    """What follows the last `Answer:`, `the answer is` or `####`, on its line, up to the prose after it."""
+    lines = [match.group(1) for match in _MARKER.finditer(response) if match.group(1).strip()]
+    if not lines:
+        return None
+    text = lines[-1].strip()
+    for match in _WORD.finditer(text):
+        head = text[: match.start()]
+        if re.search(r"[\d$)]", head) and head.count("$") % 2 == 0 and head.count("\\(") == head.count("\\)"):
+            text = head
+            break
+    text, inner = _unbold(text), _trim(text)
+    bare_latex = "$" not in inner and re.search(r"\\[A-Za-z]", inner) is not None
+    return _Stated(inner, exact=inner != text or bare_latex)
+
+
+def _last(response: str, settings: VerifySettings) -> _Stated | None:
+    """The end of the response, in which math-verify finds the last expression."""
+    tail = response[-settings.math_tail_chars :]
+    if len(tail) < len(response):
+        tail = re.sub(r"^\S*\s", "", tail, count=1)  # not from the middle of a number
+    return _Stated(_trim(tail), exact=False) if tail.strip() else None
+
+
+_RULES: dict[ExtractionRule, Callable[[str, VerifySettings], _Stated | None]] = {
+    "boxed": _boxed,
+    "marker": _marked,
+    "last": _last,
+}
+
+
+def _target(spec: Mapping[str, Any]) -> str:
+    target = spec.get("target")
+    if isinstance(target, int | float) and not isinstance(target, bool):
+        target = str(target)
+    if not isinstance(target, str) or not target.strip():
+        raise AnswerError('math needs {"target": "..."}: the answer as LaTeX or plain text')
+    return _clean_target(target)
+
+
+@lru_cache(maxsize=_MAX_PARSED)
+def _clean_target(target: str) -> str:
+    """A target as its data set writes it (`#### 18`, `$18$`, `\\boxed{18}`) to the answer alone."""
+    boxed = _boxed(target, VerifySettings())
+    return boxed.text if boxed is not None else _trim(target.rpartition("####")[2])
+
+
+def _trim(text: str) -> str:
+    """Without what stands around an answer and is not part of it: bold, a full stop, one pair of math delimiters."""
+    text = _unbold(text)
+    for start, end in (("$$", "$$"), ("$", "$"), ("\\(", "\\)"), ("\\[", "\\]")):
+        inner = text[len(start) : -len(end)]
+        if len(text) > len(start + end) and text.startswith(start) and text.endswith(end) and start not in inner:
+            return _unbold(inner)
+    return text
+
+
+def _unbold(text: str) -> str:
+    text = text.strip().strip("*_").strip()
+    return text if text.endswith("..") else text.removesuffix(".").strip().strip("*_").strip()
+
+
+def _settle(stated: _Stated, target: str) -> Verdict | None:
+    if len(stated.text) > _QUICK_CHARS or len(target) > _QUICK_CHARS:
+        return None
+    if _WORDS.fullmatch(target):
+        return _settle_words(stated, target)
+    if stated.text == target and re.search(r"[0-9A-Za-z]", re.sub(r"\\[A-Za-z]+", "", target)):
+        return Verdict(True, "same text")
+    wanted, given = _number(target), _number(stated.text)
+    if wanted is not None and given is not None:
+        return _settle_numbers(wanted, given)
+    if wanted is not None and _ALTERNATIVES.search(stated.text) and len(stated.text) < _QUICK_CHARS:
+        return Verdict(False, "ambiguous: several answers stated")
+    return None
+
+
+def _settle_words(stated: _Stated, target: str) -> Verdict | None:
+    """Computer algebra takes a word for a product of its letters (`Monday` would equal `dynamo`): compare as text."""
+    given = re.sub(r"\\(?:text|mathrm|textbf|mbox)\s*\{([^{}]*)\}", r"\1", stated.text).strip(" .!*\"'$")
+    same = given.casefold().split() == target.casefold().split()
+    return Verdict(same, "same words" if same else "not the target's words")
+
+
+def _settle_numbers(wanted: tuple[Fraction, bool], given: tuple[Fraction, bool]) -> Verdict | None:
+    if wanted[0] == given[0]:
+        return Verdict(True, "equal numbers")
+    decimals = wanted[1] or given[1]
+    if abs(wanted[0] - given[0]) > (_ROUNDING if decimals else 0):
+        return Verdict(False, "unequal numbers")
+    return None
+
+
+@lru_cache(maxsize=_MAX_PARSED)
+def _number(text: str) -> tuple[Fraction, bool] | None:
+    """A plain number and whether it is written with decimals; None for anything else, `5%` and `1/0` included."""
+    match = _NUMBER.fullmatch(text)
+    if match is None or len(text) > _QUICK_DIGITS:
+        return None
+    whole, point, over, under, above, below = match.group("whole", "point", "over", "under", "above", "below")
+    if whole is not None:
+        value = Fraction(whole.replace(",", "") + (point or ""))
+    else:
+        top, bottom = int(over or above), int(under or below)
+        if bottom == 0:
+            return None
+        value = Fraction(top, bottom)
+    return (-value if match["sign"] else value), point is not None
+
+
+@lru_cache(maxsize=_MAX_PARSED)
+def _compare(target: str, stated: _Stated) -> Verdict:
+    gold = _parse(_Stated(target, exact=True))
+    if not any(not isinstance(each, str) for each in gold):
+        return Verdict(None, "unparseable target: math-verify makes no expression of it")
+    given = _parse(stated)
+    if not given:
+        return Verdict(False, "no answer found")
+    failure = ""
+    for wanted, found in product(gold, given):
+        try:
+            if _math_verify().verify(wanted, found, timeout_seconds=None, raise_on_error=True):
+                return Verdict(True, "equal")
+        except Exception as error:  # of math-verify or sympy: another pair may still settle it
+            failure = type(error).__name__
+    return Verdict(None, f"crash: math-verify raised {failure}") if failure else Verdict(False, "not equal")
+
+
+@lru_cache(maxsize=_MAX_PARSED)
+def _parse(stated: _Stated) -> list[Any]:
+    text = f"\\boxed{{{stated.text}}}" if stated.exact else f"{stated.text}"
+    return _math_verify().parse(text, parsing_timeout=None)
+
+
+@cache
+def _math_verify() -> Any:
+    """The library, loaded when first needed (0.6 s), its warnings about the absent time limit silenced."""
+    import logging
+
+    import math_verify
+
+    logging.getLogger("math_verify").setLevel(logging.ERROR)
+    return math_verify
+
+
+def load() -> None:
+    """Load the library now, so that its import counts against no item's time limit."""
+    _math_verify()
