@@ -12,6 +12,7 @@ from functools import cache
 from scripts.common import config as configuration
 from scripts.common.artifacts import canonical_json
 from scripts.common.fingerprint import fingerprint, sha256_file
+from scripts.curate.settings import STEPS
 
 CONFIG = configuration.load(config)
 R = CONFIG.results

@@ -9,8 +9,12 @@ POOL_SOURCES = list(dict.fromkeys(source for pool in CONFIG.pools.values() for s
 
 
 def pool_step(name, step):
-    """The settings of a pool's step."""
-    return next(item for item in CONFIG.pools[name].steps if item.step == step)
+    """The settings of a pool's step; a deduplication also gets the priorities of the pool's sources."""
+    found = next(item for item in CONFIG.pools[name].steps if item.step == step)
+    if "priorities" not in type(found).model_fields:
+        return found
+    priorities = {source: CONFIG.sources[source].priority for source in CONFIG.pools[name].sources}
+    return found.model_copy(update={"priorities": {**priorities, **found.priorities}})
 
 
 def before(name, step):

@@ -85,7 +85,7 @@ class Config(Settings):
 
 
 def merge(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
-    """`overlay` over `base`: mappings merge key by key, anything else replaces; null deletes a mapping's entry."""
+    """`overlay` over `base`, as Snakemake lays configuration files: mappings merge, anything else replaces."""
     merged = dict(base)
     for key, value in overlay.items():
         if isinstance(value, Mapping) and isinstance(merged.get(key), Mapping):
@@ -98,13 +98,22 @@ def merge(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]
 def load(raw: Mapping[str, Any]) -> Config:
     """The checked configuration. Raises ConfigError with every problem found, one a line."""
     try:
-        config = Config.model_validate(raw)
+        config = Config.model_validate(without_nulls(raw))
     except ValidationError as error:
         raise ConfigError(_explain(error, f"config.yaml and scales/{raw.get('scale')}.yaml")) from None
     problems = list(_problems(config))
     if problems:
         raise ConfigError(f"config.yaml and scales/{config.scale}.yaml:\n  " + "\n  ".join(problems))
     return config
+
+
+def without_nulls(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration less what a scale's file removes by `null`: a section, or an entry of one."""
+    return {
+        section: {name: entry for name, entry in value.items() if entry is not None} if isinstance(value, dict) else value
+        for section, value in raw.items()
+        if value is not None
+    }
 
 
 def read(scale: str, overlay: Mapping[str, Any] | None = None) -> Config:

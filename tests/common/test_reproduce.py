@@ -1,0 +1,41 @@
+"""The level-by-level driver: its order of artifacts agrees with what each is made from."""
+
+from __future__ import annotations
+
+from scripts.common.config import parents, read
+from scripts.reproduce import Order
+
+
+def test_levels_rise_along_the_chain() -> None:
+    config = read("tiny")
+    order = Order(config)
+    root = config.results
+
+    def level(path: str) -> int:
+        return order.level(f"{root}/{path}")
+
+    assert level("synthetic/manifest.json") < level("raw/x/manifest.json") < level("classifiers/domain/manifest.json")
+    for name, pool in config.pools.items():
+        levels = [level(f"pools/{name}/{step.step}/manifest.json") for step in pool.steps]
+        assert levels == sorted(set(levels)) and levels[0] > level("classifiers/domain/manifest.json")
+    for name, model in config.models.items():
+        own = level(f"models/{name}/manifest.json")
+        assert all(level(f"models/{parent}/manifest.json") < own for parent in parents(config, name))
+        if getattr(model, "dataset", None):
+            assert level(f"datasets/{model.dataset}/manifest.json") < own
+        assert own < level(f"generations/{name}/ifeval.parquet") < level(f"scores/{name}/ifeval.json")
+        assert level(f"scores/{name}/ifeval.json") < level("cells/instruct/base/ifeval.json")
+    assert level("cells/a/b/c.json") < level("tables/a.json") < level("report.html")
+
+
+def test_a_data_set_stands_above_the_models_that_made_it() -> None:
+    config = read("tiny")
+    order = Order(config)
+    for name, dataset in config.datasets.items():
+        own = order.level(f"{config.results}/datasets/{name}/manifest.json")
+        makers = []
+        if dataset.responses is not None:
+            makers = list(config.responses[dataset.responses].teachers)
+        if dataset.graded is not None:
+            makers = [config.graded[dataset.graded].student]
+        assert all(order.level(f"{config.results}/models/{maker}/manifest.json") < own for maker in makers)
