@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal
 
 from pydantic import Field, model_validator
 
 from scripts.common.settings import Settings
+from scripts.tables.cells import AVERAGE
 
-AVERAGE = "average"
 NAME = r"^[a-z0-9][a-z0-9-]*$"
 
 
@@ -42,19 +43,45 @@ class Table(Settings):
 
     @model_validator(mode="after")
     def _consistent(self) -> Table:
+        problems = [*self._row_problems(), *self._column_problems(), *self._claim_problems()]
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+    def _row_problems(self) -> Iterator[str]:
         names = [row.name for row in self.rows]
         if len(set(names)) != len(names):
-            raise ValueError(f"row names must be distinct: {names}")
-        if (
-            self.columns[-1] != AVERAGE
-            or self.columns.count(AVERAGE) != 1
-            or len(set(self.columns)) != len(self.columns)
-        ):
-            raise ValueError(f"columns must be distinct and end with `{AVERAGE}`: {list(self.columns)}")
+            yield f"row names must be distinct: {names}"
+        for row in self.rows:
+            for column in row.reported:
+                if column not in self.columns:
+                    yield f"row {row.name!r} reports the column {column!r}; columns are {list(self.columns)}"
+
+    def _column_problems(self) -> Iterator[str]:
+        if self.columns[-1] != AVERAGE or len(set(self.columns)) != len(self.columns):
+            yield f"columns must be distinct and end with `{AVERAGE}`: {list(self.columns)}"
+
+    def _claim_problems(self) -> Iterator[str]:
+        names = [row.name for row in self.rows]
         for claim in self.claims:
             for row in (claim.better, claim.worse):
                 if row not in names:
-                    raise ValueError(f"claim {claim.text!r} names the row {row!r}; rows are {names}")
+                    yield f"claim {claim.text!r} names the row {row!r}; rows are {names}"
+            if claim.better == claim.worse:
+                yield f"claim {claim.text!r} compares the row {claim.better!r} with itself"
             if claim.column not in self.columns:
-                raise ValueError(f"claim {claim.text!r} names the column {claim.column!r}; columns are {self.columns}")
-        return self
+                yield f"claim {claim.text!r} names the column {claim.column!r}; columns are {list(self.columns)}"
+
+
+class TableSettings(Settings):
+    """What the step `table` reads."""
+
+    name: str
+    table: Table
+    titles: dict[str, str] = Field(default={}, description="headings by column; one not named carries its own name")
+
+
+class FunnelSettings(Settings):
+    """What the step `funnel` reads: the pools with their steps in the order run."""
+
+    pools: dict[str, tuple[str, ...]] = Field(min_length=1)

@@ -251,5 +251,5 @@ def test_fingerprint_is_of_content_not_time(project) -> None:
 
 
 def test_unknown_module_is_an_error(project) -> None:
-    with pytest.raises(FileNotFoundError, match="no module scripts.train.stf"):
+    with pytest.raises(FileNotFoundError, match=r"no module scripts\.train\.stf"):
         project[1]("scripts.train.stf")

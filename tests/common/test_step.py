@@ -96,7 +96,7 @@ def test_several_files_of_one_job(execute) -> None:
 
 
 def test_a_forgotten_file_puts_nothing_in_place(execute, tmp_path: Path) -> None:
-    with pytest.raises(ArtifactError, match="without writing s/math.json"):
+    with pytest.raises(ArtifactError, match=r"without writing s/math\.json"):
         execute(writes("ifeval.json", "{}"), "s/ifeval.json", "s/math.json")
     assert list(Path("s").iterdir()) == []
 

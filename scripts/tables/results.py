@@ -1,0 +1,106 @@
+"""A finished table as data: `tables/{table}.json`, which the renderers, the terminal and the report read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from scripts.common.artifacts import read_json, write_json
+from scripts.tables.statistics import Verdict
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One cell as a table shows it, in points of 100."""
+
+    value: float
+    stderr: float
+    """Standard error of `value`: over prompts for one seed, over seeds for several."""
+    sd: float | None
+    """Standard deviation over seeds; null for one seed."""
+    n: int
+    """Prompts (of each seed, where there are several)."""
+    samples_per_prompt: int | None
+    reported: float | None
+    """The paper's figure."""
+    difference: float | None
+    """`value - reported`, null where the paper gives none."""
+
+    @property
+    def spread(self) -> float:
+        """What stands behind the ± sign."""
+        return self.stderr if self.sd is None else self.sd
+
+
+@dataclass(frozen=True)
+class ResultRow:
+    """A model's row: an entry a column."""
+
+    name: str
+    title: str
+    model: str
+    cells: dict[str, Entry]
+
+
+@dataclass(frozen=True)
+class ResultClaim:
+    """A direction that the paper states, and whether these numbers show it (`scripts.tables.statistics`)."""
+
+    text: str
+    better: str
+    worse: str
+    column: str
+    reported: float | None
+    difference: float
+    stderr: float
+    p: float
+    test: str
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
+class Result:
+    """A table, complete."""
+
+    name: str
+    title: str
+    kind: str
+    seeds: tuple[int, ...]
+    spread: str
+    """Name of what stands behind the ± sign."""
+    columns: dict[str, str]
+    """Column to heading; the average is last."""
+    rows: tuple[ResultRow, ...]
+    claims: tuple[ResultClaim, ...]
+
+    def row(self, name: str) -> ResultRow:
+        """The row of that name."""
+        return next(row for row in self.rows if row.name == name)
+
+    def write(self, path: Path) -> None:
+        """Write the table as JSON, atomically."""
+        write_json(path, asdict(self))
+
+
+def read_result(path: Path) -> Result:
+    """The table at `path`."""
+    return _result(read_json(path))
+
+
+def _result(raw: Mapping[str, Any]) -> Result:
+    rows = (
+        ResultRow(**(row | {"cells": {column: Entry(**cell) for column, cell in row["cells"].items()}}))
+        for row in raw["rows"]
+    )
+    return Result(
+        **(
+            dict(raw)
+            | {
+                "seeds": tuple(raw["seeds"]),
+                "rows": tuple(rows),
+                "claims": tuple(ResultClaim(**claim) for claim in raw["claims"]),
+            }
+        )
+    )
