@@ -73,6 +73,8 @@ class Run(Generic[S]):
     """Folder that survives a failure: checkpoints and finished shards go here. It is named by the recipe, what the
     inputs hold and the outputs, so nothing made for another model or from older data is ever resumed."""
     inputs: dict[str, list[Artifact]]
+    names: dict[str, list[str]] = field(default_factory=dict)
+    """For inputs given as `name=path`: the names, in the order of the artifacts in `inputs`."""
     counts: dict[str, Any] = field(default_factory=dict)
     """Content of the manifest: records kept, dropped by reason, accuracy, ... Deterministic values only."""
     notes: dict[str, Any] = field(default_factory=dict)
@@ -83,19 +85,28 @@ class Run(Generic[S]):
         (artifact,) = self.inputs[name]
         return artifact
 
+    def named(self, name: str) -> dict[str, Artifact]:
+        """The artifacts given as `--name a=path b=path`, by their names."""
+        return dict(zip(self.names[name], self.inputs[name], strict=True))
+
 
 @contextmanager
-def step(spec: ModuleSpec | None, inputs: Sequence[str], settings: SettingsType[S]) -> Iterator[Run[S]]:
-    """Parse the command line, verify inputs, give the step its `Run`, then put the artifact in place."""
+def step(
+    spec: ModuleSpec | None, inputs: Sequence[str], settings: SettingsType[S], named: Sequence[str] = ()
+) -> Iterator[Run[S]]:
+    """Parse the command line, verify inputs, give the step its `Run`, then put the artifact in place.
+
+    `named` inputs are given as `name=path` each, the name saying what the artifact is for.
+    """
     if spec is None:
         raise SystemExit("run a step as a module: python -m scripts.<stage>.<step>")
     module = spec.name.removesuffix(".__main__")
-    arguments = _parse(module, inputs)
+    arguments = _parse(module, inputs, named)
     recipe = json.loads(arguments.recipe)
     command = shlex.join(["python", "-m", module, *sys.argv[1:]])
     print(command, flush=True)
     started, clock, code = datetime.now(UTC), time.perf_counter(), fingerprint(module)
-    run = _prepare(arguments, recipe, settings, inputs)
+    run = _prepare(arguments, recipe, settings, inputs, named)
     try:
         yield run
         _inputs_unchanged(run)
@@ -120,26 +131,43 @@ def step(spec: ModuleSpec | None, inputs: Sequence[str], settings: SettingsType[
         shutil.rmtree(run.out, ignore_errors=True)
 
 
-def _parse(module: str, inputs: Sequence[str]) -> argparse.Namespace:
+def _parse(module: str, inputs: Sequence[str], named: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog=f"python -m {module}")
     parser.add_argument("--recipe", required=True, help="canonical JSON: settings, seed, code and environment digests")
     parser.add_argument("--out", required=True, nargs="+", type=Path, help="a manifest.json, or the files to make")
     for name in inputs:
         parser.add_argument(f"--{name}", nargs="*", type=Path, default=[], help="manifests or files to read")
+    for name in named:
+        parser.add_argument(f"--{name}", nargs="+", type=_named, required=True, metavar="NAME=PATH")
     return parser.parse_args()
 
 
+def _named(text: str) -> tuple[str, Path]:
+    name, equals, path = text.partition("=")
+    if not (name and equals and path):
+        raise argparse.ArgumentTypeError(f"{text!r} must be NAME=PATH")
+    return name, Path(path)
+
+
 def _prepare(
-    arguments: argparse.Namespace, recipe: dict[str, Any], settings: SettingsType[S], inputs: Sequence[str]
+    arguments: argparse.Namespace,
+    recipe: dict[str, Any],
+    settings: SettingsType[S],
+    inputs: Sequence[str],
+    named: Sequence[str],
 ) -> Run[S]:
     given = {name: getattr(arguments, name.replace("-", "_")) for name in inputs}
+    pairs = {name: getattr(arguments, name.replace("-", "_")) for name in named}
+    names = {name: [key for key, _ in found] for name, found in pairs.items()}
+    given |= {name: [path for _, path in found] for name, found in pairs.items()}
     opened = {name: [open_artifact(path) for path in paths] for name, paths in given.items()}
     digests = {name: [item.digest for item in items] for name, items in opened.items()}
-    identity = {"recipe": recipe, "inputs": digests, "outputs": [str(path) for path in arguments.out]}
+    identity = {"recipe": recipe, "inputs": digests, "names": names, "outputs": [str(path) for path in arguments.out]}
     return Run(
         settings=settings.model_validate(recipe["settings"]),
         seed=recipe["seed"],
         inputs=opened,
+        names=names,
         outputs=arguments.out,
         work=Path("work") / digest_json(identity),
         out=_private_folder(arguments.out[0]),
