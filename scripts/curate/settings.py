@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from scripts.common.settings import Domain, Settings
 
@@ -15,14 +16,28 @@ class Format(Settings):
     """Roles alternate and end as they should, no empty message, think blocks closed and not empty."""
 
     step: Literal["format"]
+    last_role: Literal["assistant", "user"] = Field(description="assistant: samples to imitate; user: prompts alone")
+    control_tokens: tuple[str, ...] = Field(
+        default=(
+            "<|im_start|>",
+            "<|im_end|>",
+            "<|endoftext|>",
+            "<|eot_id|>",
+            "<|start_header_id|>",
+            "[INST]",
+            "[/INST]",
+        ),
+        description="chat-template tokens of Qwen, GPT, Llama and Mistral: in a message's text they break the template",
+    )
 
 
 class Language(Settings):
-    """Keep the languages named, as a fastText model sees them."""
+    """Keep the languages named, as a fastText model sees them, in the prompt and in the response."""
 
     step: Literal["language"]
     keep: tuple[str, ...] = Field(min_length=1)
-    threshold: Share
+    threshold: Share = Field(description="least probability of the kept languages together")
+    minimum_letters: int = Field(ge=0, description="texts with fewer letters are not judged: `12 + 3` has no language")
 
 
 class Length(Settings):
@@ -35,50 +50,100 @@ class Length(Settings):
 
 
 class Repetition(Settings):
-    """Gopher's repetition rules on the response."""
+    """Gopher's repetition rules on the response (arXiv 2112.11446, table A1), with shares of one's own.
+
+    Gopher's shares are for web pages: 0.3 and 0.2 for lines, 0.20 to 0.16 for the commonest n-grams of 2 to 4
+    words, 0.15 to 0.10 for all of 5 to 10. They drop 11 % of GSM8K's and CodeAlpaca's responses, none of them a loop.
+    """
 
     step: Literal["repetition"]
     duplicate_lines: Share
     duplicate_line_chars: Share
     top_ngrams: tuple[tuple[int, Share], ...] = Field(description="(n, share of characters) of the commonest n-gram")
-    duplicate_ngrams: tuple[tuple[int, Share], ...]
+    duplicate_ngrams: tuple[tuple[int, Share], ...] = Field(description="(n, share of characters) in repeated n-grams")
+    minimum_words: int = Field(
+        ge=0, description="shorter responses are not judged: any n-gram is a large share of them"
+    )
 
 
 class Refusal(Settings):
-    """Refusals and boilerplate about being a model, by regular expressions."""
+    """Refusals and boilerplate about being a model, by regular expressions on the answer after any thinking."""
 
     step: Literal["refusal"]
-    patterns: tuple[str, ...] = Field(min_length=1)
+    patterns: tuple[str, ...] = Field(
+        default=(
+            r"^(i'?m|i am) (very |so |really |truly )?(sorry|afraid|unable)\b.{0,60}"
+            r"\b(can'?t|can ?not|unable|not able|won'?t)\b",
+            r"^(i apologi[sz]e|my apologies|sorry|unfortunately)\b.{0,80}\b(can'?t|can ?not|unable|not able|won'?t)\b",
+            r"^i (can'?t|can ?not|won'?t|am not able to|am unable to|must decline to) "
+            r"(help|assist|answer|provide|comply|fulfil|create|write|do|continue|support|discuss)\b",
+            r"\bas an? (\w+ )?(ai|artificial intelligence|language model|large language model|virtual assistant)\b",
+            r"\b(i am|i'?m) (just |only |merely )?an? (ai|artificial intelligence|(large )?language model)\b",
+            r"\bi (was|am|have been) (trained|developed|created|built) by "
+            r"(openai|anthropic|google|meta|deepseek|alibaba|mistral)\b",
+            r"\bmy (knowledge|training)( data)? (cut-?off|ends|only goes up to)\b",
+            r"^(抱歉|对不起|很抱歉|作为(一个|一名)?(人工智能|AI|语言模型))",
+        ),
+        min_length=1,
+        description="searched case-insensitively, straight apostrophes; after Tulu 3's keyword filters "
+        "(open-instruct, filter_dataset_by_keywords.py and filter_cutoff_date.py)",
+    )
+
+    @field_validator("patterns")
+    @classmethod
+    def _patterns_compile(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
+        for pattern in patterns:
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise ValueError(f"{pattern!r} is no regular expression: {error}") from error
+        return patterns
 
 
 class Truncation(Settings):
     """Responses that stop in mid-sentence, in an open code fence or an open bracket."""
 
     step: Literal["truncation"]
-    endings: str = Field(description="characters a finished response may end with, besides letters of a short answer")
+    endings: str = Field(
+        default=".!?:;)]}>\"'|`*_$%~\u3002\uff01\uff1f\u2026\uff09\u3011\u300d\u300f\u201d\u2019",
+        description="characters that a finished line may end with (the last ten: full-width and quotation marks)",
+    )
+    minimum_words: int = Field(ge=1, description="a last line of fewer words is an answer, not a sentence cut short")
 
 
-class ExactDedup(Settings):
-    """Same normalised prompt and response; keeps the copy of the source with the highest priority."""
+class Preference(Settings):
+    """Which copy a deduplication keeps: the source's priority decides, then the pool's order."""
+
+    priorities: dict[str, int] = Field(default={}, description="of sources; 0 where a source is not named")
+
+
+class ExactDedup(Preference):
+    """Same text after normalising Unicode forms, case and white space."""
 
     step: Literal["exact-dedup"]
+    key: Literal["prompt", "prompt-response"] = Field(description="what makes two records the same")
 
 
-class NearDedup(Settings):
-    """MinHash near-duplicates across sources. Threshold is about (1 / buckets) ** (1 / hashes)."""
+class NearDedup(Preference):
+    """MinHash near-duplicates across sources: LSH proposes pairs, their Jaccard similarity decides."""
 
     step: Literal["near-dedup"]
-    ngram: int = Field(gt=0)
-    buckets: int = Field(gt=0)
+    ngram: int = Field(gt=0, description="words a shingle; texts with fewer words are left to exact-dedup")
+    buckets: int = Field(gt=0, description="a pair of similarity s is proposed with 1 - (1 - s**hashes)**buckets")
     hashes_per_bucket: int = Field(gt=0)
+    similarity: Share = Field(description="Jaccard similarity of the shingles from which on two records are the same")
 
 
 class Decontaminate(Settings):
     """n-gram overlap with every configured benchmark, on normalised words."""
 
     step: Literal["decontaminate"]
-    ngram: int = Field(gt=0)
-    threshold: Share = Field(description="share of the benchmark item's n-grams that makes a hit")
+    ngram: int = Field(gt=0, description="words; shorter benchmark texts are looked for as a whole")
+    minimum_words: int = Field(gt=0, description="benchmark texts shorter than this are found only as a whole prompt")
+    threshold: Share = Field(description="share of the benchmark text's n-grams that makes a hit")
+    template_items: int = Field(
+        gt=1, description="an n-gram in this many different benchmark items is a template and counts for none"
+    )
 
 
 class Classify(Settings):
@@ -130,7 +195,11 @@ class FastText(Settings):
     min_char_ngram: int = Field(default=0, ge=0)
     max_char_ngram: int = Field(default=0, ge=0)
     buckets: int = Field(default=200_000, gt=0, description="0 leaves memory uninitialised (fastText issue 1061)")
-    held_out: Share = Field(description="share of the labelled records kept for the accuracy")
+    held_out: Share = Field(description="share of the labelled texts kept for the accuracy")
+    labels: dict[str, str] = Field(
+        default={}, description="label of all records of a source, where the records themselves carry none"
+    )
+    per_label: int | None = Field(default=None, gt=0, description="at most this many texts a label; null: all")
 
 
 class Classifiers(Settings):
@@ -138,3 +207,10 @@ class Classifiers(Settings):
 
     language: FastText
     domain: FastText
+
+
+class TrainClassifier(Settings):
+    """What the training step gets: which classifier, and how it is trained."""
+
+    target: Literal["language", "domain"]
+    training: FastText

@@ -1,0 +1,250 @@
+"""Drop records that share n-grams with a benchmark; each dropped row says with which item, and in what words.
+
+A benchmark item's prompt, and its response where it has one, are texts of normalised words. A record is
+a hit when it holds at least `threshold` of such a text's n-grams. N-grams in `template_items` or more
+different texts say how the benchmark asks, not what, so of the text's other n-grams it must hold as large
+a share: a prompt of the same template with other numbers is kept, and `whitelisted/` shows the records
+that this rule has saved. A prompt that equals an item's prompt word for word is always a hit.
+
+python -m scripts.curate.decontaminate --recipe JSON --records MANIFEST... --benchmarks MANIFEST... --out MANIFEST
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+from datatrove.data import Document, DocumentsPipeline
+from datatrove.pipeline.filters.base_filter import BaseFilter
+from datatrove.pipeline.writers.disk_base import DiskWriter
+from datatrove.utils.hashing import HashConfig, create_hash_func
+
+from scripts.common.records import DROPPED, KEPT, iterate
+from scripts.common.step import step
+from scripts.curate import views
+from scripts.curate.frame import CurationError, Job, extended, job
+from scripts.curate.settings import Decontaminate
+from scripts.curate.words import normalise, words
+
+HIT = [
+    ("benchmark", pa.string()),
+    ("benchmark_id", pa.string()),
+    ("benchmark_text", pa.string()),
+    ("matched", pa.string()),
+    ("overlap", pa.float64()),
+]
+WHITELISTED = "whitelisted"
+OPERATORS = frozenset("+-*/%^=<>")
+"""Compared like words and numbers; other punctuation says nothing about a text's origin."""
+_hash = create_hash_func(HashConfig())
+
+
+class Item(NamedTuple):
+    """One text of a benchmark item: its prompt or its response."""
+
+    benchmark: str
+    id: str
+    part: str
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A benchmark text that a record holds."""
+
+    item: Item
+    overlap: float
+    """Share of the text's n-grams."""
+    matched: str
+    template: bool
+    """Only n-grams that many items share: no hit, kept and written aside."""
+
+
+@dataclass
+class Index:
+    """Where the n-grams of the benchmarks' texts occur. Texts shorter than n stand as one n-gram of their length."""
+
+    threshold: float
+    items: list[Item] = field(default_factory=list)
+    sizes: list[int] = field(default_factory=list)
+    """Distinct n-grams of each text."""
+    own_sizes: list[int] = field(default_factory=list)
+    """Distinct n-grams of each text that are no templates."""
+    places: dict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
+    """n-gram -> texts that have it."""
+    templates: set[int] = field(default_factory=set)
+    prompts: dict[int, int] = field(default_factory=dict)
+    """Whole prompt -> its text."""
+    lengths: set[int] = field(default_factory=set)
+    """Lengths of the n-grams in use."""
+
+    def find(self, record: dict[str, Any]) -> Hit | None:
+        """The benchmark text that the record holds most of; None where that is less than the threshold."""
+        parts = [tokens(views.prompt(record)), tokens(views.response(record))]
+        whole = self.prompts.get(_digest(parts[0])) if parts[0] else None
+        if whole is not None:
+            return Hit(self.items[whole], 1.0, " ".join(parts[0]), template=False)
+        found = self._shared(parts)
+        ranked = sorted(found, key=lambda text: (self._template(text, found[text]), -self._overlap(text, found), text))
+        if not ranked or self._overlap(ranked[0], found) < self.threshold:
+            return None
+        best = ranked[0]
+        matched = self._matched(parts, found[best])
+        return Hit(self.items[best], self._overlap(best, found), matched, self._template(best, found[best]))
+
+    def _shared(self, parts: list[list[str]]) -> dict[int, set[int]]:
+        """Text -> the n-grams that the record shares with it."""
+        found: dict[int, set[int]] = defaultdict(set)
+        for part in parts:
+            for length in self.lengths:
+                for value in grams(part, length):
+                    for text in self.places.get(value, ()):
+                        found[text].add(value)
+        return found
+
+    def _overlap(self, text: int, found: dict[int, set[int]]) -> float:
+        return len(found[text]) / self.sizes[text]
+
+    def _template(self, text: int, values: set[int]) -> bool:
+        """Too little of what the text has for itself is among the shared n-grams."""
+        own = len(values - self.templates)
+        return own == 0 or own < self.threshold * self.own_sizes[text]
+
+    def _matched(self, parts: list[list[str]], values: set[int]) -> str:
+        """The record's words that the n-grams cover; a gap is an ellipsis."""
+        covered: list[str] = []
+        for part in parts:
+            inside = {
+                position
+                for length in self.lengths
+                for start, value in enumerate(grams(part, length))
+                if value in values
+                for position in range(start, start + length)
+            }
+            for position in sorted(inside):
+                if covered and position - 1 not in inside:
+                    covered.append("...")
+                covered.append(part[position])
+        return " ".join(covered)
+
+
+def tokens(text: str) -> list[str]:
+    """The normalised words of `text` that are compared."""
+    return [word for word in words(normalise(text)) if word[0].isalnum() or word in OPERATORS]
+
+
+def grams(part: list[str], length: int) -> Iterator[int]:
+    """Hashes of the n-grams of `length` words, in order."""
+    return (_digest(part[start : start + length]) for start in range(len(part) - length + 1))
+
+
+def _digest(part: list[str]) -> int:
+    return _hash(" ".join(part))
+
+
+def build(benchmarks: Iterable[dict[str, Any]], settings: Decontaminate) -> Index:
+    """Index the benchmarks' records by their ids, never by row; null and empty texts are passed over."""
+    index = Index(settings.threshold)
+    seen: set[int] = set()
+    for record in benchmarks:
+        prompt, response = tokens(views.prompt(record)), tokens(views.response(record))
+        if prompt:
+            index.prompts.setdefault(_digest(prompt), len(index.items))
+            _add(index, Item(record["source"], record["id"], "prompt"), prompt, seen, settings)
+        if len(response) >= settings.ngram:  # a shorter response ("42") is no evidence
+            _add(index, Item(record["source"], record["id"], "response"), response, seen, settings)
+    index.templates = {value for value, texts in index.places.items() if len(texts) >= settings.template_items}
+    own = Counter(text for value, texts in index.places.items() if value not in index.templates for text in texts)
+    index.own_sizes = [own[text] for text in range(len(index.items))]
+    return index
+
+
+def _add(index: Index, item: Item, text: list[str], seen: set[int], settings: Decontaminate) -> None:
+    """Enter one text. The same text in two benchmarks is one text: that makes it no template."""
+    length, digest = min(settings.ngram, len(text)), _digest(text)
+    fits = len(text) >= settings.minimum_words and digest not in seen
+    values = set(grams(text, length)) if fits else set()
+    seen.add(digest)
+    for value in values:
+        index.places[value].append(len(index.items))
+    index.lengths.update({length} if values else ())
+    index.items.append(item)
+    index.sizes.append(len(values))
+
+
+@cache
+def load(folders: tuple[Path, ...], settings: Decontaminate) -> Index:
+    """The index of the benchmarks in `folders`; made once, before workers are forked."""
+    return build((record for folder in folders for record in iterate(folder)), settings)
+
+
+class DecontaminationFilter(BaseFilter):
+    """Keeps records that hold no benchmark text. Those that only share a template are also written aside."""
+
+    name = "decontaminate"
+
+    def __init__(self, benchmarks: tuple[Path, ...], settings: Decontaminate, whitelist: DiskWriter):
+        super().__init__()
+        self.benchmarks = benchmarks
+        self.settings = settings
+        self.whitelist = whitelist
+        self.rank = 0
+
+    def run(self, data: DocumentsPipeline, rank: int = 0, world_size: int = 1) -> DocumentsPipeline:
+        self.rank = rank
+        with self.whitelist:
+            yield from super().run(data, rank, world_size)
+
+    def filter(self, doc: Document) -> bool | tuple[bool, str]:
+        hit = load(self.benchmarks, self.settings).find(doc.metadata)
+        if hit is None:
+            return True
+        doc.metadata |= {
+            "benchmark": hit.item.benchmark,
+            "benchmark_id": hit.item.id,
+            "benchmark_text": hit.item.part,
+            "matched": hit.matched,
+            "overlap": hit.overlap,
+        }
+        if hit.template:
+            self.whitelist.write(doc, self.rank)
+            return True
+        return False, "contaminated"
+
+
+def decontaminate(work: Job, settings: Decontaminate, benchmarks: tuple[Path, ...]) -> dict[str, Any]:
+    """Write kept, dropped and whitelisted records; the counts of the manifest."""
+    index = load(benchmarks, settings)
+    if not index.items:
+        raise CurationError("the benchmarks hold no text: give their raw manifests as --benchmarks")
+    schema = extended(work.corpus.schema, HIT)
+    block = DecontaminationFilter(benchmarks, settings, work.writer(WHITELISTED, schema))
+    counts = work.filter(block, views.whole, hit=HIT)
+    work.deliver(WHITELISTED, schema)
+    return counts | {
+        "hits": _by_benchmark(work.out / DROPPED),
+        "whitelisted": _by_benchmark(work.out / WHITELISTED),
+        "index": {
+            "texts": dict(sorted(Counter(item.benchmark for item in index.items).items())),
+            "ngrams": len(index.places),
+            "templates": len(index.templates),
+        },
+    }
+
+
+def _by_benchmark(folder: Path) -> dict[str, int]:
+    return dict(sorted(Counter(row["benchmark"] for row in iterate(folder, ["benchmark"])).items()))
+
+
+def main() -> None:
+    with step(__spec__, inputs=("records", "benchmarks"), settings=Decontaminate) as run, job(run) as work:
+        benchmarks = tuple(item.folder / KEPT for item in run.inputs["benchmarks"])
+        run.counts |= decontaminate(work, run.settings, benchmarks)
+
+
+if __name__ == "__main__":
+    main()

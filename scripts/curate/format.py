@@ -1,0 +1,89 @@
+"""Drop records that no chat template can render: roles, empty turns, thinking blocks, control tokens, damage.
+
+python -m scripts.curate.format --recipe JSON --records MANIFEST... --out MANIFEST
+"""
+
+from __future__ import annotations
+
+import re
+
+from datatrove.data import Document
+from datatrove.pipeline.filters.base_filter import BaseFilter
+
+from scripts.common.records import Message
+from scripts.common.step import step
+from scripts.curate import views
+from scripts.curate.frame import job
+from scripts.curate.settings import Format
+
+DAMAGE = re.compile("[\ufffd\x00-\x08\x0b\x0c\x0e-\x1f]")  # the replacement character, and control characters
+ROLES = ("system", "user", "assistant")
+
+
+class FormatFilter(BaseFilter):
+    """Keeps records whose messages are a well-formed conversation."""
+
+    name = "format"
+
+    def __init__(self, settings: Format):
+        super().__init__()
+        self.settings = settings
+
+    def filter(self, doc: Document) -> bool | tuple[bool, str]:
+        messages = doc.metadata["messages"] or []
+        turns = views.turns(doc.metadata)
+        reason = (
+            _missing(messages)
+            or _disorder(turns, self.settings.last_role)
+            or _thinking(turns)
+            or self._foreign(doc.text)
+        )
+        return (False, reason) if reason else True
+
+    def _foreign(self, text: str) -> str | None:
+        if any(token in text for token in self.settings.control_tokens):
+            return "control-token"
+        return "damaged-encoding" if DAMAGE.search(text) else None
+
+
+def _missing(messages: list[Message]) -> str | None:
+    if not messages:
+        return "no-messages"
+    if any(message is None or message["role"] not in ROLES for message in messages):
+        return "unknown-role"
+    return "empty-message" if any(not (message["content"] or "").strip() for message in messages) else None
+
+
+def _disorder(turns: list[Message], last: str) -> str | None:
+    """After an optional system message users and assistants take turns, a user first and `last` last."""
+    roles = [turn["role"] for turn in turns]
+    rest = roles[1:] if roles[0] == "system" else roles
+    alternating = all(role == ("user", "assistant")[index % 2] for index, role in enumerate(rest))
+    if not rest or not alternating:
+        return "role-order"
+    return None if rest[-1] == last else f"ends-with-{rest[-1]}"
+
+
+def _thinking(turns: list[Message]) -> str | None:
+    """A thinking block is the start of an assistant's turn, closed once, not empty, and followed by an answer."""
+    for turn in turns:
+        opened, closed = turn["content"].count(views.THINK_OPEN), turn["content"].count(views.THINK_CLOSE)
+        if opened != closed:
+            return "unclosed-thinking"
+        if opened and turn["role"] == "assistant":
+            before, _, rest = turn["content"].partition(views.THINK_OPEN)
+            thought, _, answer = rest.partition(views.THINK_CLOSE)
+            if opened > 1 or before.strip():
+                return "misplaced-thinking"
+            if not thought.strip() or not answer.strip():
+                return "empty-thinking" if not thought.strip() else "no-answer-after-thinking"
+    return None
+
+
+def main() -> None:
+    with step(__spec__, inputs=("records",), settings=Format) as run, job(run) as work:
+        run.counts |= work.filter(FormatFilter(run.settings), views.whole)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+"""Drop records whose prompt or response is in a language that is not kept.
+
+python -m scripts.curate.language --recipe JSON --records MANIFEST... --classifier MANIFEST --out MANIFEST
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+from datatrove.data import Document
+from datatrove.pipeline.filters.base_filter import BaseFilter
+
+from scripts.common.step import step
+from scripts.curate import views
+from scripts.curate.classifier import MODEL, language_text, letters, load, probabilities
+from scripts.curate.frame import CurationError, job
+from scripts.curate.settings import Language
+
+HIT = [("language", pa.string()), ("probability", pa.float64())]
+
+
+class LanguageFilter(BaseFilter):
+    """Keeps records in the kept languages; what is too short to tell is kept."""
+
+    name = "language"
+
+    def __init__(self, settings: Language, model: Path):
+        super().__init__()
+        self.settings = settings
+        self.model = model
+
+    def filter(self, doc: Document) -> bool | tuple[bool, str]:
+        for part, text in (("prompt", views.prompt(doc.metadata)), ("response", views.response(doc.metadata))):
+            cleaned = language_text(text)
+            if letters(cleaned) < self.settings.minimum_letters:
+                continue
+            found = probabilities(self.model, cleaned)
+            if sum(found.get(language, 0.0) for language in self.settings.keep) < self.settings.threshold:
+                doc.metadata["language"], doc.metadata["probability"] = next(iter(found.items()))
+                return False, f"{part}-language"
+        return True
+
+
+def check_labels(model: Path, keep: tuple[str, ...]) -> None:
+    """Raise CurationError where the model does not know a language that is to be kept."""
+    known = probabilities(model, "")
+    if unknown := [language for language in keep if language not in known]:
+        raise CurationError(f"keep: the classifier does not know {unknown}; it knows {sorted(known)}")
+
+
+def main() -> None:
+    with step(__spec__, inputs=("records", "classifier"), settings=Language) as run, job(run) as work:
+        model = run.input("classifier").folder / MODEL
+        load(model)
+        check_labels(model, run.settings.keep)
+        run.counts |= work.filter(LanguageFilter(run.settings, model), views.whole, hit=HIT)
+
+
+if __name__ == "__main__":
+    main()

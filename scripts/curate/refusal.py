@@ -1,0 +1,46 @@
+"""Drop refusals and boilerplate about being a model, by the regular expressions of the configuration.
+
+python -m scripts.curate.refusal --recipe JSON --records MANIFEST... --out MANIFEST
+"""
+
+from __future__ import annotations
+
+import re
+
+import pyarrow as pa
+from datatrove.data import Document
+from datatrove.pipeline.filters.base_filter import BaseFilter
+
+from scripts.common.step import step
+from scripts.curate import views
+from scripts.curate.frame import job
+from scripts.curate.settings import Refusal
+
+STRAIGHT = str.maketrans("\u2019\u2018`", "'''")  # one apostrophe for the patterns
+
+
+class RefusalFilter(BaseFilter):
+    """Keeps records whose answer matches none of the patterns; a dropped one says what matched."""
+
+    name = "refusal"
+
+    def __init__(self, settings: Refusal):
+        super().__init__()
+        self.patterns = [re.compile(pattern, re.IGNORECASE) for pattern in settings.patterns]
+
+    def filter(self, doc: Document) -> bool | tuple[bool, str]:
+        text = doc.text.translate(STRAIGHT)
+        found = next((match for pattern in self.patterns if (match := pattern.search(text))), None)
+        if found is None:
+            return True
+        doc.metadata["matched"] = found[0]
+        return False, "refusal"
+
+
+def main() -> None:
+    with step(__spec__, inputs=("records",), settings=Refusal) as run, job(run) as work:
+        run.counts |= work.filter(RefusalFilter(run.settings), views.final_answer, hit=[("matched", pa.string())])
+
+
+if __name__ == "__main__":
+    main()

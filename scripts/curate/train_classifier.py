@@ -1,0 +1,129 @@
+"""Train the fastText classifier of languages or of domains, and measure it on held-out texts.
+
+Languages: the embedded sentences of `data/languages.tsv`, and records that state `meta.language`.
+Domains: prompts of records whose source states their domain. `labels` adds sources that are of one kind.
+One thread, word bigrams and buckets: then the model is the same bytes every time (fastText issue 1061).
+
+python -m scripts.curate.train_classifier --recipe JSON --sources MANIFEST... --out MANIFEST
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import fasttext
+
+from scripts.common.records import KEPT
+from scripts.common.step import step
+from scripts.curate import views
+from scripts.curate.classifier import LABEL, MODEL, domain_view, language_text, probabilities
+from scripts.curate.frame import CurationError, open_corpus
+from scripts.curate.settings import FastText, TrainClassifier
+
+SENTENCES = Path(__file__).parent / "data" / "languages.tsv"
+
+
+class Labelled(NamedTuple):
+    """A cleaned text and what it is."""
+
+    label: str
+    text: str
+
+
+def labelled_languages(records: Iterable[dict[str, Any]], labels: dict[str, str]) -> Iterator[Labelled]:
+    """The embedded sentences, and prompt and response of the records whose language is stated."""
+    for line in SENTENCES.read_text().splitlines():
+        label, _, sentence = line.partition("\t")
+        yield Labelled(label, language_text(sentence))
+    for record in records:
+        stated = json.loads(record["meta"] or "{}").get("language") or labels.get(record["source"])
+        if stated:
+            yield Labelled(stated, language_text(views.prompt(record)))
+            yield Labelled(stated, language_text(views.response(record)))
+
+
+def labelled_domains(records: Iterable[dict[str, Any]], labels: dict[str, str]) -> Iterator[Labelled]:
+    """The prompts of the records whose domain is stated."""
+    for record in records:
+        label = record["domain"] or labels.get(record["source"])
+        if label:
+            yield Labelled(label, domain_view(record))
+
+
+LABELLED = {"language": labelled_languages, "domain": labelled_domains}
+
+
+def split(texts: Iterable[Labelled], seed: int, settings: FastText) -> tuple[list[Labelled], list[Labelled]]:
+    """Training and held-out texts: no text twice, none in both, in an order drawn by the seed."""
+
+    def draw(item: Labelled) -> bytes:
+        return hashlib.sha256(f"{seed}\0{item.text}".encode()).digest()
+
+    taken: Counter[str] = Counter()
+    held: list[Labelled] = []
+    training: list[Labelled] = []
+    for item in sorted({item for item in texts if item.text}, key=lambda item: (draw(item), item.label)):
+        taken[item.label] += 1
+        if settings.per_label is None or taken[item.label] <= settings.per_label:
+            (held if draw(item)[0] < settings.held_out * 256 else training).append(item)
+    if len({item.label for item in training}) < 2 or not held:
+        raise CurationError(
+            f"{len(training)} training and {len(held)} held-out texts of {sorted(taken)}: a classifier needs two "
+            "labels and something held out. Give sources of more kinds, `labels`, or another `held_out`"
+        )
+    return training, held
+
+
+def train(training: list[Labelled], seed: int, settings: FastText, path: Path) -> None:
+    """Write the model to `path`."""
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
+        file.writelines(f"{LABEL}{item.label} {item.text}\n" for item in training)
+        file.flush()
+        model = fasttext.train_supervised(
+            input=file.name,
+            epoch=settings.epochs,
+            lr=settings.learning_rate,
+            dim=settings.dimension,
+            wordNgrams=settings.word_ngrams,
+            minn=settings.min_char_ngram,
+            maxn=settings.max_char_ngram,
+            bucket=settings.buckets,
+            thread=1,
+            seed=seed,
+            verbose=0,
+        )
+    model.save_model(str(path))
+
+
+def evaluate(path: Path, held: list[Labelled]) -> dict[str, Any]:
+    """Accuracy and confusion (true label, then predicted one) on the held-out texts."""
+    confusion: dict[str, Counter[str]] = {}
+    for item in held:
+        confusion.setdefault(item.label, Counter())[next(iter(probabilities(path, item.text)))] += 1
+    right = sum(row[label] for label, row in confusion.items())
+    return {
+        "held_out": len(held),
+        "accuracy": right / len(held),
+        "confusion": {label: dict(sorted(row.items())) for label, row in sorted(confusion.items())},
+    }
+
+
+def main() -> None:
+    with step(__spec__, inputs=("sources",), settings=TrainClassifier) as run:
+        settings = run.settings.training
+        corpus = open_corpus(item.folder / KEPT for item in run.inputs["sources"])
+        records = corpus.iterate(["source", "domain", "messages", "meta"])
+        training, held = split(LABELLED[run.settings.target](records, settings.labels), run.seed, settings)
+        train(training, run.seed, settings, run.out / MODEL)
+        labels = Counter(item.label for item in training)
+        run.counts |= {"training": dict(sorted(labels.items())), **evaluate(run.out / MODEL, held)}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,69 @@
+"""Drop responses that were cut: an open code fence, open brackets of a formula, a last sentence without its end.
+
+python -m scripts.curate.truncation --recipe JSON --records MANIFEST... --out MANIFEST
+"""
+
+from __future__ import annotations
+
+import re
+
+from datatrove.data import Document
+from datatrove.pipeline.filters.base_filter import BaseFilter
+
+from scripts.common.step import step
+from scripts.curate import views
+from scripts.curate.frame import job
+from scripts.curate.settings import Truncation
+from scripts.curate.words import STOPS, words
+
+FENCE = re.compile(r"^\s*(```|~~~)", re.MULTILINE)
+FORMULA = (("\\(", "\\)"), ("\\[", "\\]"), ("\\begin{", "\\end{"))
+CONTINUED = ",([{<+=&"  # nothing ends here
+SENTENCE_GAP = re.compile(rf"(?<=[\w)\"'][{STOPS}])\s+")  # a stop after a word: `find . -name` is no sentence
+SENTENCE_END = re.compile(rf"[\w)\"'][{STOPS}]\s*$", re.MULTILINE)
+LINK = re.compile(r"https?://\S+$")
+ITEM = re.compile(r"^\s*([-*+•#|>]|\d+[.)])")  # list items, headings, tables and quotes need no full stop
+
+
+class TruncationFilter(BaseFilter):
+    """Keeps responses that look finished."""
+
+    name = "truncation"
+
+    def __init__(self, settings: Truncation):
+        super().__init__()
+        self.settings = settings
+
+    def filter(self, doc: Document) -> bool | tuple[bool, str]:
+        text = doc.text.rstrip()
+        if len(FENCE.findall(text)) % 2:
+            return False, "open-code-fence"
+        if any(text.count(opening) > text.count(closing) for opening, closing in FORMULA) or _open_box(text):
+            return False, "open-formula"
+        return (False, "mid-sentence") if self._cut(text) else True
+
+    def _cut(self, text: str) -> bool:
+        """The last line is a sentence without an end, by an author who ends sentences elsewhere."""
+        before, _, last = text.rpartition("\n")
+        if not last or last[-1] in self.settings.endings or ITEM.match(last) or LINK.search(last):
+            return False
+        if last[-1] in CONTINUED:
+            return True
+        sentences = SENTENCE_GAP.split(last)
+        punctuated = len(sentences) > 1 or SENTENCE_END.search(before) is not None
+        return punctuated and len(words(sentences[-1])) >= self.settings.minimum_words
+
+
+def _open_box(text: str) -> bool:
+    """The last \\boxed{...} is not closed."""
+    start = text.rfind("\\boxed{")
+    return start >= 0 and text.count("{", start) > text.count("}", start)
+
+
+def main() -> None:
+    with step(__spec__, inputs=("records",), settings=Truncation) as run, job(run) as work:
+        run.counts |= work.filter(TruncationFilter(run.settings), views.final_answer)
+
+
+if __name__ == "__main__":
+    main()

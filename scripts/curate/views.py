@@ -1,0 +1,44 @@
+"""The text that a step looks at: a record's prompt, response, or both; nulls read as empty.
+
+A step may be put first in a pool, so nothing here trusts the format step to have run.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from scripts.common.records import Message, prompt_of, response_of
+
+THINK_OPEN = "<think>"
+THINK_CLOSE = "</think>"
+
+
+def turns(record: dict[str, Any]) -> list[Message]:
+    """The messages, with null roles and contents as empty strings and null messages left out."""
+    messages = (message for message in record["messages"] or () if message is not None)
+    return [{"role": message["role"] or "", "content": message["content"] or ""} for message in messages]
+
+
+def prompt(record: dict[str, Any]) -> str:
+    """All but the final assistant turn."""
+    return prompt_of(turns(record))
+
+
+def response(record: dict[str, Any]) -> str:
+    """The final assistant turn, thinking included; empty where the record is a prompt alone."""
+    return response_of(turns(record))
+
+
+def final_answer(record: dict[str, Any]) -> str:
+    """The final assistant turn after its thinking block."""
+    return without_thinking(response(record))
+
+
+def whole(record: dict[str, Any]) -> str:
+    """Prompt and response."""
+    return "\n\n".join(text for text in (prompt(record), response(record)) if text)
+
+
+def without_thinking(text: str) -> str:
+    """What follows the last closed thinking block (all of the text where there is none)."""
+    return text.rpartition(THINK_CLOSE)[2].strip()
