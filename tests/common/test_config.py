@@ -40,7 +40,10 @@ def test_unknown_training_key_is_found_though_training_is_free_form() -> None:
 @pytest.mark.parametrize(
     ("overlay", "expected"),
     [
-        ({"models": {"ins-sft-2": {"init": "ins-sft1"}}}, "models.ins-sft-2.init: 'ins-sft1' is not defined; did you mean"),
+        (
+            {"models": {"ins-sft-2": {"init": "ins-sft1"}}},
+            "models.ins-sft-2.init: 'ins-sft1' is not defined; did you mean",
+        ),
         ({"models": {"opd": {"teacher": "nobody"}}}, "models.opd.teacher: 'nobody' is not defined"),
         ({"models": {"opd": {"dataset": "opd-prompt"}}}, "did you mean opd-prompts"),
         ({"datasets": {"ins-rl": {"graded": "instruc"}}}, "datasets.ins-rl.graded: 'instruc' is not defined"),

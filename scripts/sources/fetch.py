@@ -1,0 +1,81 @@
+"""The raw rows of a source: a file of the embedded corpora, a local file or URL, or a pinned hub data set."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from scripts.common.fingerprint import sha256_file
+from scripts.sources.rows import BadRow, SourceError, read_rows
+from scripts.sources.settings import FileSource, HubSource, Source
+
+CORPORA = "NEBULA_CORPORA"
+"""Environment variable with the folder that `file` paths are relative to: where files lie is no identity."""
+
+
+def open_source(name: str, source: Source, synthetic: Path | None, work: Path) -> Iterator[dict[str, Any] | BadRow]:
+    """Rows of a source. Raises SourceError naming the source and the fix when it cannot be read."""
+    if source.kind == "hub":
+        return _hub_rows(name, source)
+    if source.kind == "file":
+        return read_rows(_checked_file(name, source, work))
+    if synthetic is None or not (synthetic / source.file).is_file():
+        raise SourceError(f"sources.{name}.file: the generator makes no {source.file!r}")
+    return read_rows(synthetic / source.file)
+
+
+def _checked_file(name: str, source: FileSource, work: Path) -> Path:
+    path = _download(source.path, work) if "://" in source.path else _corpora() / source.path
+    if not path.is_file():
+        raise SourceError(
+            f"sources.{name}.path: {path} does not exist; set corpora_dir to the folder that holds {source.path}"
+        )
+    found = sha256_file(path)
+    if found != source.sha256:
+        raise SourceError(
+            f"sources.{name}.sha256: {path} has {found}, the configuration states {source.sha256}. "
+            "Fetch the stated version, or state the new digest if the change is meant"
+        )
+    return path
+
+
+def _corpora() -> Path:
+    return Path(os.environ.get(CORPORA, "."))
+
+
+def _download(url: str, work: Path) -> Path:
+    """Fetch a URL into the work folder, whole or not at all."""
+    work.mkdir(parents=True, exist_ok=True)
+    target = work / url.rsplit("/", 1)[-1]
+    if not target.exists():
+        partial = target.with_suffix(".partial")
+        try:
+            with urllib.request.urlopen(url, timeout=60) as response, partial.open("wb") as out:
+                shutil.copyfileobj(response, out)
+        except OSError as error:
+            raise SourceError(
+                f"{url} could not be fetched ({error}): check the network, or give a local file"
+            ) from error
+        partial.rename(target)
+    return target
+
+
+def _hub_rows(name: str, source: HubSource) -> Iterator[dict[str, Any]]:
+    """Rows of a hub data set at its commit; with HF_HUB_OFFLINE=1, from the cache alone."""
+    from datasets import load_dataset  # heavy: a second of imports that other kinds do not need
+    from huggingface_hub import snapshot_download
+
+    try:
+        folder = snapshot_download(source.dataset, repo_type="dataset", revision=source.revision)
+        rows = load_dataset(folder, source.subset, split=source.split)
+    except Exception as error:  # the libraries raise many types; each means that the data is not there
+        raise SourceError(
+            f"sources.{name}: {source.dataset} at {source.revision} could not be loaded ({error}). "
+            "Fetch it where there is a network, or set HF_HOME to the cache that holds it"
+        ) from error
+    return itertools.islice(iter(rows), source.rows)

@@ -1,0 +1,87 @@
+"""Raw rows of one source to records; what is no record is kept aside with the reason.
+
+    python -m scripts.sources.normalize --recipe JSON [--synthetic results/tiny/synthetic/manifest.json] \
+        --out results/tiny/raw/NAME/manifest.json
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import pyarrow as pa
+
+from scripts.common import records
+from scripts.common.settings import Settings
+from scripts.common.step import step
+from scripts.sources.adapters import RowError, adapt
+from scripts.sources.fetch import open_source
+from scripts.sources.rows import BadRow, SourceError
+from scripts.sources.settings import Source
+
+STEP = "normalize"
+DROPPED_SCHEMA = records.schema_with(("step", pa.string()), ("reason", pa.string()))
+
+
+class Normalize(Settings):
+    """A source under its name."""
+
+    name: str
+    source: Source
+
+
+def normalize(
+    settings: Normalize, rows: Iterable[dict[str, Any] | BadRow], dropped: list[dict[str, Any]]
+) -> Iterator[dict[str, Any]]:
+    """The records of raw rows, in their order; rows that are none go to `dropped` with step and reason."""
+    for row in rows:
+        if isinstance(row, BadRow):
+            dropped.append(_dropped(settings, row.text, row.reason))
+            continue
+        try:
+            yield dict(adapt(row, settings.source.adapter, settings.name, settings.source.domain))
+        except (RowError, UnicodeEncodeError) as error:
+            reason = str(error) if isinstance(error, RowError) else "lone-surrogate"
+            dropped.append(_dropped(settings, json.dumps(row, default=str), reason))
+
+
+def _dropped(settings: Normalize, raw: str, reason: str) -> dict[str, Any]:
+    digest = hashlib.sha256(raw.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    return {
+        "id": digest,
+        "source": settings.name,
+        "domain": settings.source.domain or "",
+        "messages": [],
+        "answer": {"kind": "none", "spec": "{}"},
+        "meta": json.dumps({"raw": raw[:2000]}),
+        "step": STEP,
+        "reason": reason,
+    }
+
+
+def main() -> None:
+    """The step: records/, dropped/ and the counts raw = kept + dropped."""
+    with step(__spec__, inputs=("synthetic",), settings=Normalize) as run:
+        name, source = run.settings.name, run.settings.source
+        synthetic = run.input("synthetic").folder if run.inputs["synthetic"] else None
+        dropped: list[dict[str, Any]] = []
+        rows = open_source(name, source, synthetic, run.work)
+        kept = records.write(run.out / records.KEPT, normalize(run.settings, rows, dropped))
+        records.write(run.out / records.DROPPED, dropped, DROPPED_SCHEMA)
+        if not kept:
+            reasons = dict(Counter(row["reason"] for row in dropped)) or "it has no rows"
+            raise SourceError(f"sources.{name}: no row became a record ({reasons}): check its adapter")
+        run.counts = {
+            "raw": kept + len(dropped),
+            "kept": kept,
+            "dropped": dict(sorted(Counter(row["reason"] for row in dropped).items())),
+            "licence": source.licence,
+            "role": source.role,
+        }
+
+
+if __name__ == "__main__":
+    main()

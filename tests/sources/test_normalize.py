@@ -1,0 +1,99 @@
+"""The normalize step: raw = kept + dropped, every source kind, and errors that name the fix."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scripts.common import records
+from scripts.common.artifacts import canonical_json, read_json
+from scripts.common.fingerprint import ROOT
+
+REVISION = "0123456789abcdef0123456789abcdef01234567"
+PAIR = {"shape": "pair", "prompt": "p", "response": "r"}
+
+
+def normalize(tmp_path: Path, source: dict[str, Any], **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the step as its rule does; the artifact is tmp_path/out."""
+    recipe = canonical_json({"settings": {"name": "mine", "source": source}, "seed": 1})
+    command = [sys.executable, "-m", "scripts.sources.normalize", "--recipe", recipe, "--out", "out/manifest.json"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
+    return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+
+
+def file_source(tmp_path: Path, content: bytes, **overrides: Any) -> dict[str, Any]:
+    (tmp_path / "raw.jsonl").write_bytes(content)
+    digest = hashlib.sha256(content).hexdigest()
+    common = {"role": "sft", "domain": "math", "licence": "MIT", "adapter": PAIR}
+    return {"kind": "file", "path": "raw.jsonl", "sha256": digest, **common, **overrides}
+
+
+def test_every_row_is_kept_or_dropped_with_a_reason(tmp_path: Path) -> None:
+    lines = [
+        b'{"p": "q1", "r": "r1"}',
+        b"nonsense",
+        b'{"p": null, "r": "r"}',
+        b'{"p": "\\ud800", "r": "r"}',
+        b"\xff",
+        b'{"p": "q2", "r": "r2"}',
+    ]
+    run = normalize(tmp_path, file_source(tmp_path, b"\n".join(lines)), NEBULA_CORPORA=str(tmp_path))
+    assert run.returncode == 0, run.stderr
+    counts = read_json(tmp_path / "out" / "manifest.json")["counts"]
+    assert counts["raw"] == 6 and counts["kept"] == 2
+    assert counts["dropped"] == {"lone-surrogate": 1, "not-json": 1, "not-utf8": 1, "p-missing": 1}
+    kept = records.read(tmp_path / "out" / "records")
+    assert [records.prompt_of(row["messages"]) for row in kept] == ["q1", "q2"]
+    dropped = records.read(tmp_path / "out" / "dropped")
+    assert {row["step"] for row in dropped} == {"normalize"} and json.loads(dropped[0]["meta"])["raw"] == "nonsense"
+
+
+def test_same_bytes_twice(tmp_path: Path) -> None:
+    source = file_source(tmp_path, b'{"p": "q", "r": "r"}\n' * 3)
+    manifests = []
+    for _ in range(2):
+        assert normalize(tmp_path, source, NEBULA_CORPORA=str(tmp_path)).returncode == 0
+        manifests.append((tmp_path / "out" / "manifest.json").read_bytes())
+    assert manifests[0] == manifests[1]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({"sha256": "0" * 64}, "sources.mine.sha256: .* the configuration states 0000"),
+        ({"path": "elsewhere.jsonl"}, "sources.mine.path: .*elsewhere.jsonl does not exist; set corpora_dir"),
+        ({"adapter": {**PAIR, "prompt": "question"}}, "no row became a record .*question-missing.*check its adapter"),
+    ],
+)
+def test_a_source_that_cannot_be_read_leaves_nothing(tmp_path: Path, overrides: dict, message: str) -> None:
+    run = normalize(tmp_path, file_source(tmp_path, b'{"p": "q", "r": "r"}', **overrides), NEBULA_CORPORA=str(tmp_path))
+    assert run.returncode != 0
+    assert re.search(message, run.stderr), run.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def hub_source(split: str = "train") -> dict[str, Any]:
+    common = {"role": "sft", "domain": None, "licence": "MIT", "adapter": PAIR}
+    return {"kind": "hub", "dataset": "org/data", "revision": REVISION, "split": split, **common}
+
+
+def test_a_hub_data_set_comes_from_a_local_mirror_of_the_hub(tmp_path: Path) -> None:
+    snapshot = tmp_path / "hub" / "hub" / "datasets--org--data" / "snapshots" / REVISION / "data"
+    snapshot.mkdir(parents=True)
+    (snapshot / "train.jsonl").write_text('{"p": "q", "r": "r"}\n{"p": "q2", "r": "r2"}\n')
+    run = normalize(tmp_path, {**hub_source(), "rows": 1}, HF_HOME=str(tmp_path / "hub"), HF_HUB_OFFLINE="1")
+    assert run.returncode == 0, run.stderr
+    assert [records.response_of(row["messages"]) for row in records.read(tmp_path / "out" / "records")] == ["r"]
+
+
+def test_a_hub_data_set_without_network_names_the_way_out(tmp_path: Path) -> None:
+    run = normalize(tmp_path, hub_source(), HF_HOME=str(tmp_path / "hub"), HF_HUB_OFFLINE="1")
+    assert run.returncode != 0 and "org/data" in run.stderr and "HF_HOME" in run.stderr

@@ -1,0 +1,59 @@
+"""Raw files: every shape is read, every bad line is counted, a damaged file is an error."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from scripts.sources.rows import BadRow, SourceError, read_rows
+
+ROWS = [{"a": 1}, {"a": 2}]
+
+
+def written(path: Path, content: bytes) -> Path:
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize("name", ["rows.json", "rows.jsonl", "rows.txt"])
+def test_lines_are_read_whatever_the_file_is_called(tmp_path: Path, name: str) -> None:
+    content = b"\n".join(json.dumps(row).encode() for row in ROWS)
+    assert list(read_rows(written(tmp_path / name, content))) == ROWS
+
+
+def test_array_gzip_and_parquet(tmp_path: Path) -> None:
+    array = json.dumps(ROWS).encode()
+    assert list(read_rows(written(tmp_path / "a.json", b"  \n" + array))) == ROWS
+    assert list(read_rows(written(tmp_path / "b.gz", gzip.compress(array)))) == ROWS
+    pq.write_table(pa.Table.from_pylist(ROWS), tmp_path / "c.parquet")
+    assert list(read_rows(tmp_path / "c.parquet")) == ROWS
+
+
+def test_bad_lines_keep_their_place_and_say_why(tmp_path: Path) -> None:
+    path = written(tmp_path / "x.jsonl", b'{"a": 1}\nno json\n\xff\xfe\n[1]\n\n{"a": 2}\n')
+    rows = list(read_rows(path))
+    assert rows[0] == {"a": 1} and rows[-1] == {"a": 2}
+    assert [row.reason for row in rows if isinstance(row, BadRow)] == ["not-json", "not-utf8", "no-object"]
+
+
+@pytest.mark.parametrize("kind", ["parquet", "gzip", "array"])
+def test_a_truncated_file_is_an_error_that_names_it(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "data"
+    if kind == "parquet":
+        pq.write_table(pa.Table.from_pylist(ROWS * 100), path)
+    elif kind == "gzip":
+        path.write_bytes(gzip.compress(b"\n".join(json.dumps({"a": i}).encode() for i in range(1000))))
+    else:
+        path.write_bytes(json.dumps(ROWS).encode())
+    path.write_bytes(path.read_bytes()[:-5])
+    with pytest.raises(SourceError, match=r"data .*fetch it again"):
+        list(read_rows(path))
+
+
+def test_an_empty_file_has_no_rows(tmp_path: Path) -> None:
+    assert list(read_rows(written(tmp_path / "empty.jsonl", b""))) == []
