@@ -53,7 +53,7 @@ def test_every_row_is_kept_or_dropped_with_a_reason(tmp_path: Path) -> None:
     kept = records.read(tmp_path / "out" / "records")
     assert [records.prompt_of(row["messages"]) for row in kept] == ["q1", "q2"]
     dropped = records.read(tmp_path / "out" / "dropped")
-    assert {row["step"] for row in dropped} == {"normalize"} and json.loads(dropped[0]["meta"])["raw"] == "nonsense"
+    assert {row["step"] for row in dropped} == {"normalize"} and json.loads(dropped[0]["meta"])["raw"] == "nonsense\n"
 
 
 def test_same_bytes_twice(tmp_path: Path) -> None:
