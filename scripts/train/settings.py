@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from scripts.common.settings import Domain, Settings
+from scripts.verify.settings import VerifySettings
 
 
 class Tokenizer(Settings):
@@ -16,7 +17,7 @@ class Tokenizer(Settings):
 
 
 class Architecture(Settings):
-    """A Qwen3 architecture made from nothing (the tiny base)."""
+    """A Qwen3 architecture made from nothing (the tiny base); input and output embeddings are tied."""
 
     hidden_size: int = Field(gt=0)
     intermediate_size: int = Field(gt=0)
@@ -24,7 +25,7 @@ class Architecture(Settings):
     num_attention_heads: int = Field(gt=0)
     num_key_value_heads: int = Field(gt=0)
     head_dim: int = Field(gt=0)
-    max_position_embeddings: int = Field(gt=0)
+    max_position_embeddings: int = Field(gt=0, description="tokens of prompt and completion together")
 
 
 class Optimizer(Settings):
@@ -33,7 +34,7 @@ class Optimizer(Settings):
     learning_rate: float = Field(gt=0)
     schedule: Literal["linear", "cosine", "cosine_with_min_lr", "constant", "constant_with_warmup"]
     min_lr_ratio: float | None = Field(default=None, ge=0, le=1, description="cosine_with_min_lr's floor")
-    warmup_ratio: float = Field(ge=0, le=1)
+    warmup_ratio: float = Field(ge=0, lt=1, description="share of all steps")
     weight_decay: float = Field(ge=0)
     max_grad_norm: float = Field(gt=0)
     adam_beta2: float = Field(default=0.999, gt=0, lt=1)
@@ -41,33 +42,41 @@ class Optimizer(Settings):
     micro_batch_size: int = Field(gt=0, description="sequences a forward pass and device")
     max_steps: int | None = Field(default=None, gt=0, description="null: as many as `epochs` give")
     epochs: float | None = Field(default=None, gt=0)
-    bf16: bool
+    bf16: bool = Field(description="mixed precision over float32 weights; the checkpoint is then bfloat16")
     gradient_checkpointing: bool
     attention: Literal["sdpa", "flash_attention_2", "flash_attention_3"] = "sdpa"
     save_steps: int = Field(gt=0, description="steps between checkpoints that a killed job resumes from")
 
     @model_validator(mode="after")
-    def _one_length(self) -> Optimizer:
+    def _consistent(self) -> Optimizer:
         if (self.max_steps is None) == (self.epochs is None):
             raise ValueError("give exactly one of max_steps and epochs")
         if self.batch_size % self.micro_batch_size:
             raise ValueError(f"batch_size {self.batch_size} is no multiple of micro_batch_size {self.micro_batch_size}")
+        if (self.min_lr_ratio is not None) != (self.schedule == "cosine_with_min_lr"):
+            raise ValueError(f"min_lr_ratio belongs to schedule cosine_with_min_lr, which is {self.schedule}")
         return self
 
 
-class Pretrain(Optimizer):
-    """Next-token prediction on text and chats: the tiny base."""
+class Supervised(Optimizer):
+    """Next-token prediction on given sequences."""
+
+    max_length: int = Field(gt=0, description="tokens a sequence; longer ones are dropped and counted")
+    packing: bool = Field(
+        description="sequences share rows of max_length tokens without seeing each other (batch sizes then count rows; "
+        "micro_batch_size 1 is best without flash attention); otherwise a micro batch holds sequences of like length"
+    )
+
+
+class Pretrain(Supervised):
+    """Next-token prediction on every token of texts and chats: the tiny base."""
 
     tokenizer: Tokenizer
     architecture: Architecture
-    max_length: int = Field(gt=0, description="tokens a row")
 
 
-class Sft(Optimizer):
+class Sft(Supervised):
     """Supervised fine-tuning, loss on the assistant's tokens alone."""
-
-    max_length: int = Field(gt=0, description="tokens a sequence; longer ones are dropped and counted")
-    packing: bool
 
 
 class Rollout(Settings):
@@ -91,7 +100,12 @@ class Grpo(Optimizer):
     epsilon_high: float = Field(gt=0, description="clip-higher (DAPO, arXiv 2503.14476)")
     beta: float = Field(ge=0, description="weight of the KL to the initial policy; 0 loads no reference")
     mask_truncated: bool = Field(description="completions cut at the length limit give no gradient")
-    format_reward: float = Field(default=0.0, ge=0, description="added where the answer stands in its stated form")
+
+    @model_validator(mode="after")
+    def _whole_groups(self) -> Grpo:
+        if self.batch_size % self.group_size:
+            raise ValueError(f"batch_size {self.batch_size} is no multiple of group_size {self.group_size}")
+        return self
 
 
 class Opd(Optimizer):
@@ -99,15 +113,17 @@ class Opd(Optimizer):
 
     rollout: Rollout
     beta: float = Field(ge=0, le=1, description="1: reverse KL, 0: forward KL, between: generalised JSD")
-    teacher_temperature: float = Field(default=1.0, gt=0)
+    teacher_temperature: float = Field(
+        default=1.0, gt=0, description="of the teacher's distribution; the student's is the rollout's"
+    )
 
 
 class HubModel(Settings):
-    """A checkpoint of the hub, pinned; or a local folder laid out as one."""
+    """A checkpoint of the hub, pinned to a commit."""
 
     kind: Literal["hub"]
-    repository: str
-    revision: str = Field(pattern=r"^[0-9a-f]{40}$")
+    repository: str = Field(description="owner/name")
+    revision: str = Field(pattern=r"^[0-9a-f]{40}$", description="40 hex digits, never a branch")
     thinking: bool = False
 
 
@@ -168,3 +184,30 @@ class Training(Settings):
     sft: dict[str, Any]
     grpo: dict[str, Any]
     opd: dict[str, Any]
+
+
+class PretrainStep(Settings):
+    """What `scripts.train.pretrain` reads from its recipe."""
+
+    training: Pretrain
+
+
+class SftStep(Settings):
+    """What `scripts.train.sft` reads from its recipe."""
+
+    training: Sft
+
+
+class GrpoStep(Settings):
+    """What `scripts.train.grpo` reads from its recipe."""
+
+    training: Grpo
+    thinking: bool
+    verify: VerifySettings
+
+
+class OpdStep(Settings):
+    """What `scripts.train.opd` reads from its recipe."""
+
+    training: Opd
+    thinking: bool

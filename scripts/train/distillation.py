@@ -1,0 +1,147 @@
+"""On-policy distillation from a teacher for each domain, on TRL's DistillationTrainer.
+
+Each prompt belongs to a domain; its completion, sampled by the student, is scored by that domain's teacher alone (MOPD,
+arXiv 2606.30406). With D the generalised JSD between the distributions of student (at the rollout's temperature, which
+is what was sampled from) and teacher (at its own), reverse KL at beta = 1,
+
+    loss = sum over all completion tokens of a step's batch of D(student || teacher of the row) / number of these tokens
+
+which is DistillationTrainer's loss with a teacher that depends on the row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+from trl import DistillationConfig, DistillationTrainer
+from trl.kernels.chunked_divergence import ChunkedDivergenceFunction
+from trl.models import prepare_deepspeed
+from trl.trainer.utils import create_model_from_path
+
+DOMAIN = "domain"
+"""Column of the prompts that names the teacher."""
+EVERY_DOMAIN = "all"
+"""Name of a teacher that stands alone."""
+
+
+class UnknownDomainError(ValueError):
+    """Prompts of a domain that has no teacher."""
+
+
+def route(prompts: Sequence[Mapping[str, Any]], teachers: Sequence[str]) -> list[dict[str, Any]]:
+    """The prompts with `domain` naming the teacher. Raises UnknownDomainError before anything is sampled."""
+    if list(teachers) == [EVERY_DOMAIN]:
+        return [{**row, DOMAIN: EVERY_DOMAIN} for row in prompts]
+    unknown = sorted({row[DOMAIN] for row in prompts} - set(teachers))
+    if unknown:
+        count = sum(row[DOMAIN] in unknown for row in prompts)
+        raise UnknownDomainError(
+            f"{count} prompts are of the domain {', '.join(map(repr, unknown))}, for which no teacher is configured "
+            f"(teachers: {', '.join(sorted(teachers))}): add one under `teachers`, or leave the domain out of the data"
+        )
+    return [dict(row) for row in prompts]
+
+
+class MultiTeacherTrainer(DistillationTrainer):
+    """DistillationTrainer whose teacher depends on the row; domains that share a checkpoint share one copy."""
+
+    def __init__(
+        self,
+        model: str | PreTrainedModel,
+        teachers: Mapping[str, str],
+        args: DistillationConfig,
+        teacher_temperature: float,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(model=model, teacher_model=None, args=args, **kwargs)
+        self._domains = sorted(teachers)
+        paths = list(dict.fromkeys(teachers[domain] for domain in self._domains))
+        self._teacher_of = torch.tensor([paths.index(teachers[domain]) for domain in self._domains])
+        self._teachers = [self._load(path) for path in paths]
+        self._scales = 1 / self.temperature, 1 / teacher_temperature
+        plugin = self.accelerator.state.deepspeed_plugin
+        self._sharded = self.is_deepspeed_enabled and plugin is not None and plugin.zero_stage == 3
+
+    def _load(self, path: str) -> torch.nn.Module:
+        options = {**cast(Any, self.args).teacher_model_init_kwargs}
+        if self.args.distributed_state.distributed_type in ("MULTI_GPU", "DEEPSPEED"):
+            options["device_map"] = None
+        teacher = create_model_from_path(path, **options).requires_grad_(False)
+        if self.is_deepspeed_enabled:
+            return prepare_deepspeed(teacher, self.accelerator).eval()
+        return self.accelerator.prepare_model(teacher, evaluation_mode=True).eval()
+
+    def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
+        output = super()._generate_and_score_completions(inputs)  # keeps the order of the rows
+        rows = [self._domains.index(row[DOMAIN]) for row in inputs]
+        output["domain"] = torch.tensor(rows, device=self.accelerator.device)  # shuffled and split with the rest
+        return output
+
+    def _compute_loss(
+        self, unwrapped_student: PreTrainedModel, inputs: dict[str, Any], num_items_in_batch: Tensor | float | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Loss, summed entropy of the student (nats) and number of tokens of a micro batch (B rows, K tokens)."""
+        mask, domains = inputs["completion_mask"].bool(), inputs["domain"]  # (B, K), (B,)
+        student = self._hidden(unwrapped_student, inputs)
+        loss = entropy = student.new_zeros(())
+        self._divergence = student.new_zeros(len(self._domains), 2)  # sum over tokens, number of tokens
+        for index, teacher in enumerate(self._teachers):
+            rows = (self._teacher_of.to(domains.device)[domains] == index).nonzero().flatten()
+            if not len(rows) and not self._sharded:
+                continue
+            chosen = mask[rows]
+            divergence, entropies = self._diverge(unwrapped_student, student[rows][chosen], teacher, inputs, rows)
+            loss = loss + divergence.sum()
+            entropy = entropy + entropies.sum()
+            owner = domains[rows].repeat_interleave(chosen.sum(1))
+            self._divergence[:, 0].index_add_(0, owner, divergence.detach())
+            self._divergence[:, 1] += torch.bincount(owner, minlength=len(self._domains))
+        tokens = mask.sum()
+        return loss / (tokens.clamp(min=1) if num_items_in_batch is None else num_items_in_batch), entropy, tokens
+
+    def _diverge(
+        self, model: PreTrainedModel, student: Tensor, teacher: torch.nn.Module, inputs: dict[str, Any], rows: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Divergence and the student's entropy at each completion token of `rows`; `student` holds its states there.
+
+        Under ZeRO-3 a teacher's forward and the gathering of both heads are collectives: every rank makes the same
+        calls in the same order, with a dummy row and no positions where it has no row for this teacher.
+        """
+        base = self.accelerator.unwrap_model(teacher)
+        run = rows if len(rows) else rows.new_zeros(1)
+        picked = {
+            name: inputs[name][run] for name in ("prompt_ids", "prompt_mask", "completion_ids", "completion_mask")
+        }
+        with torch.no_grad():
+            states = self._forward_redirection(teacher, base, self._hidden, base, picked)
+        states = states[: len(rows)][inputs["completion_mask"][rows].bool()]
+        head, other = model.get_output_embeddings(), base.get_output_embeddings()
+        own, theirs = self._scales
+        return ChunkedDivergenceFunction.apply(
+            student, head.weight, head.bias, states, other.weight, other.bias, self.beta, 1.0, own, None, theirs, None
+        )
+
+    def _hidden(self, model: PreTrainedModel, inputs: dict[str, Any]) -> Tensor:
+        """Last hidden states at the K completion tokens: (B, K, hidden size)."""
+        ids = torch.cat([inputs["prompt_ids"], inputs["completion_ids"]], dim=1)
+        attention = torch.cat([inputs["prompt_mask"], inputs["completion_mask"]], dim=1)
+        return self._get_last_hidden_state(model, ids, attention, inputs["completion_ids"].size(1))
+
+    def compute_loss(
+        self,
+        model: torch.nn.Module,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: Tensor | int | None = None,
+    ) -> Any:
+        """The loss, and each domain's divergence a token in the log."""
+        output = super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+        totals = self.accelerator.reduce(self._divergence, reduction="sum")  # outside the wrapped forward
+        for domain, (total, tokens) in zip(self._domains, totals.tolist(), strict=True):
+            if tokens:
+                self._metrics["train"][f"divergence/{domain}"].append(total / tokens)
+        return output

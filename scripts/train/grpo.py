@@ -1,0 +1,88 @@
+"""Reinforce a model with GRPO (arXiv 2402.03300) on prompts whose answers the verifiers check.
+
+    python -m scripts.train.grpo --recipe JSON --dataset DATASET/manifest.json --init MODEL/manifest.json \
+        --out MODEL/manifest.json
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from datasets import Dataset
+from trl import GRPOConfig, GRPOTrainer
+
+from scripts.common import records
+from scripts.common.step import Run, step
+from scripts.train.policy import check_prompts, policy_tokenizer
+from scripts.train.rewards import VerifierReward
+from scripts.train.rows import DataError, prompt_set
+from scripts.train.settings import Grpo, GrpoStep
+from scripts.train.trainer import arguments, fit, quiet, rollouts
+from scripts.verify import VerifierPool
+
+
+def reinforce(run: Run[GrpoStep]) -> None:
+    """Train `init` on the prompts of `dataset` and write the checkpoint into `run.out`."""
+    settings, init = run.settings.training, run.input("init").folder
+    tokenizer = policy_tokenizer(init)
+    found = records.iterate(run.input("dataset").folder / records.KEPT)
+    prompts = prompt_set(found, tokenizer, run.settings.thinking, settings.rollout.max_prompt_tokens, run.counts)
+    check_answers(prompts)
+    check_prompts(prompts, settings.batch_size // settings.group_size, settings)
+    with VerifierPool(workers(), run.settings.verify) as pool:
+        trainer = GRPOTrainer(
+            model=str(init),
+            reward_funcs=[VerifierReward(pool)],
+            args=arguments(GRPOConfig, settings, run, **rollouts(settings, run.settings.thinking), **policy(settings)),
+            train_dataset=Dataset.from_list(prompts),
+            processing_class=tokenizer,
+        )
+        fit(trainer, run)
+    run.counts["verdicts"] = verdict_counts(trainer.state.log_history, settings.batch_size)
+
+
+def policy(settings: Grpo) -> dict[str, Any]:
+    """GRPOConfig's arguments of the objective; each batch of completions gives one update."""
+    return {
+        "num_generations": settings.group_size,
+        "loss_type": settings.loss,
+        "scale_rewards": settings.scale_rewards,
+        "epsilon": settings.epsilon,
+        "epsilon_high": settings.epsilon_high,
+        "beta": settings.beta,
+        "mask_truncated_completions": settings.mask_truncated,
+    }
+
+
+def check_answers(prompts: Sequence[dict[str, Any]]) -> None:
+    """Raise DataError where a prompt has no answer that a verifier checks: its group could never learn."""
+    bare = [row["id"] for row in prompts if row["answer"]["kind"] == "none"]
+    if bare:
+        raise DataError(
+            f"{len(bare)} of {len(prompts)} prompts have an answer of kind `none`, which nothing verifies "
+            f"(first: {bare[0]}): build the data set from a graded set or a pool of verifiable sources"
+        )
+
+
+def verdict_counts(history: Sequence[dict[str, Any]], completions: int) -> dict[str, int]:
+    """How many completions of the whole training each verdict got; the log holds shares of a step's completions."""
+    names = ("correct", "wrong", "unverifiable")
+    return {name: round(sum(entry.get(f"verdicts/{name}", 0.0) for entry in history) * completions) for name in names}
+
+
+def workers() -> int:
+    """Verifier processes of this process: the CPUs it may use, shared with the other ranks of this machine."""
+    return max(1, len(os.sched_getaffinity(0)) // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+
+
+def main() -> None:
+    """Arguments in, checkpoint out."""
+    quiet()
+    with step(__spec__, inputs=("dataset", "init"), settings=GrpoStep) as run:
+        reinforce(run)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,93 @@
+"""Distil on-policy: the student samples; one teacher, or the teacher of the prompt's domain, rates every token.
+
+    python -m scripts.train.opd --recipe JSON --dataset DATASET/manifest.json --init MODEL/manifest.json \
+        --teachers all=TEACHER/manifest.json | math=TEACHER/manifest.json code=... --out MODEL/manifest.json
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from datasets import Dataset
+from transformers import AutoConfig, PreTrainedTokenizerBase
+from trl import DistillationConfig
+
+from scripts.common import records
+from scripts.common.records import Message
+from scripts.common.step import Run, step
+from scripts.train.distillation import MultiTeacherTrainer, route
+from scripts.train.policy import check_prompts, policy_tokenizer
+from scripts.train.rows import prompt_set, render_prompt
+from scripts.train.settings import OpdStep
+from scripts.train.trainer import TrainingError, arguments, fit, load_tokenizer, quiet, rollouts, weights
+
+PROBE: list[Message] = [
+    {"role": "system", "content": "Be brief."},
+    {"role": "user", "content": "What is 12 + 34?"},
+    {"role": "assistant", "content": "46"},
+    {"role": "user", "content": "Why?"},
+]
+"""A chat that student and teacher must turn into the same token ids."""
+
+
+def distill(run: Run[OpdStep]) -> None:
+    """Train `init` towards the teachers on the prompts of `dataset` and write the checkpoint into `run.out`."""
+    settings, init, thinking = run.settings.training, run.input("init").folder, run.settings.thinking
+    teachers = {name: artifact.folder for name, artifact in run.named("teachers").items()}
+    tokenizer = policy_tokenizer(init)
+    for name, folder in teachers.items():
+        check_teacher(name, folder, init, tokenizer, thinking)
+    found = records.iterate(run.input("dataset").folder / records.KEPT)
+    prompts = prompt_set(found, tokenizer, thinking, settings.rollout.max_prompt_tokens, run.counts)
+    prompts = route(prompts, list(teachers))
+    check_prompts(prompts, settings.batch_size, settings)
+    trainer = MultiTeacherTrainer(
+        model=str(init),
+        teachers={name: str(folder) for name, folder in teachers.items()},
+        teacher_temperature=settings.teacher_temperature,
+        args=arguments(
+            DistillationConfig,
+            settings,
+            run,
+            beta=settings.beta,
+            teacher_model_init_kwargs=weights(settings),
+            **rollouts(settings, thinking),
+        ),
+        train_dataset=Dataset.from_list([{"prompt": row["prompt"], "domain": row["domain"]} for row in prompts]),
+        processing_class=tokenizer,
+    )
+    fit(trainer, run)
+
+
+def check_teacher(name: str, folder: Path, init: Path, tokenizer: PreTrainedTokenizerBase, thinking: bool) -> None:
+    """Raise TrainingError where student and teacher do not mean the same by a token id or by a chat."""
+    theirs = load_tokenizer(folder)
+    sizes = {path: AutoConfig.from_pretrained(path).vocab_size for path in (init, folder)}
+    where = f"teacher {name} ({folder}) and student ({init})"
+    if sizes[init] != sizes[folder]:
+        raise TrainingError(
+            f"{where} have vocabularies of {sizes[folder]} and {sizes[init]} tokens: distillation compares whole "
+            "distributions, so take a teacher of the same family"
+        )
+    if theirs.get_vocab() != tokenizer.get_vocab():
+        other = next(iter(sorted(set(theirs.get_vocab().items()) ^ set(tokenizer.get_vocab().items()))))
+        raise TrainingError(f"{where} do not have the same tokens, for one {other[0]!r}: take a teacher of one family")
+    rendered = [tokenizer_ids(each, thinking) for each in (theirs, tokenizer)]
+    if rendered[0] != rendered[1]:
+        raise TrainingError(f"{where} turn the same chat into different tokens: give both one chat template")
+
+
+def tokenizer_ids(tokenizer: PreTrainedTokenizerBase, thinking: bool) -> list[int]:
+    """The probe as the model would be given it."""
+    return tokenizer(render_prompt(PROBE, tokenizer, thinking), add_special_tokens=False)["input_ids"]
+
+
+def main() -> None:
+    """Arguments in, checkpoint out."""
+    quiet()
+    with step(__spec__, inputs=("dataset", "init"), settings=OpdStep, named=("teachers",)) as run:
+        distill(run)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+"""Train a Qwen3 model from nothing on texts and chats: the tiny base, which ends texts with <|endoftext|>.
+
+python -m scripts.train.pretrain --recipe JSON --dataset DATASET/manifest.json --out MODEL/manifest.json
+"""
+
+from __future__ import annotations
+
+from transformers import GenerationConfig, PreTrainedTokenizerBase, Qwen3Config, Qwen3ForCausalLM, set_seed
+from trl import SFTConfig, SFTTrainer
+
+from scripts.common import records
+from scripts.common.step import Run, step
+from scripts.train.rows import document_row, training_set
+from scripts.train.settings import Architecture, PretrainStep
+from scripts.train.tokenizer import train_tokenizer
+from scripts.train.trainer import arguments, fit, quiet, supervised
+
+
+def new_model(architecture: Architecture, tokenizer: PreTrainedTokenizerBase, seed: int) -> Qwen3ForCausalLM:
+    """A Qwen3 model with random weights, in float32."""
+    set_seed(seed)
+    model = Qwen3ForCausalLM(
+        Qwen3Config(
+            vocab_size=len(tokenizer),
+            tie_word_embeddings=True,
+            bos_token_id=None,
+            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+            **architecture.model_dump(),
+        )
+    )
+    model.generation_config = GenerationConfig(
+        eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id, do_sample=False
+    )
+    return model
+
+
+def pretrain(run: Run[PretrainStep]) -> None:
+    """Train tokenizer and model, and write both into `run.out`."""
+    settings, folder = run.settings.training, run.input("dataset").folder / records.KEPT
+    texts = ("\n\n".join(message["content"] for message in row["messages"]) for row in records.iterate(folder))
+    tokenizer = train_tokenizer(texts, settings.tokenizer.vocabulary, settings.architecture.max_position_embeddings)
+    rows = (document_row(row["messages"], tokenizer) for row in records.iterate(folder, ["messages"]))
+    trainer = SFTTrainer(
+        model=new_model(settings.architecture, tokenizer, run.seed),
+        args=arguments(SFTConfig, settings, run, **supervised(settings)),
+        train_dataset=training_set(rows, settings.max_length, run.seed, run.work, run.counts),
+        processing_class=tokenizer,
+    )
+    fit(trainer, run)
+
+
+def main() -> None:
+    """Arguments in, checkpoint out."""
+    quiet()
+    with step(__spec__, inputs=("dataset",), settings=PretrainStep) as run:
+        pretrain(run)
+
+
+if __name__ == "__main__":
+    main()

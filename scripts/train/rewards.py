@@ -1,0 +1,53 @@
+"""The verifiers as a reward: 1 where a completion is verified correct, else 0.
+
+Unverifiable (an error or a timeout in a verifier) earns nothing and is counted apart, so that a broken verifier shows
+in the log and never as a reward.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from scripts.common.records import AnswerColumn, Message
+from scripts.train.trainer import TrainingError
+from scripts.verify import Answer, Verdict, VerifierPool
+
+
+class VerifierReward:
+    """A reward function of TRL's GRPOTrainer over a pool of verifiers."""
+
+    __name__ = "verifier"
+
+    def __init__(self, pool: VerifierPool) -> None:
+        self._pool = pool
+
+    def __call__(
+        self,
+        completions: Sequence[list[Message]],
+        answer: Sequence[AnswerColumn],
+        log_metric: Callable[[str, float], None],
+        **_: Any,
+    ) -> list[float | None]:
+        """One reward a completion; the share of each verdict goes to the log."""
+        items = [
+            (completion[-1]["content"], Answer.from_json(each["kind"], each["spec"]))
+            for completion, each in zip(completions, answer, strict=True)
+        ]
+        verdicts = self._pool.verify_many(items)
+        for name, share in verdict_shares(verdicts).items():
+            log_metric(f"verdicts/{name}", share)
+        return [float(verdict.correct is True) for verdict in verdicts]
+
+
+def verdict_shares(verdicts: Sequence[Verdict]) -> dict[str, float]:
+    """Shares of correct, wrong and unverifiable. Raises TrainingError where nothing at all could be verified."""
+    found = Counter({True: "correct", False: "wrong", None: "unverifiable"}[verdict.correct] for verdict in verdicts)
+    if found["unverifiable"] == len(verdicts):
+        reasons = Counter(verdict.reason for verdict in verdicts).most_common(3)
+        raise TrainingError(
+            f"none of {len(verdicts)} completions could be verified, so there is no reward to learn from: "
+            + "; ".join(f"{reason} ({count} times)" for reason, count in reasons)
+        )
+    return {name: found[name] / len(verdicts) for name in ("correct", "wrong", "unverifiable")}

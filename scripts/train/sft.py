@@ -1,0 +1,62 @@
+"""Fine-tune a model on chats, loss on the last assistant's turn alone; from then on a turn ends with <|im_end|>.
+
+    python -m scripts.train.sft --recipe JSON --dataset DATASET/manifest.json --init MODEL/manifest.json \
+        --out MODEL/manifest.json
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from transformers import PreTrainedTokenizerBase
+from trl import SFTConfig, SFTTrainer
+
+from scripts.common import records
+from scripts.common.step import Run, step
+from scripts.train.rows import chat_row, training_set
+from scripts.train.settings import SftStep
+from scripts.train.tokenizer import CHAT_TEMPLATE, END_OF_TEXT, TURN_END, TURN_START
+from scripts.train.trainer import TrainingError, arguments, fit, load_tokenizer, quiet, supervised, weights
+
+
+def chat_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
+    """The tokenizer of a Qwen checkpoint with Qwen3's chat template, which a base may lack."""
+    tokenizer = load_tokenizer(folder)
+    missing = [text for text in (END_OF_TEXT, TURN_START, TURN_END) if text not in tokenizer.get_vocab()]
+    if missing:
+        raise TrainingError(f"the tokenizer in {folder} lacks {', '.join(missing)}: start from a Qwen checkpoint")
+    tokenizer.chat_template = CHAT_TEMPLATE
+    return tokenizer
+
+
+def finetune(run: Run[SftStep]) -> None:
+    """Train from `init` on `dataset` and write the checkpoint into `run.out`."""
+    settings, init = run.settings.training, run.input("init").folder
+    tokenizer = chat_tokenizer(init)
+    found = records.iterate(run.input("dataset").folder / records.KEPT, ["messages"])
+    rows = (chat_row(row["messages"], tokenizer) for row in found)
+    trainer = SFTTrainer(
+        model=str(init),
+        args=arguments(
+            SFTConfig,
+            settings,
+            run,
+            model_init_kwargs=weights(settings),
+            eos_token=TURN_END,  # TRL writes it into tokenizer, configuration and generation configuration
+            **supervised(settings),
+        ),
+        train_dataset=training_set(rows, settings.max_length, run.seed, run.work, run.counts),
+        processing_class=tokenizer,
+    )
+    fit(trainer, run)
+
+
+def main() -> None:
+    """Arguments in, checkpoint out."""
+    quiet()
+    with step(__spec__, inputs=("dataset", "init"), settings=SftStep) as run:
+        finetune(run)
+
+
+if __name__ == "__main__":
+    main()

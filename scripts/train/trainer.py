@@ -1,0 +1,232 @@
+"""What all trainings share: arguments, progress, checkpoints to resume from, and the checkpoint that is the artifact.
+
+A run killed at any moment and started again ends with the same weights, bit for bit (same number of processes): data
+order, optimizer, schedule and random state come from the last complete checkpoint under `run.work`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+import time
+import warnings
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import torch
+from datasets import disable_progress_bars
+from transformers import (
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    PrinterCallback,
+    Trainer,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
+from transformers.utils import logging
+
+from scripts.common.artifacts import write_json
+from scripts.common.step import Run
+from scripts.train.settings import Grpo, Opd, Optimizer, Supervised
+
+A = TypeVar("A", bound=TrainingArguments)
+COMPLETE = "complete"
+"""Written into a checkpoint when all else is in it: one without is what a killed run left."""
+UNLOGGED = frozenset({"step_time", "num_tokens", "total_flos"})
+"""Times, and counters that start anew in a resumed run: no content of a model."""
+SUMMARY = "train_runtime"
+"""Marks Trainer's last log entry, which holds times alone."""
+SECONDS_BETWEEN_LINES = 5.0
+
+
+class TrainingError(RuntimeError):
+    """Training cannot go on or would be worthless: the message says at which step, why, and what to change."""
+
+
+def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
+    """A checkpoint's tokenizer."""
+    return AutoTokenizer.from_pretrained(folder)
+
+
+def weights(settings: Optimizer) -> dict[str, str]:
+    """How TRL loads a model that is trained or scored: float32 weights, whatever precision the steps use."""
+    return {"dtype": "float32", "attn_implementation": settings.attention}
+
+
+def arguments(kind: type[A], settings: Optimizer, run: Run[Any], **own: Any) -> A:
+    """Trainer arguments from settings; `own` are those of the trainer's kind. The device is the machine's."""
+    gpu = torch.cuda.is_available()
+    kwargs = {"min_lr_rate": settings.min_lr_ratio} if settings.min_lr_ratio is not None else None
+    made = kind(
+        output_dir=str(checkpoints(run.work)),
+        seed=run.seed,
+        data_seed=run.seed,
+        learning_rate=settings.learning_rate,
+        lr_scheduler_type=settings.schedule,
+        lr_scheduler_kwargs=kwargs,
+        warmup_steps=settings.warmup_ratio,  # below 1: a share of all steps
+        weight_decay=settings.weight_decay,
+        max_grad_norm=settings.max_grad_norm,
+        adam_beta2=settings.adam_beta2,
+        max_steps=settings.max_steps or -1,
+        num_train_epochs=settings.epochs or 1.0,
+        per_device_train_batch_size=settings.micro_batch_size,
+        bf16=settings.bf16,
+        gradient_checkpointing=settings.gradient_checkpointing,
+        save_steps=settings.save_steps,
+        save_total_limit=2,  # the last complete one, and the one being written
+        logging_steps=1,
+        logging_nan_inf_filter=False,
+        report_to="none",
+        disable_tqdm=True,
+        use_cpu=not gpu,
+        dataloader_pin_memory=gpu,
+        **own,
+    )
+    made.gradient_accumulation_steps = _accumulation(settings, made.world_size)
+    return made
+
+
+def _accumulation(settings: Optimizer, processes: int) -> int:
+    """Micro batches a step and process, so that the step's size does not depend on the number of devices."""
+    a_pass = settings.micro_batch_size * processes
+    if settings.batch_size % a_pass:
+        raise TrainingError(
+            f"batch_size {settings.batch_size} is no multiple of micro_batch_size {settings.micro_batch_size} "
+            f"times {processes} processes: change micro_batch_size or the number of GPUs"
+        )
+    return settings.batch_size // a_pass
+
+
+def checkpoints(work: Path) -> Path:
+    """Where a run keeps what it can be resumed from."""
+    return work / "checkpoints"
+
+
+def last_checkpoint(work: Path) -> Path | None:
+    """The newest checkpoint that was written to its end."""
+    found = [file.parent for file in checkpoints(work).glob(f"checkpoint-*/{COMPLETE}")]
+    return max(found, key=lambda folder: int(folder.name.rpartition("-")[2]), default=None)
+
+
+def quiet() -> None:
+    """No noise of libraries: a training says one line every few seconds."""
+    warnings.filterwarnings("ignore", message=".*gradient_checkpointing.* is deprecated")  # TRL 1.16 still reads it
+    disable_progress_bars()
+    logging.disable_progress_bar()
+
+
+def fit(trainer: Trainer, run: Run[Any]) -> None:
+    """Train to the end, from the last complete checkpoint if there is one, and write the model into `run.out`."""
+    progress = Progress(run.work)
+    trainer.remove_callback(PrinterCallback)
+    trainer.add_callback(progress)
+    start = last_checkpoint(run.work)
+    if start is not None:
+        print(f"resuming from {start}", file=sys.stderr, flush=True)
+    result = trainer.train(resume_from_checkpoint=str(start) if start else None)
+    history = [entry for entry in trainer.state.log_history if SUMMARY not in entry]
+    run.counts |= {"steps": trainer.state.global_step, "parameters": model_of(trainer).num_parameters()}
+    run.notes |= {
+        "train_seconds": round(result.metrics[SUMMARY], 3),
+        "steps_per_second": round(result.metrics["train_steps_per_second"], 3),
+        "resumed_at": int(start.name.rpartition("-")[2]) if start else None,
+    }
+    save(trainer, run.out, history)
+
+
+def model_of(trainer: Trainer) -> PreTrainedModel:
+    """The model that is trained, without what accelerate wraps around it."""
+    return cast(PreTrainedModel, trainer.accelerator.unwrap_model(trainer.model))
+
+
+def save(trainer: Trainer, folder: Path, history: list[dict[str, Any]]) -> None:
+    """Checkpoint, tokenizer, chat template and log; nothing that holds times or paths of the run."""
+    model = model_of(trainer)
+    model.config.use_cache = True  # Trainer turns it off, and a checkpoint without it generates slowly
+    if trainer.args.bf16:
+        cast(torch.nn.Module, model).to(torch.bfloat16)
+    trainer.save_model(str(folder))
+    (folder / "training_args.bin").unlink(missing_ok=True)
+    with (folder / "log.jsonl").open("w") as log:
+        for entry in history:
+            kept = {key: value for key, value in entry.items() if key not in UNLOGGED}
+            log.write(json.dumps({"step": kept.pop("step"), **kept}) + "\n")
+
+
+class Progress(TrainerCallback):
+    """Says how far a training is, marks complete checkpoints, and stops it where numbers are no longer finite."""
+
+    def __init__(self, work: Path) -> None:
+        self._file = work / "progress.json"
+        self._started = self._said = 0.0
+        self._first = 0
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        self._started, self._first = time.monotonic(), state.global_step
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if not logs or SUMMARY in logs:
+            return
+        for name in ("loss", "grad_norm"):
+            if not math.isfinite(logs.get(name, 0.0)):
+                raise TrainingError(
+                    f"step {state.global_step}: {name} is {logs[name]}. Lower learning_rate (now "
+                    f"{args.learning_rate:g}) or max_grad_norm (now {args.max_grad_norm:g}), or look for broken rows"
+                )
+        now = time.monotonic()
+        if state.is_world_process_zero and (
+            now - self._said >= SECONDS_BETWEEN_LINES or state.global_step == state.max_steps
+        ):
+            self._say(state, logs, now)
+
+    def _say(self, state: TrainerState, logs: dict[str, Any], now: float) -> None:
+        self._said = now
+        shown = {name: logs[name] for name in ("loss", "reward") if name in logs}
+        rate = (state.global_step - self._first) / max(now - self._started, 1e-9)
+        values = " ".join(f"{name} {value:.4f}" for name, value in shown.items())
+        print(f"step {state.global_step}/{state.max_steps} {values} {rate:.2f} steps/s", file=sys.stderr, flush=True)
+        write_json(self._file, {"step": state.global_step, "steps": state.max_steps, **shown})
+
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        if state.is_world_process_zero:
+            (Path(str(args.output_dir)) / f"checkpoint-{state.global_step}" / COMPLETE).touch()
+
+
+def supervised(settings: Supervised) -> dict[str, Any]:
+    """SFTConfig's arguments for rows of token ids: packed, or each micro batch of like lengths."""
+    if settings.packing:
+        return {"packing": True, "max_length": settings.max_length}
+    return {
+        "max_length": None,
+        "dataset_kwargs": {"skip_prepare_dataset": True},
+        "train_sampling_strategy": "batch_rebalance",
+    }
+
+
+def rollouts(settings: Grpo | Opd, thinking: bool) -> dict[str, Any]:
+    """Arguments of the trainers that sample: GRPOConfig and DistillationConfig name them alike."""
+    rollout = settings.rollout
+    engine = {"use_vllm": True, "vllm_mode": rollout.engine.removeprefix("vllm-")} if "vllm" in rollout.engine else {}
+    return {
+        "model_init_kwargs": weights(settings),
+        "temperature": rollout.temperature,
+        "top_p": rollout.top_p,
+        "max_completion_length": rollout.max_completion_tokens,
+        "chat_template_kwargs": {"enable_thinking": thinking},
+        **engine,
+    }
