@@ -1,13 +1,131 @@
-"""Code: the response's program against tests, in a sandbox that it cannot leave and whose verdict it cannot reach."""
+"""Code: the response's program against tests, in a sandbox that it cannot leave and whose verdict it cannot reach.
+
+Assert tests run in a process of their own, where the program's functions are calls into the program's process. A test
+of standard input and output is a run of the whole program; its output is compared here.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import atexit
+import json
+import re
+import signal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
-from scripts.verify.answer import Verdict
+from scripts.verify.answer import AnswerError, Verdict
+from scripts.verify.sandbox import Outcome, Sandbox, SandboxError
 from scripts.verify.settings import VerifySettings
+
+_FENCE = re.compile(r"^[ \t]{0,3}(`{3,}|~{3,})[^\n`]*\n(.*?)(?:^[ \t]{0,3}\1[`~]*[ \t]*$|\Z)", re.DOTALL | re.MULTILINE)
+_BUSY_SHARE = 0.05
+"""A program past its wall time that had less of the CPU than this was waiting, not starved by a busy machine."""
+
+
+@dataclass(frozen=True)
+class _Spec:
+    asserts: tuple[str, ...]
+    runs: tuple[tuple[str, str], ...]
+    entry_point: str
+    setup: str
 
 
 def verify(response: str, spec: Mapping[str, Any], settings: VerifySettings) -> Verdict:
-    return Verdict(None, "sandbox: not available yet")
+    """True where the program passes every test; a limit that it exceeds is its failure, a sandbox's error is null."""
+    tests = _spec(spec)
+    source = program_of(response)
+    if not source.strip():
+        return Verdict(False, "no program found")
+    sandbox = _sandbox(settings)
+    try:
+        if tests.asserts:
+            verdict = _run_asserts(sandbox, source, tests, settings)
+            if not verdict.correct:
+                return verdict
+        for index, (stdin, expected) in enumerate(tests.runs):
+            verdict = _run_main(sandbox, tests.setup + source, stdin, expected, settings)
+            if not verdict.correct:
+                return Verdict(verdict.correct, f"{verdict.reason} (input {index + 1} of {len(tests.runs)})")
+    except SandboxError as error:
+        return Verdict(None, f"sandbox: {error}")
+    return Verdict(True, f"passed {len(tests.asserts) + len(tests.runs)} tests")
+
+
+def program_of(response: str) -> str:
+    """The last fenced block (an unclosed one reaches to the end), or the whole response where there is none."""
+    blocks = [match[2] for match in _FENCE.finditer(response.replace("\r\n", "\n"))]
+    return blocks[-1] if blocks else response
+
+
+def _spec(spec: Mapping[str, Any]) -> _Spec:
+    tests = spec.get("tests")
+    entry_point, setup = spec.get("entry_point") or "", spec.get("setup") or ""
+    if not isinstance(tests, list) or not tests:
+        raise AnswerError('code needs {"tests": ["assert f(1) == 2", ...]} or {"tests": [{"input": "", "output": ""}]}')
+    if not isinstance(entry_point, str) or not isinstance(setup, str):
+        raise AnswerError("code's entry_point and setup must be strings")
+    asserts = tuple(test for test in tests if isinstance(test, str))
+    runs = tuple((test.get("input"), test.get("output")) for test in tests if isinstance(test, dict))
+    if len(asserts) + len(runs) != len(tests) or not all(isinstance(text, str) for run in runs for text in run):
+        raise AnswerError('a test must be a string of Python, or {"input": "...", "output": "..."}')
+    for text in (setup, *asserts):
+        _check_syntax(text)
+    return _Spec(asserts, runs, entry_point, setup + "\n" if setup else "")
+
+
+@lru_cache(maxsize=10_000)
+def _check_syntax(text: str) -> None:
+    try:
+        compile(text, "<test>", "exec", dont_inherit=True)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise AnswerError(f"a test or setup is not Python: {error}: {text[:60]!r}") from None
+
+
+def _run_asserts(sandbox: Sandbox, source: str, tests: _Spec, settings: VerifySettings) -> Verdict:
+    outcome = sandbox.run_tests(source, tests.setup, tests.asserts, tests.entry_point)
+    if not outcome.result:
+        return Verdict(None, "bad test: the tests themselves ran out of time or memory")
+    said = json.loads(outcome.result)
+    if said["gone"] or outcome.overdue:
+        return _ended(outcome, settings, said["reason"])
+    return Verdict(said["correct"], said["reason"])
+
+
+def _run_main(sandbox: Sandbox, source: str, stdin: str, expected: str, settings: VerifySettings) -> Verdict:
+    outcome = sandbox.run_main(source, stdin.encode(errors="surrogatepass"))
+    if outcome.overdue or outcome.status != 0:
+        return _ended(outcome, settings, outcome.result.decode(errors="replace"))
+    if len(outcome.output) > settings.code_output << 20:
+        return Verdict(False, f"output: more than {settings.code_output} MiB")
+    same = _lines(outcome.output.decode(errors="replace")) == _lines(expected)
+    return Verdict(same, "passed" if same else "wrong: the output differs")
+
+
+def _lines(text: str) -> Sequence[str]:
+    """Lines as judges compare them: white space at their ends, and empty lines at the end of all, do not count."""
+    return [line.rstrip() for line in text.rstrip().splitlines()]
+
+
+def _ended(outcome: Outcome, settings: VerifySettings, words: str) -> Verdict:
+    """The verdict on a program that did not live to its result."""
+    number = outcome.status & 0x7F
+    if outcome.cpu >= settings.code_cpu_seconds - 0.1:
+        return Verdict(False, f"timeout: more than {settings.code_cpu_seconds} s of CPU time")
+    if outcome.overdue and outcome.cpu > _BUSY_SHARE * outcome.wall:
+        return Verdict(None, f"timeout: the machine gave it {outcome.cpu:.1f} s of CPU time in {outcome.wall:.0f} s")
+    if outcome.overdue:
+        return Verdict(False, f"timeout: it waited for more than {settings.code_wall_seconds:g} s")
+    if words and not number:
+        return Verdict(False, f"program raised {words}" if outcome.status else f"program ended: {words}")
+    how = f"by {signal.Signals(number).name}" if number else f"with exit code {outcome.status >> 8}"
+    return Verdict(False, f"program ended {how}")
+
+
+@lru_cache(maxsize=1)
+def _sandbox(settings: VerifySettings) -> Sandbox:
+    """This worker's sandbox, kept for all its programs."""
+    sandbox = Sandbox(settings)
+    atexit.register(sandbox.close)
+    return sandbox
