@@ -28,6 +28,7 @@ from scripts.common.lineage import Lineage, Node, flat, trace
 SETTINGS_SHOWN = 12  # settings a node shows in the tree; --json has all
 LONG_VALUE = 40  # characters: longer values are left to --json
 DIGEST_SHOWN = 12  # hex digits
+PLAIN_WIDTH = 160  # columns, where the output is no terminal and has no width of its own
 
 
 class CellNotFound(LookupError):
@@ -85,7 +86,7 @@ def _label(node: Node) -> Text:
     record = node.record
     text = Text(str(node.path), style="bold")
     text.append(f"  {node.digest[:DIGEST_SHOWN]}", style="cyan")
-    commit = (record.get("commit") or "commit unknown")[:DIGEST_SHOWN]
+    commit = record["commit"][:DIGEST_SHOWN] if record.get("commit") else "commit unknown"
     changed = {True: " + uncommitted changes", False: "", None: ""}[record.get("dirty")]
     environment = ", ".join(f"{name} {digest[:8]}" for name, digest in record["recipe"].get("environment", {}).items())
     about = f"{record['step']}  {commit}{changed}  {environment}  {record.get('seconds', 0):.1f} s"
@@ -182,7 +183,8 @@ def show(name: str, results: Path, json_wanted: bool) -> Lineage:
     if json_wanted:
         print(json.dumps(as_json(cell, lineage), indent=1, ensure_ascii=False))
     else:
-        Console(highlight=False, soft_wrap=True).print(tree(cell, lineage))
+        width = None if sys.stdout.isatty() else PLAIN_WIDTH
+        Console(highlight=False, width=width).print(tree(cell, lineage))
     return lineage
 
 

@@ -85,3 +85,19 @@ class FunnelSettings(Settings):
     """What the step `funnel` reads: the pools with their steps in the order run."""
 
     pools: dict[str, tuple[str, ...]] = Field(min_length=1)
+
+
+class FiguresSettings(Settings):
+    """What the step `figures` reads: whose curves stand together, and what kind of training each model is."""
+
+    tables: dict[str, Table]
+    kinds: dict[str, Literal["hub", "pretrain", "sft", "grpo", "opd"]] = Field(description="by model")
+
+
+class ReportSettings(Settings):
+    """What the step `report` reads."""
+
+    scale: str
+    generations: int = Field(default=6, gt=0, description="prompts shown of each model and benchmark")
+    hits: int = Field(default=12, gt=0, description="decontamination hits shown")
+    characters: int = Field(default=4000, gt=0, description="of a prompt, response or hit; the cut is marked")

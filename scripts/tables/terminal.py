@@ -8,6 +8,7 @@ Value ± its spread, the paper's figure and the difference below it where known,
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from rich import box
@@ -76,9 +77,7 @@ def main() -> None:
     parser.add_argument("results", type=Path, help="results folder of a scale")
     parser.add_argument("--all", action="store_true", help="the ablations too")
     arguments = parser.parse_args()
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=PLAIN_WIDTH)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else PLAIN_WIDTH)
     console.print(page(read_tables(arguments.results, arguments.all), plain=not console.is_terminal))
     report = arguments.results / "report.html"
     if report.is_file():

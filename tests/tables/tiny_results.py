@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from scripts.common import records
 from scripts.common.artifacts import MANIFEST, RUN, run_path, sha256_file, write_json, write_manifest
-from scripts.tables import cell, table
+from scripts.tables import cell, figures, funnel, table
 
 PROMPTS = 20
 R = Path("results/tiny")
@@ -68,6 +68,13 @@ STAGES: dict[str, Any] = {
 }
 TABLES = {"instruct": INSTRUCT, "stages": STAGES}
 TITLES = {"ifeval": "IFEval-style constraints", "math": "Arithmetic"}
+HITS = {
+    "benchmark": ["math"] * 4,
+    "benchmark_id": [f"{i:016x}" for i in range(4)],
+    "benchmark_text": [f"What is {i} + {i}?" for i in range(4)],
+    "matched": [f"what is {i} + {i}" for i in range(4)],
+    "overlap": [1.0, 1.0, 0.9, 0.8],
+}
 STEPS = ("format", "exact-dedup", "decontaminate")
 
 
@@ -131,8 +138,8 @@ def record_rows(count: int, **columns: list[Any]) -> pa.Table:
     """Records as every stage writes them, with a step's own columns added."""
     rows = [
         records.make_record(
-            "chat",
-            "math",
+            ("chat", "textbook")[i % 3 == 0],
+            ("math", "code", "instruction", "knowledge", "general")[i % 7 % 5],
             [{"role": "user", "content": f"What is {i} + {i}?"}, {"role": "assistant", "content": f"It is {2 * i}."}],
             ("math", {"target": str(2 * i)}),
             {},
@@ -167,7 +174,7 @@ def build_data(make: Builder) -> dict[str, Path]:
             total - kept,
             step=[step] * (total - kept),
             reason=[reason for reason, n in dropped.items() for _ in range(n)],
-            **({"hit": [f"math:{i}" for i in range(4)]} if step == "decontaminate" else {}),
+            **(HITS if step == "decontaminate" else {}),
         )
         before = make.folder(
             f"pools/sft/{step}",
@@ -265,6 +272,8 @@ def build_scores(make: Builder, data: Mapping[str, Path], models: Mapping[str, P
             "model": name,
             "benchmark": benchmark,
             "unverifiable": {"timeout": 1},
+            "truncated": 0,
+            "tokens": 7.5,
             "items": score_items(solved),
         }
         write_json(score, content)
@@ -273,14 +282,14 @@ def build_scores(make: Builder, data: Mapping[str, Path], models: Mapping[str, P
 
 def score_items(solved: int) -> list[dict[str, Any]]:
     """A verdict a sample; the last prompt's second sample could not be verified."""
-    return [
-        {
-            "id": f"{index:016x}",
-            "correct": [index < solved, index < solved if index < PROMPTS - 1 else None],
-            "reason": ["ok" if index < solved else "wrong answer"] * 2,
-        }
-        for index in range(PROMPTS)
-    ]
+    items = []
+    for index in range(PROMPTS):
+        right = index < solved
+        verdicts = [{"correct": right, "reason": "ok" if right else "wrong answer"} for _ in range(2)]
+        if index == PROMPTS - 1:
+            verdicts[1] = {"correct": None, "reason": "timeout: 2 s"}
+        items.append({"id": f"{index:016x}", "value": float(right), "verdicts": verdicts})
+    return items
 
 
 def generation_rows(model: str, benchmark: str, solved: int) -> pa.Table:
@@ -293,7 +302,7 @@ def generation_rows(model: str, benchmark: str, solved: int) -> pa.Table:
             "response": f"{model} says {'yes' if index < solved else 'no'} </script><script>alert(1)</script>",
             "finish_reason": "stop",
             "tokens": 7 + sample,
-            "thinking": None,
+            "thinking": False,
             "answer": {"kind": "choice", "spec": '{"target": "yes"}'},
         }
         for index in range(PROMPTS)
@@ -342,6 +351,21 @@ def make_tables(seed: int = 1) -> None:
                 execute(cell, cell_settings(name, row, column), [made[-1]], seed, scores=scores)
         outputs = [R / "tables" / f"{name}.{ending}" for ending in ("json", "md", "csv", "tex")]
         execute(table, {"name": name, "table": spec, "titles": TITLES}, outputs, seed, cells=made)
+
+
+def make_figures() -> None:
+    """Funnel, then figures."""
+    outputs = [R / "funnel.json", R / "funnel.md"]
+    execute(funnel, {"pools": {"sft": STEPS}}, outputs, pools=[R / f"pools/sft/{name}/manifest.json" for name in STEPS])
+    execute(
+        figures,
+        {"tables": TABLES, "kinds": {"base": "pretrain", "ins-sft-3": "sft", "ins-grpo": "grpo"}},
+        [R / "figures/manifest.json"],
+        models=[R / f"models/{name}/manifest.json" for name in SOLVED],
+        datasets=[R / "datasets/ins-sft-3/manifest.json"],
+        graded=[R / "graded/rl/manifest.json"],
+        funnel=[outputs[0]],
+    )
 
 
 def build() -> None:
