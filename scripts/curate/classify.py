@@ -43,10 +43,10 @@ class DomainClassifier(BaseFilter):
 
 
 def main() -> None:
-    with step(__spec__, inputs=("records", "classifier"), settings=Classify) as run, job(run) as work:
+    with step(__spec__, inputs=("records", "classifier"), settings=Classify) as run:
         model = run.input("classifier").folder / MODEL
         load(model)
-        run.counts |= work.filter(DomainClassifier(run.settings, model), prompt, added=ADDED)
+        run.counts |= job(run).filter(DomainClassifier(run.settings, model), prompt, added=ADDED)
         rows = iterate(run.out / KEPT, ["domain", "domain_probability"])
         classified = Counter(row["domain"] for row in rows if row["domain_probability"] is not None)
         run.counts["classified"] = dict(sorted(classified.items()))

@@ -241,9 +241,9 @@ def _by_benchmark(folder: Path) -> dict[str, int]:
 
 
 def main() -> None:
-    with step(__spec__, inputs=("records", "benchmarks"), settings=Decontaminate) as run, job(run) as work:
+    with step(__spec__, inputs=("records", "benchmarks"), settings=Decontaminate) as run:
         benchmarks = tuple(item.folder / KEPT for item in run.inputs["benchmarks"])
-        run.counts |= decontaminate(work, run.settings, benchmarks)
+        run.counts |= decontaminate(job(run), run.settings, benchmarks)
 
 
 if __name__ == "__main__":

@@ -60,8 +60,8 @@ def _signatures(folder: Path, offsets: list[int]) -> tuple[Positions, Positions]
 
 
 def main() -> None:
-    with step(__spec__, inputs=("records",), settings=ExactDedup) as run, job(run) as work:
-        run.counts |= deduplicate(work, run.settings)
+    with step(__spec__, inputs=("records",), settings=ExactDedup) as run:
+        run.counts |= deduplicate(job(run), run.settings)
 
 
 if __name__ == "__main__":

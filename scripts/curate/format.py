@@ -81,8 +81,8 @@ def _thinking(turns: list[Message]) -> str | None:
 
 
 def main() -> None:
-    with step(__spec__, inputs=("records",), settings=Format) as run, job(run) as work:
-        run.counts |= work.filter(FormatFilter(run.settings), views.whole)
+    with step(__spec__, inputs=("records",), settings=Format) as run:
+        run.counts |= job(run).filter(FormatFilter(run.settings), views.whole)
 
 
 if __name__ == "__main__":

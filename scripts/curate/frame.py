@@ -15,7 +15,6 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -29,7 +28,6 @@ from datatrove.executor.local import LocalPipelineExecutor
 from datatrove.pipeline.base import PipelineStep
 from datatrove.pipeline.writers.parquet import ParquetWriter
 
-from scripts.common.artifacts import digest_json
 from scripts.common.records import DROPPED, KEPT, shards
 from scripts.common.step import Run
 
@@ -157,13 +155,15 @@ class Job:
         return self._counts()
 
     def deliver(self, folder: str, schema: pa.Schema) -> None:
-        """Move the finished shards of `folder` into the artifact; without any, an empty shard says so."""
+        """Copy the finished shards of `folder` into the artifact; without any, an empty shard says so.
+
+        Copied, not moved: a step killed between this and its end finds them again.
+        """
         source = self.work / folder
         source.mkdir(parents=True, exist_ok=True)
         if not shards(source):
             pq.write_table(schema.empty_table(), source / "00000.parquet", compression="zstd")
-        self.out.mkdir(parents=True, exist_ok=True)
-        shutil.move(source, self.out / folder)
+        shutil.copytree(source, self.out / folder)
 
     def _counts(self) -> dict[str, Any]:
         kept = sum(pq.read_metadata(shard).num_rows for shard in shards(self.out / KEPT))
@@ -193,15 +193,10 @@ def open_corpus(folders: Iterable[Path]) -> Corpus:
     return Corpus(_tasks(units), pa.unify_schemas(schemas))
 
 
-@contextmanager
-def job(run: Run[Any], records: str = "records") -> Iterator[Job]:
-    """The job of a step's run. Its work folder, shared with no other job, is deleted once the step is through."""
-    inputs = run.inputs[records]
-    identity = digest_json([str(run.outputs[0]), *(item.digest for item in inputs)])
-    work = run.work.with_name(f"{run.work.name}-{identity}")  # two pools may have one step of the same recipe
-    workers = int(os.environ.get("NEBULA_WORKERS", "1"))
-    yield Job(run.settings.step, open_corpus(item.folder / KEPT for item in inputs), run.out, work, workers)
-    shutil.rmtree(work, ignore_errors=True)
+def job(run: Run[Any]) -> Job:
+    """The job of a step's run over its `records` inputs."""
+    corpus = open_corpus(item.folder / KEPT for item in run.inputs["records"])
+    return Job(run.settings.step, corpus, run.out, run.work, int(os.environ.get("NEBULA_WORKERS", "1")))
 
 
 def _units(shard: Path) -> tuple[pa.Schema, list[Unit]]:

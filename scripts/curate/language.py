@@ -50,11 +50,11 @@ def check_labels(model: Path, keep: tuple[str, ...]) -> None:
 
 
 def main() -> None:
-    with step(__spec__, inputs=("records", "classifier"), settings=Language) as run, job(run) as work:
+    with step(__spec__, inputs=("records", "classifier"), settings=Language) as run:
         model = run.input("classifier").folder / MODEL
         load(model)
         check_labels(model, run.settings.keep)
-        run.counts |= work.filter(LanguageFilter(run.settings, model), views.whole, hit=HIT)
+        run.counts |= job(run).filter(LanguageFilter(run.settings, model), views.whole, hit=HIT)
 
 
 if __name__ == "__main__":

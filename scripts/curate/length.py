@@ -33,8 +33,8 @@ class LengthFilter(BaseFilter):
 
 
 def main() -> None:
-    with step(__spec__, inputs=("records",), settings=Length) as run, job(run) as work:
-        run.counts |= work.filter(LengthFilter(run.settings), views.whole)
+    with step(__spec__, inputs=("records",), settings=Length) as run:
+        run.counts |= job(run).filter(LengthFilter(run.settings), views.whole)
 
 
 if __name__ == "__main__":

@@ -112,8 +112,8 @@ def lead(
 
 
 def main() -> None:
-    with step(__spec__, inputs=("records",), settings=NearDedup) as run, job(run) as work:
-        run.counts |= deduplicate(work, run.settings)
+    with step(__spec__, inputs=("records",), settings=NearDedup) as run:
+        run.counts |= deduplicate(job(run), run.settings)
 
 
 if __name__ == "__main__":

@@ -38,8 +38,8 @@ class RefusalFilter(BaseFilter):
 
 
 def main() -> None:
-    with step(__spec__, inputs=("records",), settings=Refusal) as run, job(run) as work:
-        run.counts |= work.filter(RefusalFilter(run.settings), views.final_answer, hit=[("matched", pa.string())])
+    with step(__spec__, inputs=("records",), settings=Refusal) as run:
+        run.counts |= job(run).filter(RefusalFilter(run.settings), views.final_answer, hit=[("matched", pa.string())])
 
 
 if __name__ == "__main__":

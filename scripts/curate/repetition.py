@@ -39,8 +39,8 @@ class RepetitionFilter(GopherRepetitionFilter):
 
 
 def main() -> None:
-    with step(__spec__, inputs=("records",), settings=Repetition) as run, job(run) as work:
-        run.counts |= work.filter(RepetitionFilter(run.settings), views.response)
+    with step(__spec__, inputs=("records",), settings=Repetition) as run:
+        run.counts |= job(run).filter(RepetitionFilter(run.settings), views.response)
 
 
 if __name__ == "__main__":

@@ -61,8 +61,8 @@ def _open_box(text: str) -> bool:
 
 
 def main() -> None:
-    with step(__spec__, inputs=("records",), settings=Truncation) as run, job(run) as work:
-        run.counts |= work.filter(TruncationFilter(run.settings), views.final_answer)
+    with step(__spec__, inputs=("records",), settings=Truncation) as run:
+        run.counts |= job(run).filter(TruncationFilter(run.settings), views.final_answer)
 
 
 if __name__ == "__main__":

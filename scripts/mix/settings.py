@@ -35,8 +35,10 @@ class Dataset(Settings):
     thinking: bool | None = Field(default=None, description="only responses with (true) or without (false) thinking")
     bands: tuple[Band, ...] | None = Field(default=None, description="difficulty bands (graded sets)")
     include_degenerate: bool = Field(default=False, description="keep prompts that the student always or never solves")
-    ratios: dict[Domain, Annotated[float, Field(gt=0.0)]] | None = Field(default=None, description="null: as they come")
-    size: int = Field(gt=0)
+    ratios: dict[Domain, Annotated[float, Field(gt=0.0)]] | None = Field(
+        default=None, description="weights of the domains, no others; null: as they come"
+    )
+    size: int | None = Field(gt=0, description="exactly so many records; null (without ratios): all that are left")
     select: Select
 
     @model_validator(mode="after")
@@ -46,4 +48,16 @@ class Dataset(Settings):
             raise ValueError(f"name exactly one of pool, responses, graded, sources; found {origins or 'none'}")
         if self.bands and self.graded is None:
             raise ValueError("bands need a graded set: give `graded: <name>`")
+        if self.correct != "any" and self.responses is None:
+            raise ValueError(f"correct: {self.correct} needs verdicts: give `responses: <name>`")
+        if self.ratios and self.size is None:
+            raise ValueError("ratios need a size to share out: give `size`")
         return self
+
+
+class BuildSettings(Settings):
+    """What the building step gets: the data set, its name, and what its card says of the sources."""
+
+    name: str
+    dataset: Dataset
+    licences: dict[str, str] = Field(default={}, description="licence of each source, for the card")

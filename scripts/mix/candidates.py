@@ -1,0 +1,115 @@
+"""Which rows of the origin may enter a data set, and why the others may not.
+
+Rows are judged on their small columns alone and named by their number, so that prompts and responses of a
+large origin are not read for it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+from scripts.common.records import response_of
+from scripts.mix.settings import Dataset
+
+THINK_CLOSE = "</think>"
+JUDGED = ("accepted", "thinking", "teacher", "sample", "band", "degenerate")
+"""Columns of verdicts and grades that decide, where the origin has them."""
+
+
+class Candidate(NamedTuple):
+    """A row of the origin that passed the filters."""
+
+    row: int
+    id: str
+    domain: str
+    draw: str
+    """Decides among the responses to one prompt: an even draw, for any preference would bias length or style."""
+    accepted: bool
+
+
+def draw(seed: int, purpose: str, *parts: str) -> str:
+    """An even draw that depends on nothing but its arguments; the same record draws the same in every data set."""
+    return hashlib.sha256("\0".join([str(seed), purpose, *parts]).encode()).hexdigest()
+
+
+def columns_needed(settings: Dataset, present: Iterable[str]) -> list[str]:
+    """The columns that `judge` looks at."""
+    own_response = "accepted" not in present and (settings.purpose == "sft" or settings.thinking is not None)
+    return ["id", "domain", *(name for name in JUDGED if name in present), *(["messages"] if own_response else [])]
+
+
+def gather(rows: Iterable[dict[str, Any]], settings: Dataset, seed: int) -> tuple[list[Candidate], Counter[str]]:
+    """The candidates, at most one for each prompt where the origin holds responses, and the others by reason."""
+    excluded: Counter[str] = Counter()
+    passed = list(_passing(rows, settings, seed, excluded))
+    if settings.correct == "size-matched":
+        verified = Counter(item.domain for item in one_per_prompt([item for item in passed if item.accepted]))
+        passed = _drop(passed, one_per_prompt(passed), "other response of the prompt", excluded)
+        passed = _drop(passed, matched(passed, verified, seed), "beyond the verified set's size", excluded)
+    elif settings.responses is not None or settings.purpose == "rl":
+        passed = _drop(passed, one_per_prompt(passed), "other response of the prompt", excluded)
+    return passed, excluded
+
+
+def _passing(
+    rows: Iterable[dict[str, Any]], settings: Dataset, seed: int, excluded: Counter[str]
+) -> Iterator[Candidate]:
+    for number, row in enumerate(rows):
+        reason = judge(row, settings)
+        if reason:
+            excluded[reason] += 1
+        else:
+            which = draw(seed, "response", row["id"], row.get("teacher") or "", str(row.get("sample")))
+            yield Candidate(number, row["id"], row["domain"], which, bool(row.get("accepted")))
+
+
+def judge(row: dict[str, Any], settings: Dataset) -> str | None:
+    """Why the row may not enter; None where it may."""
+    if settings.ratios and row["domain"] not in settings.ratios:
+        return f"domain {row['domain'] or 'unknown'} not in the ratios"
+    if settings.correct == "verified" and not row["accepted"]:
+        return "not accepted"
+    if settings.bands and row["band"] not in settings.bands:
+        return f"band {row['band']}"
+    if settings.graded and not settings.include_degenerate and row["degenerate"]:
+        return "degenerate"
+    return _judge_response(row, settings)
+
+
+def _judge_response(row: dict[str, Any], settings: Dataset) -> str | None:
+    own = response_of(row.get("messages") or [])
+    if settings.purpose == "sft" and settings.responses is None and not own:
+        return "no response"
+    if settings.thinking is None:
+        return None
+    thinks = row["thinking"] if settings.responses is not None else THINK_CLOSE in own
+    return None if thinks == settings.thinking else ("thinking" if thinks else "no thinking")
+
+
+def one_per_prompt(candidates: list[Candidate]) -> list[Candidate]:
+    """Of the candidates of one record, the one with the least draw; in the order given."""
+    least: dict[str, Candidate] = {}
+    for item in candidates:
+        if item.id not in least or item.draw < least[item.id].draw:
+            least[item.id] = item
+    return sorted(least.values(), key=lambda item: item.row)
+
+
+def matched(candidates: list[Candidate], sizes: Counter[str], seed: int) -> list[Candidate]:
+    """As many candidates of each domain as `sizes` says, drawn evenly; in the order given."""
+    left = Counter(sizes)
+    chosen = []
+    for item in sorted(candidates, key=lambda item: draw(seed, "size-matched", item.id)):
+        if left[item.domain]:
+            left[item.domain] -= 1
+            chosen.append(item)
+    return sorted(chosen, key=lambda item: item.row)
+
+
+def _drop(before: list[Candidate], after: list[Candidate], reason: str, excluded: Counter[str]) -> list[Candidate]:
+    if len(before) > len(after):
+        excluded[reason] += len(before) - len(after)
+    return after
