@@ -27,6 +27,9 @@ class Sampling(Settings):
     temperature: float = Field(ge=0.0, description="0 is greedy decoding")
     top_p: float = Field(default=1.0, gt=0.0, le=1.0)
     top_k: int = Field(default=0, ge=0, description="0 keeps the whole vocabulary")
+    presence_penalty: float = Field(
+        default=0.0, ge=-2.0, le=2.0, description="taken off the logit of every token that the completion already has"
+    )
     max_tokens: int = Field(gt=0, description="new tokens per completion")
 
 
@@ -36,3 +39,4 @@ class Engine(Settings):
     kind: Literal["transformers", "vllm"]
     dtype: Literal["float32", "bfloat16"]
     batch_size: int = Field(default=256, gt=0, description="sequences a batch (transformers engine)")
+    shard_size: int = Field(default=4096, gt=0, description="prompts a shard, the unit that a killed job resumes by")

@@ -1,29 +1,88 @@
-"""Settings of response distillation, cross-verification and grading."""
+"""Settings of response distillation, cross-verification and grading.
+
+What a step's artifact depends on is a model of its own (`Draw`, `Grade`, ...), so that another threshold
+or another rule does not generate again.
+"""
 
 from __future__ import annotations
 
+from typing import Annotated, Literal
+
 from pydantic import Field, model_validator
 
-from scripts.common.settings import Sampling, Settings
+from scripts.common.settings import Engine, Sampling, Settings
+from scripts.verify import VerifySettings
+
+ORIGINAL = "original"
+"""What stands for a teacher's name where the response is the source's own."""
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
-class ResponseSet(Settings):
+class Draw(Settings):
+    """How samples are drawn for the prompts of a pool."""
+
+    samples: int = Field(gt=0, description="responses per prompt and model")
+    sampling: Sampling
+    thinking: bool
+    prompts: int | None = Field(default=None, gt=0, description="at most this many prompts (first by id); null: all")
+
+
+class Checks(Settings):
+    """Bounds of the dimensions that need one."""
+
+    languages: tuple[str, ...] = Field(default=("en",), min_length=1, description="labels of the language classifier")
+    language_threshold: Share = Field(default=0.5, description="least probability of these languages together")
+    minimum_letters: int = Field(default=40, ge=0, description="with fewer letters no language is told: it passes")
+    minimum_words: int = Field(default=1, ge=0, description="of the answer after any thinking")
+    maximum_words: int | None = Field(default=None, gt=0, description="of the whole response; null: no bound")
+
+
+class Acceptance(Settings):
+    """The rule that combines the dimensions: a response is accepted when it meets every demand.
+
+    A dimension that does not apply (a vote where nothing can be extracted, agreement with one teacher alone)
+    demands nothing.
+    """
+
+    correct: Literal["verified", "where-verifiable", "any"] = Field(
+        default="where-verifiable",
+        description="verified: the verifier says correct; where-verifiable: that, or the prompt has no verifier",
+    )
+    format: bool = True
+    language: bool = True
+    length: bool = True
+    minimum_vote: Share = 0.0
+    minimum_agreement: Share = 0.0
+
+
+class ResponseSet(Draw):
     """Teachers' samples for the prompts of a pool, with every verdict about them as a column."""
 
     pool: str
     teachers: tuple[str, ...] = Field(min_length=1)
-    samples: int = Field(gt=0, description="responses per prompt and teacher")
-    sampling: Sampling
-    thinking: bool
-    prompts: int | None = Field(default=None, gt=0, description="at most this many prompts (first by id); null: all")
     keep_original: bool = Field(description="the source's own response stands among the candidates")
+    checks: Checks = Checks()
+    accept: Acceptance = Acceptance()
+
+    @model_validator(mode="after")
+    def _teachers_have_names(self) -> ResponseSet:
+        if ORIGINAL in self.teachers:
+            raise ValueError(f"teachers: {ORIGINAL!r} stands for the source's own response; name the model otherwise")
+        if len(set(self.teachers)) != len(self.teachers):
+            raise ValueError(f"teachers: each once, not {list(self.teachers)}")
+        return self
+
+    @property
+    def draw(self) -> Draw:
+        """What the samples of one teacher depend on."""
+        return Draw(**{name: getattr(self, name) for name in Draw.model_fields})
 
 
 class Bands(Settings):
-    """Difficulty by pass rate of the reference student: hard <= hard_below < medium < easy_from <= easy."""
+    """Difficulty by pass rate of the reference student: hard < hard_below <= medium < easy_from <= easy."""
 
-    easy_from: float = Field(ge=0.0, le=1.0)
-    hard_below: float = Field(ge=0.0, le=1.0)
+    easy_from: Share
+    hard_below: Share
 
     @model_validator(mode="after")
     def _ordered(self) -> Bands:
@@ -32,12 +91,31 @@ class Bands(Settings):
         return self
 
 
-class GradedSet(Settings):
-    """Pass rate of a reference student on the verifiable prompts of a pool."""
+class GradedSet(Draw):
+    """Pass rate of a reference student on the verifiable prompts of a pool; `samples` is the k of pass@k."""
 
     pool: str
     student: str
-    samples: int = Field(gt=0, description="k of pass@k")
-    sampling: Sampling
-    thinking: bool
     bands: Bands
+
+
+class SampleSettings(Settings):
+    """Of `scripts.distill.sample`."""
+
+    responses: Draw
+    engine: Engine
+
+
+class CrossVerifySettings(Settings):
+    """Of `scripts.distill.cross_verify`."""
+
+    responses: ResponseSet
+    verify: VerifySettings
+
+
+class GradeSettings(Settings):
+    """Of `scripts.distill.grade`."""
+
+    graded: GradedSet
+    engine: Engine
+    verify: VerifySettings

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -50,10 +51,8 @@ def chats(count: int = 6) -> list[tuple[str, list]]:
     ]
 
 
-def ask(model: Artifact, samples: int = 2, sampling: Sampling = HOT, **changes: object) -> Request:
-    stated = {
-        "sampling": sampling, "thinking": False, "samples": samples, "seed": 1, "model": model.digest, "shard_size": 2
-    }
+def ask(checkpoint: Artifact, **changes: Any) -> Request:
+    stated = {"sampling": HOT, "thinking": False, "samples": 2, "seed": 1, "model": checkpoint.digest, "shard_size": 2}
     return Request(**(stated | changes))
 
 
@@ -79,13 +78,13 @@ def test_greedy_equals_transformers_token_by_token(engine: TransformersEngine) -
 def test_a_row_ends_at_any_stop_id_while_others_go_on(engine: TransformersEngine) -> None:
     prompts = [item.tokens for item in encode(engine.tokenizer, chats(), thinking=False)]
     free = decode(engine.model, prompts, range(6), [0] * 6, GREEDY, {9999})
-    stops = {free[0][0], free[1][5], free[2][9]}  # rows leave the batch at different steps
+    stops = {free[0][8], free[1][0], free[4][4]}  # rows leave the batch at different steps
     expected = [
         tokens[: next((place for place, token in enumerate(tokens) if token in stops), len(tokens) - 1) + 1]
         for tokens in free
     ]
     assert decode(engine.model, prompts, range(6), [0] * 6, GREEDY, stops) == expected
-    assert len({len(tokens) for tokens in expected}) > 2
+    assert len({len(tokens) for tokens in expected}) > 3
 
 
 def test_a_sample_does_not_depend_on_the_rows_beside_it(engine: TransformersEngine) -> None:
@@ -99,7 +98,7 @@ def test_a_sample_does_not_depend_on_the_rows_beside_it(engine: TransformersEngi
 
 
 def test_sampling_follows_the_softmax() -> None:
-    """20,000 draws from logits (log 1, log 2, log 5) at temperature 1: shares 1/8, 2/8, 5/8 within 5 standard errors."""
+    """20,000 draws from logits (log 1, log 2, log 5): shares 1/8, 2/8, 5/8 within 5 standard errors."""
     logits = torch.log(torch.tensor([[1.0, 2.0, 5.0]])).expand(20_000, 3)
     uniforms = streams([sample_seed(1, "key", sample) for sample in range(20_000)], HOT)[:, 0]
     counts = Counter(draw(logits, uniforms, HOT).tolist())
@@ -118,7 +117,7 @@ def test_filters_by_hand() -> None:
     masses = (0.2, 0.5, 0.05, 0.25)
     assert drawn(masses) == [0, 0, 1, 1, 1, 1, 1, 3, 3]  # cumulative .2 .7 .75 1
     assert drawn(masses, top_k=1) == [1] * 9
-    assert drawn(masses, top_k=2) == [1, 1, 1, 1, 1, 1, 1, 3, 3][:7] + [3, 3]  # 2/3 and 1/3, likeliest first
+    assert drawn(masses, top_k=2) == [1, 1, 1, 1, 1, 1, 1, 3, 3]  # 2/3 and 1/3, likeliest first
     assert drawn(masses, top_p=0.5) == [1] * 9  # the first token's mass reaches it
     assert set(drawn(masses, top_p=0.51)) == {1, 3}
     assert set(drawn(masses, top_p=0.95)) == {0, 1, 3}
@@ -132,17 +131,14 @@ def test_a_token_without_mass_is_never_drawn() -> None:
     assert draw(logits, torch.tensor([0.0, 1 - 1e-16], dtype=torch.float64), HOT).tolist() == [1, 1]
 
 
-def test_presence_penalty_discourages_repeats(engine: TransformersEngine) -> None:
+def test_a_prohibitive_presence_penalty_lets_no_token_come_twice(engine: TransformersEngine) -> None:
     prompts = [item.tokens for item in encode(engine.tokenizer, chats(2), thinking=False)]
-    free = decode(engine.model, prompts, range(2), [0] * 2, GREEDY, {9999})
-    fined = decode(
-        engine.model, prompts, range(2), [0] * 2, GREEDY.model_copy(update={"presence_penalty": 2.0}), {9999}
+    free, fined = (
+        decode(engine.model, prompts, range(2), [0] * 2, GREEDY.model_copy(update={"presence_penalty": size}), {9999})
+        for size in (0.0, 1e6)
     )
-    strict = decode(
-        engine.model, prompts, range(2), [0] * 2, GREEDY.model_copy(update={"presence_penalty": 1e6}), {9999}
-    )
-    assert [len(set(tokens)) for tokens in strict] == [16, 16], "a prohibitive penalty lets no token come twice"
-    assert sum(len(set(tokens)) for tokens in fined) >= sum(len(set(tokens)) for tokens in free)
+    assert [len(set(tokens)) for tokens in fined] == [16, 16]
+    assert all(len(set(tokens)) < 16 for tokens in free)
 
 
 def test_left_padding() -> None:

@@ -1,0 +1,22 @@
+"""Choice of the engine that generates: `transformers` on a CPU, `vllm` on GPUs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from scripts.common.generation.prompts import ModelEngine
+from scripts.common.settings import Engine
+
+
+def load(folder: Path, settings: Engine, seed: int) -> ModelEngine:
+    """The engine that `settings.kind` names, with the checkpoint in `folder` loaded.
+
+    Each engine is imported here, so that neither needs the other's packages.
+    """
+    if settings.kind == "vllm":
+        from scripts.common.generation.vllm_engine import VllmEngine
+
+        return VllmEngine(folder, settings, seed)
+    from scripts.common.generation.transformers_engine import TransformersEngine
+
+    return TransformersEngine(folder, settings)

@@ -1,0 +1,52 @@
+"""Verdicts on responses whose answers are as records hold them: a struct of kind and JSON spec, or null."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from scripts.verify import Answer, AnswerError, Verdict, VerifierPool, VerifySettings
+
+NOTHING = Answer("none", {})
+
+
+def workers() -> int:
+    """Processes that verify, from the environment: they change no verdict, so they are no setting."""
+    return int(os.environ.get("NEBULA_WORKERS", "1"))
+
+
+def verifier_pool(settings: VerifySettings) -> VerifierPool:
+    """A pool of as many processes as the environment allows (`NEBULA_WORKERS`, default 1)."""
+    return VerifierPool(workers(), settings)
+
+
+def answer_of(column: Mapping[str, Any] | None) -> Answer:
+    """The answer of a record; one without a kind is `none`. Raises AnswerError where it cannot be read."""
+    if column is None or not has_verifier(column):
+        return NOTHING
+    return Answer.from_json(column["kind"], column["spec"] or {})
+
+
+def has_verifier(column: Mapping[str, Any] | None) -> bool:
+    """Whether anything can be said about responses to a prompt with this answer."""
+    return column is not None and column["kind"] not in (None, "none")
+
+
+def verify_all(pool: VerifierPool, items: Sequence[tuple[str, Mapping[str, Any] | None]]) -> list[Verdict]:
+    """The verdict on each (response, answer column), in order; an answer that cannot be read is unverifiable."""
+    verdicts: list[Verdict | None] = []
+    readable: list[tuple[str, Answer]] = []
+    for response, column in items:
+        try:
+            readable.append((response, answer_of(column)))
+            verdicts.append(None)
+        except AnswerError as error:
+            verdicts.append(Verdict(None, f"bad spec: {error}"))
+    judged = iter(pool.verify_many(readable))
+    return [verdict if verdict is not None else next(judged) for verdict in verdicts]
+
+
+def reason_head(verdict: Verdict) -> str:
+    """The short stable beginning of a verdict's reason, for counts."""
+    return verdict.reason.partition(":")[0]
