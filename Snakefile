@@ -1,9 +1,9 @@
 """The NebulaExp-8B recipe, from raw corpora to tables.
 
-    snakemake --cores all                                   everything at `tiny` scale, on this machine
-    snakemake --profile slurm                               the paper's scale, on a cluster
-    snakemake results/tiny/cells/instruct/ins-grpo/ifeval.json    one cell and what it needs
-    snakemake cells | tables | instruct                     all cells, all tables, one table
+snakemake --cores all                                   everything at `tiny` scale, on this machine
+snakemake --profile slurm                               the paper's scale, on a cluster
+snakemake results/tiny/cells/instruct/ins-grpo/ifeval.json    one cell and what it needs
+snakemake cells | tables | instruct                     all cells, all tables, one table
 """
 
 import sys
@@ -24,6 +24,7 @@ configfile: scale_file(config["scale"])
 
 
 include: "rules/common.smk"
+include: "rules/containers.smk"
 include: "rules/sources.smk"
 include: "rules/curate.smk"
 include: "rules/distill.smk"
@@ -41,10 +42,10 @@ localrules:
 
 
 rule all:
+    default_target: True
     input:
         f"{R}/report.html" if CONFIG.tables else f"{R}/funnel.json",
         [dataset(name) for name in CONFIG.datasets],
-    default_target: True
 
 
 rule data:

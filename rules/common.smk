@@ -11,15 +11,15 @@ from functools import cache
 
 from scripts.common import config as configuration
 from scripts.common.artifacts import canonical_json
-from scripts.common.fingerprint import fingerprint, sha256_file
+from scripts.common.fingerprint import fingerprint
+from scripts.containers import images
 from scripts.curate.settings import STEPS
 
 CONFIG = configuration.load(config)
 R = CONFIG.results
 
-# Jobs find the project's modules and this environment's python wherever Snakemake was started from.
+# Jobs outside of an image run in the environment that Snakemake runs in.
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-os.environ["PYTHONPATH"] = str(workflow.basedir)
 
 
 def git(*arguments):
@@ -35,22 +35,18 @@ def git(*arguments):
 COMMIT = git("rev-parse", "HEAD") or "unknown"
 DIRTY = "true" if git("status", "--porcelain") else "false"
 shell.prefix(
-    f"set -euo pipefail; export NEBULA_COMMIT={COMMIT} NEBULA_DIRTY={DIRTY} OMP_NUM_THREADS=1"
-    " TOKENIZERS_PARALLELISM=false HF_HUB_OFFLINE=${{HF_HUB_OFFLINE:-0}} PYTHONHASHSEED=0; "
+    f"set -euo pipefail; export NEBULA_COMMIT={COMMIT} NEBULA_DIRTY={DIRTY} PYTHONPATH={workflow.basedir}"
+    " OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false HF_HUB_OFFLINE=${{HF_HUB_OFFLINE:-0}} PYTHONHASHSEED=0; "
 )
 
 
 @cache
 def environment(role):
     """Identity of the environment that a role's jobs run in: its lock, and its image's definition."""
-    name = CONFIG.environments[role]
-    files = [Path(workflow.basedir) / "envs" / f"{name}.txt"]
-    if CONFIG.containers:
-        files.append(Path(workflow.basedir) / "containers" / f"{name}.def")
-    missing = [str(path) for path in files if not path.is_file()]
-    if missing:
-        raise WorkflowError(f"environments.{role}: {name!r} needs {', '.join(missing)}, which does not exist")
-    return {path.name: sha256_file(path)[:16] for path in files}
+    try:
+        return images.identity(CONFIG.environments[role], CONFIG.containers)
+    except FileNotFoundError as error:
+        raise WorkflowError(f"environments.{role}: {CONFIG.environments[role]!r} needs {error.filename}") from None
 
 
 def recipe(module, role, settings):
@@ -94,18 +90,6 @@ def one_of(names):
 def models_of(*kinds):
     """Names of the models of the kinds given."""
     return [name for name, model in CONFIG.models.items() if model.kind in kinds]
-
-
-def budget(rule, key):
-    """Resources function: a rule's cpus, gpus, memory or walltime as the scale states it, per attempt.
-
-    Memory and walltime grow with the attempt; `resources.default` serves rules that are not named.
-    """
-    stated = {**CONFIG.resources.get("default", {}), **CONFIG.resources.get(rule, {})}
-    value = stated[key]
-    if key in ("mem_mb", "runtime"):
-        return lambda wildcards, attempt: value * attempt
-    return value
 
 
 def checked(kind, name, known):
@@ -160,6 +144,17 @@ def dataset_origin(settings):
     if settings.graded is not None:
         return "--graded", [graded(settings.graded)]
     return "--sources", raw(settings.sources)
+
+
+def sources_of(settings):
+    """The raw sources that a data set's records come from."""
+    if settings.sources is not None:
+        return settings.sources
+    if settings.responses is not None:
+        return CONFIG.pools[CONFIG.responses[settings.responses].pool].sources
+    if settings.graded is not None:
+        return CONFIG.pools[CONFIG.graded[settings.graded].pool].sources
+    return CONFIG.pools[settings.pool].sources
 
 
 def teachers_of(name):

@@ -43,6 +43,11 @@ rule train_classifier:
         f"{R}/logs/classifiers/{{classifier}}.log",
     wildcard_constraints:
         classifier="language|domain",
+    container:
+        image("data")
+    threads: cpus("curate.train_classifier")
+    resources:
+        **resources("curate.train_classifier"),
     params:
         recipe=recipe(
             "scripts.curate.train_classifier",
@@ -68,6 +73,11 @@ for step in STEPS:
             f"{R}/logs/pools/{{pool}}/{step}.log",
         wildcard_constraints:
             pool=one_of(name for name, pool in CONFIG.pools.items() if step in [item.step for item in pool.steps]),
+        container:
+            image("data")
+        threads: cpus(f"curate.{step.replace('-', '_')}")
+        resources:
+            **resources(f"curate.{step.replace('-', '_')}"),
         params:
             module=f"scripts.curate.{step.replace('-', '_')}",
             extra=CURATE_EXTRAS.get(step, ("", []))[0],
@@ -81,7 +91,6 @@ for step in STEPS:
 
 rule tabulate_funnel:
     input:
-        raw=raw(POOL_SOURCES),
         pools=[
             f"{R}/pools/{name}/{step.step}/manifest.json" for name, pool in CONFIG.pools.items() for step in pool.steps
         ],
@@ -90,17 +99,19 @@ rule tabulate_funnel:
         md=f"{R}/funnel.md",
     log:
         f"{R}/logs/funnel.log",
+    container:
+        image("data")
+    threads: cpus("tables.funnel")
+    resources:
+        **resources("tables.funnel"),
     params:
         recipe=recipe(
             "scripts.tables.funnel",
             "data",
             lambda w: {
-                "pools": {
-                    name: {"sources": list(pool.sources), "steps": [step.step for step in pool.steps]}
-                    for name, pool in CONFIG.pools.items()
-                }
+                "pools": {name: [step.step for step in pool.steps] for name, pool in CONFIG.pools.items()}
             },
         ),
     shell:
-        "python -m scripts.tables.funnel --recipe {params.recipe:q} --raw {input.raw} --pools {input.pools}"
+        "python -m scripts.tables.funnel --recipe {params.recipe:q} --pools {input.pools}"
         " --out {output} > {log} 2>&1"

@@ -16,11 +16,16 @@ rule sample_responses:
     wildcard_constraints:
         set=one_of(CONFIG.responses),
         teacher=one_of(CONFIG.models),
+    container:
+        image("serve")
+    threads: cpus("distill.sample")
+    resources:
+        **resources("distill.sample"),
     params:
         recipe=recipe(
             "scripts.distill.sample",
             "serve",
-            lambda w: {"responses": CONFIG.responses[w.set], "engine": CONFIG.engine},
+            lambda w: {"responses": CONFIG.responses[w.set].draw, "engine": CONFIG.engine},
         ),
     shell:
         "python -m scripts.distill.sample --recipe {params.recipe:q} --pool {input.pool}"
@@ -40,6 +45,11 @@ rule cross_verify_responses:
         f"{R}/logs/responses/{{set}}/verdicts.log",
     wildcard_constraints:
         set=one_of(CONFIG.responses),
+    container:
+        image("data")
+    threads: cpus("distill.cross_verify")
+    resources:
+        **resources("distill.cross_verify"),
     params:
         recipe=recipe(
             "scripts.distill.cross_verify",
@@ -61,6 +71,11 @@ rule grade_prompts:
         f"{R}/logs/graded/{{set}}.log",
     wildcard_constraints:
         set=one_of(CONFIG.graded),
+    container:
+        image("serve")
+    threads: cpus("distill.grade")
+    resources:
+        **resources("distill.grade"),
     params:
         recipe=recipe(
             "scripts.distill.grade",

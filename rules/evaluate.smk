@@ -20,12 +20,19 @@ for group in CONFIG.evaluation_groups():
             f"{R}/logs/generations/{{model}}/{group[0]}.log",
         wildcard_constraints:
             model=one_of(CONFIG.models),
+        container:
+            image("serve")
+        threads: cpus("evaluate.generate")
+        resources:
+            **resources("evaluate.generate"),
         params:
             recipe=recipe(
                 "scripts.evaluate.generate",
                 "serve",
                 lambda w, group=group: {
-                    "benchmarks": {name: CONFIG.benchmarks[name] for name in group},
+                    "benchmarks": {
+                        name: CONFIG.benchmarks[name].questions(CONFIG.models[w.model].thinking) for name in group
+                    },
                     "engine": CONFIG.engine,
                     "thinking": CONFIG.models[w.model].thinking,
                 },
@@ -45,6 +52,11 @@ for group in CONFIG.evaluation_groups():
             f"{R}/logs/scores/{{model}}/{group[0]}.log",
         wildcard_constraints:
             model=one_of(CONFIG.models),
+        container:
+            image("data")
+        threads: cpus("evaluate.score")
+        resources:
+            **resources("evaluate.score"),
         params:
             recipe=recipe(
                 "scripts.evaluate.score",

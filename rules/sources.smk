@@ -10,6 +10,11 @@ rule synthesize_corpora:
         f"{R}/synthetic/manifest.json",
     log:
         f"{R}/logs/synthetic.log",
+    container:
+        image("data")
+    threads: cpus("sources.synthesize")
+    resources:
+        **resources("sources.synthesize"),
     params:
         recipe=recipe("scripts.sources.synthesize", "data", lambda w: CONFIG.synthetic),
     shell:
@@ -25,6 +30,11 @@ rule normalize_source:
         f"{R}/logs/raw/{{source}}.log",
     wildcard_constraints:
         source=one_of(CONFIG.sources),
+    container:
+        image("data")
+    threads: cpus("sources.normalize")
+    resources:
+        **resources("sources.normalize"),
     params:
         recipe=recipe(
             "scripts.sources.normalize", "data", lambda w: {"name": w.source, "source": CONFIG.sources[w.source]}

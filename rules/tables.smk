@@ -50,6 +50,11 @@ rule make_cell:
         f"{R}/cells/{{table}}/{{row}}/{{column}}.json",
     log:
         f"{R}/logs/cells/{{table}}/{{row}}/{{column}}.log",
+    container:
+        image("data")
+    threads: cpus("tables.cell")
+    resources:
+        **resources("tables.cell"),
     params:
         recipe=recipe("scripts.tables.cell", "data", cell_settings),
     shell:
@@ -66,12 +71,90 @@ rule make_table:
         f"{R}/logs/tables/{{table}}.log",
     wildcard_constraints:
         table=one_of(CONFIG.tables),
+    container:
+        image("data")
+    threads: cpus("tables.table")
+    resources:
+        **resources("tables.table"),
     params:
         recipe=recipe(
-            "scripts.tables.table", "data", lambda w: {"name": w.table, "table": CONFIG.tables[w.table]}
+            "scripts.tables.table",
+            "data",
+            lambda w: {
+                "name": w.table,
+                "table": CONFIG.tables[w.table],
+                "titles": {name: benchmark.title for name, benchmark in CONFIG.benchmarks.items()},
+            },
         ),
     shell:
         "python -m scripts.tables.table --recipe {params.recipe:q} --cells {input.cells} --out {output} > {log} 2>&1"
+
+
+TABLE_MODELS = list(dict.fromkeys(row.model for table in CONFIG.tables.values() for row in table.rows))
+TABLE_BENCHMARKS = [
+    name for name in CONFIG.benchmarks if any(name in table.columns for table in CONFIG.tables.values())
+]
+
+
+rule draw_figures:
+    input:
+        models=[model(name) for name in CONFIG.models if CONFIG.models[name].kind != "hub"],
+        datasets=[dataset(name) for name in CONFIG.datasets],
+        graded=[graded(name) for name in CONFIG.graded],
+        funnel=f"{R}/funnel.json",
+    output:
+        f"{R}/figures/manifest.json",
+    log:
+        f"{R}/logs/figures.log",
+    container:
+        image("data")
+    threads: cpus("tables.figures")
+    resources:
+        **resources("tables.figures"),
+    params:
+        recipe=recipe(
+            "scripts.tables.figures",
+            "data",
+            lambda w: {
+                "tables": CONFIG.tables,
+                "kinds": {name: found.kind for name, found in CONFIG.models.items()},
+            },
+        ),
+    shell:
+        "python -m scripts.tables.figures --recipe {params.recipe:q} --models {input.models}"
+        " --datasets {input.datasets} --graded {input.graded} --funnel {input.funnel} --out {output} > {log} 2>&1"
+
+
+rule write_report:
+    input:
+        tables=[f"{R}/tables/{name}.json" for name in CONFIG.tables],
+        cells=[cell for name in CONFIG.tables for cell in table_cells(name)],
+        scores=expand(f"{R}/scores/{{model}}/{{benchmark}}.json", model=TABLE_MODELS, benchmark=TABLE_BENCHMARKS),
+        generations=expand(
+            f"{R}/generations/{{model}}/{{benchmark}}.parquet", model=TABLE_MODELS, benchmark=TABLE_BENCHMARKS
+        ),
+        figures=f"{R}/figures/manifest.json",
+        funnel=f"{R}/funnel.json",
+        pools=[
+            f"{R}/pools/{name}/decontaminate/manifest.json"
+            for name, found in CONFIG.pools.items()
+            if "decontaminate" in [step.step for step in found.steps]
+        ],
+    output:
+        f"{R}/report.html",
+    log:
+        f"{R}/logs/report.log",
+    container:
+        image("data")
+    threads: cpus("tables.report")
+    resources:
+        **resources("tables.report"),
+    params:
+        recipe=recipe("scripts.tables.report", "data", lambda w: {"scale": CONFIG.scale}),
+    shell:
+        "python -m scripts.tables.report --recipe {params.recipe:q} --tables {input.tables} --cells {input.cells}"
+        " --scores {input.scores} --generations {input.generations} --figures {input.figures}"
+        " --funnel {input.funnel} --pools {input.pools} --out {output} > {log} 2>&1"
 
 
 for table_name in CONFIG.tables:

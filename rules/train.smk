@@ -12,6 +12,11 @@ rule fetch_hub_model:
         f"{R}/logs/models/{{model}}.log",
     wildcard_constraints:
         model=one_of(models_of("hub")),
+    container:
+        image("train")
+    threads: cpus("train.hub")
+    resources:
+        **resources("train.hub"),
     params:
         recipe=recipe("scripts.train.hub", "train", lambda w: CONFIG.models[w.model]),
     shell:
@@ -27,6 +32,11 @@ rule pretrain_model:
         f"{R}/logs/models/{{model}}.log",
     wildcard_constraints:
         model=one_of(models_of("pretrain")),
+    container:
+        image("train")
+    threads: cpus("train.pretrain")
+    resources:
+        **resources("train.pretrain"),
     params:
         recipe=recipe("scripts.train.pretrain", "train", lambda w: {"training": CONFIG.training_of(w.model)}),
     shell:
@@ -44,6 +54,11 @@ rule finetune_model:
         f"{R}/logs/models/{{model}}.log",
     wildcard_constraints:
         model=one_of(models_of("sft")),
+    container:
+        image("train")
+    threads: cpus("train.sft")
+    resources:
+        **resources("train.sft"),
     params:
         recipe=recipe("scripts.train.sft", "train", lambda w: {"training": CONFIG.training_of(w.model)}),
     shell:
@@ -61,6 +76,11 @@ rule reinforce_model:
         f"{R}/logs/models/{{model}}.log",
     wildcard_constraints:
         model=one_of(models_of("grpo")),
+    container:
+        image("train")
+    threads: cpus("train.grpo")
+    resources:
+        **resources("train.grpo"),
     params:
         recipe=recipe(
             "scripts.train.grpo",
@@ -87,6 +107,11 @@ rule distill_model:
         f"{R}/logs/models/{{model}}.log",
     wildcard_constraints:
         model=one_of(models_of("opd")),
+    container:
+        image("train")
+    threads: cpus("train.opd")
+    resources:
+        **resources("train.opd"),
     params:
         recipe=recipe(
             "scripts.train.opd",

@@ -15,6 +15,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import Field, TypeAdapter, ValidationError
 
+from scripts.common.budget import Budget
 from scripts.common.fingerprint import ROOT
 from scripts.common.settings import Engine, Settings
 from scripts.curate.settings import Classifiers, Pool
@@ -57,9 +58,13 @@ class Config(Settings):
         default=(), description="benchmarks that one job generates and scores; one not named stands alone"
     )
     tables: dict[str, Table] = {}
-    resources: dict[str, dict[str, int | str]] = Field(
-        default={}, description="cpus, gpus, memory, walltime by rule: never part of an artifact's identity"
+    resources: dict[str, Budget] = Field(
+        default={}, description="by step (`train.sft`), and `default`: never part of an artifact's identity"
     )
+    image_base: str | None = Field(
+        default=None, description="folder or image to build images on, not the pinned one"
+    )
+    disk_gb: int = Field(default=0, description="free space that a run of the scale needs, checked before it starts")
 
     @property
     def results(self) -> str:
@@ -77,6 +82,11 @@ class Config(Settings):
             return TypeAdapter(kinds[model.kind]).validate_python(merge(base, model.training))
         except ValidationError as error:
             raise ConfigError(_explain(error, f"training.{model.kind} with models.{name}.training")) from None
+
+    def budget_of(self, step: str) -> Budget:
+        """What a job of a step (`train.sft`) may use: its own values over the default's."""
+        default, own = self.resources.get("default", Budget()), self.resources.get(step, Budget())
+        return default.model_copy(update=own.model_dump(exclude_unset=True))
 
     def evaluation_groups(self) -> list[tuple[str, ...]]:
         """The benchmarks, in the groups that one job serves."""
@@ -110,7 +120,9 @@ def load(raw: Mapping[str, Any]) -> Config:
 def without_nulls(raw: Mapping[str, Any]) -> dict[str, Any]:
     """The configuration less what a scale's file removes by `null`: a section, or an entry of one."""
     return {
-        section: {name: entry for name, entry in value.items() if entry is not None} if isinstance(value, dict) else value
+        section: {name: entry for name, entry in value.items() if entry is not None}
+        if isinstance(value, dict)
+        else value
         for section, value in raw.items()
         if value is not None
     }
@@ -155,6 +167,7 @@ def _problems(config: Config) -> Iterable[str]:
     yield from _data_problems(config)
     yield from _model_problems(config)
     yield from _table_problems(config)
+    yield from _resource_problems(config)
 
 
 def _unknown(key: str, name: str | None, known: Mapping[str, Any]) -> Iterable[str]:
@@ -269,6 +282,12 @@ def _table_problems(config: Config) -> Iterable[str]:
         for column in table.columns:
             if column != AVERAGE:
                 yield from _unknown(f"tables.{name}.columns", column, config.benchmarks)
+
+
+def _resource_problems(config: Config) -> Iterable[str]:
+    steps = {".".join(file.with_suffix("").parts[-2:]) for file in (ROOT / "scripts").glob("*/*.py")}
+    for name in config.resources:
+        yield from _unknown("resources", name, dict.fromkeys(steps | {"default"}))
 
 
 def main() -> None:

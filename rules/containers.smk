@@ -1,0 +1,100 @@
+"""containers: the images that jobs run in, and what a cluster is asked for.
+
+makes   containers/{environment}.sif (`snakemake containers`)
+needs   envs/{environment}.txt, containers/{environment}.def
+"""
+
+import shutil
+
+from snakemake.logging import logger
+from snakemake.settings.types import DeploymentMethod
+
+from scripts.containers import images, preflight
+
+IMAGES = sorted(set(CONFIG.environments.values()))
+SITE = workflow.resource_settings.default_resources or {}
+
+# Containers shut the host's environment out; these alone are handed in.
+for name in ("CUDA_VISIBLE_DEVICES", "SLURM_JOB_ID", "HF_TOKEN", "http_proxy", "https_proxy"):
+    if name in os.environ:
+        os.environ[f"APPTAINERENV_{name}"] = os.environ[name]
+
+
+def image(role):
+    """The image that a role's jobs run in; none where jobs run in the environment that Snakemake runs in."""
+    if not CONFIG.containers:
+        return None
+    path = str(images.image_file(CONFIG.environments[role]))
+    # A plan can be drawn without Apptainer, though Snakemake looks for it as soon as a job has a container.
+    return lambda wildcards: None if workflow.dryrun and not shutil.which("apptainer") else path
+
+
+def cpus(step):
+    """CPUs of a step's jobs on each of their nodes."""
+    return CONFIG.budget_of(step).cpus
+
+
+def resources(step):
+    """What a step's jobs ask SLURM for, as keywords of a rule's `resources`."""
+    budget = CONFIG.budget_of(step)
+    asked = {
+        "mem_mb": lambda wildcards, attempt: budget.of_attempt(attempt).memory_gb * 1000,
+        "runtime": lambda wildcards, attempt: budget.of_attempt(attempt).minutes,
+    }
+    if budget.gpus:
+        asked |= {"gpu": budget.gpus * budget.nodes, "nodes": budget.nodes}
+        if "gpu_partition" in SITE:
+            asked["slurm_partition"] = SITE["gpu_partition"]
+    return asked
+
+
+def image_recipe(wildcards):
+    """Params function: what an image is made from, and by which code."""
+    return canonical_json(
+        {
+            "settings": {"environment": wildcards.environment, "base": CONFIG.image_base},
+            "seed": CONFIG.seed,
+            "code": fingerprint("scripts.containers.build"),
+            "environment": images.identity(wildcards.environment, contained=True),
+        }
+    )
+
+
+onstart:
+    jobs = list(workflow.dag.needrun_jobs())
+    slurm = workflow.executor_plugin.name == "slurm"
+    problems = preflight.image_problems(
+        {Path(job.container_img_url).stem for job in jobs if job.container_img_url},
+        apptainer=DeploymentMethod.APPTAINER in workflow.deployment_settings.deployment_method,
+    )
+    problems += preflight.disk_problems(Path(R), CONFIG.disk_gb)
+    if slurm:
+        submitted = [job for job in jobs if not job.is_local]
+        problems += preflight.slurm_problems({job.resources.get("slurm_partition") for job in submitted} - {None})
+    if problems:
+        raise WorkflowError(*problems)
+    if slurm and (warning := preflight.sharing_warning(Path(R))):
+        logger.warning(warning)
+
+
+localrules:
+    containers,
+    build_image,
+
+
+rule containers:
+    input:
+        [images.image_file(name) for name in IMAGES],
+
+
+rule build_image:
+    output:
+        str(images.image_file("{environment}")),
+    log:
+        f"{R}/logs/containers/{{environment}}.log",
+    wildcard_constraints:
+        environment=one_of(IMAGES),
+    params:
+        recipe=image_recipe,
+    shell:
+        "python -m scripts.containers.build --recipe {params.recipe:q} --out {output} > {log} 2>&1"

@@ -1,0 +1,1 @@
+"""Apptainer images, one an environment, each installing exactly `envs/<environment>.txt`."""
