@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from pathlib import Path
+from types import ModuleType
+from typing import Any
+from unittest.mock import patch
 
 from scripts.common.artifacts import write_json, write_manifest
 from scripts.common.records import KEPT, make_record, write
@@ -44,6 +49,17 @@ def save_model(folder: Path, seed: int = 0, vocabulary: int = 290, context: int 
     write_manifest(folder, {})
     write_json(folder / "run.json", {})
     return folder / "manifest.json"
+
+
+def run_step(module: ModuleType, settings: dict[str, Any], out: Path | list[Path], **inputs: Path | list[Path]) -> Path:
+    """Run a step's `main` in this process as its rule would; return the (first) output."""
+    recipe = {"settings": settings, "seed": 1, "code": "", "environment": {}}
+    arguments = ["step", "--recipe", json.dumps(recipe)]
+    for name, paths in {**inputs, "out": out}.items():
+        arguments += [f"--{name}", *map(str, paths if isinstance(paths, list) else [paths])]
+    with patch.object(sys, "argv", arguments):
+        module.main()
+    return out[0] if isinstance(out, list) else out
 
 
 def save_records(folder: Path, records: list[dict]) -> Path:

@@ -1,0 +1,150 @@
+"""The dimensions of cross-verification, each by hand."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from scripts.distill.candidates import (
+    Candidate,
+    Dimensions,
+    answer_key,
+    comparable,
+    format_problem,
+    length_ok,
+    refusals,
+    votes,
+)
+from scripts.distill.settings import ORIGINAL, Acceptance, Checks, ResponseSet
+from scripts.verify import Answer, VerifySettings
+
+VERIFY = VerifySettings()
+
+
+def said(text: str, teacher: str = "a", finish: str = "stop", sample: int = 0) -> Candidate:
+    return Candidate(teacher, sample, text, finish, 3)
+
+
+@pytest.mark.parametrize(
+    ("text", "thinking", "problem"),
+    [
+        ("The answer is 3.", False, None),
+        ("  ", False, "empty answer"),
+        ("<think>\n\n</think>\n\n3", False, "unwanted think block"),
+        ("3 <think> so", False, "unclosed think block"),
+        ("<think>\n1 + 2\n</think>\n\n3", True, None),
+        ("1 + 2\n</think>\n\n3", True, None),  # the template opened the block in the prompt
+        ("3", True, "missing think block"),
+        ("<think>\n1 + 2", True, "unclosed think block"),
+        ("<think>\n\n</think>\n\n3", True, "empty think block"),
+        ("<think>\n1 + 2\n</think>\n\n", True, "empty answer"),
+        ("<think>a</think><think>b</think>3", True, "repeated think block"),
+        ("</think>3<think>", True, "unclosed think block"),
+    ],
+)
+def test_format(text: str, thinking: bool, problem: str | None) -> None:
+    assert format_problem(said(text), thinking) == problem
+    assert format_problem(said(text, finish="length"), thinking) == "truncated"
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("The answer is 18.", "18"),
+        ("so \\boxed{18}", "18"),
+        ("18.0", "18"),
+        ("It costs 1,234 dollars", "1234"),
+        ("Answer: 0.50", "0.5"),
+        ("Answer: 1200", "1200"),
+        ("\\boxed{ \\frac{1}{2} }", "\\frac{1}{2}"),
+        ("<think>it is 5</think> First 3 and then 7", "7"),
+        ("<think>it is 5", None),
+        ("", None),
+    ],
+)
+def test_answer_of_math(text: str, key: str | None) -> None:
+    assert answer_key(text, Answer("math", {"target": "18"}), VERIFY) == key
+
+
+@pytest.mark.parametrize(
+    ("text", "key"), [("Answer: B", "B"), ("The answer is (D).", "D"), ("Answer: A or B", None), ("no idea", None)]
+)
+def test_answer_of_choice(text: str, key: str | None) -> None:
+    """The option stated, whatever the target is."""
+    assert answer_key(text, Answer("choice", {"target": "A"}), VERIFY) == key
+    assert answer_key(text, Answer("choice", {"target": "A", "options": ["w", "x", "y", "z"]}), VERIFY) == key
+
+
+def test_what_can_be_voted_on() -> None:
+    kinds = {"math": True, "choice": True, "code": False, "instructions": False, "none": False}
+    assert {kind: comparable(Answer(kind, {})) for kind in kinds} == kinds  # type: ignore[arg-type]
+
+
+def test_votes_by_hand() -> None:
+    """Teacher a says 3 3 5, teacher b says 5 and nothing; the source's own says 5 and has no vote."""
+    keys = ["3", "3", "5", "5", None, "5"]
+    candidates = [said("", teacher) for teacher in ("a", "a", "a", "b", "b", ORIGINAL)]
+    found = votes(candidates, keys)
+    assert [vote for vote, _ in found] == [0.4, 0.4, 0.4, 0.4, 0.0, 0.4]  # of five samples two say 3 and two say 5
+    # a's opinion is 3, b's is 5: a's samples are judged by b, b's by a, the original by both
+    assert [agreement for _, agreement in found] == [0.0, 0.0, 1.0, 0.0, 0.0, 0.5]
+
+
+def test_votes_count_samples_without_an_answer() -> None:
+    found = votes([said(""), said(""), said(""), said("")], ["3", None, "3", "4"])
+    assert [vote for vote, _ in found] == [0.5, 0.0, 0.5, 0.25]
+    assert [agreement for _, agreement in found] == [None] * 4
+
+
+def test_votes_without_samples() -> None:
+    assert votes([said("", ORIGINAL)], ["3"]) == [(0.0, None)]
+
+
+def test_length() -> None:
+    checks = Checks(minimum_words=2, maximum_words=6)
+    assert length_ok("two words", checks)
+    assert not length_ok("one", checks)
+    assert not length_ok("<think>many words here</think> one", checks)
+    assert not length_ok("one two three four five six seven", checks)
+
+
+GOOD = Dimensions(vote=0.6, agreement=1.0, format_ok=True, language_ok=True, length_ok=True)
+BAD = Dimensions(vote=0.4, agreement=0.0, format_ok=False, language_ok=False, length_ok=False)
+STRICT = Acceptance(correct="verified", minimum_vote=0.5, minimum_agreement=0.5)
+
+
+def test_rule_names_every_demand_that_is_not_met() -> None:
+    assert refusals(GOOD, True, True, STRICT) == []
+    assert refusals(BAD, False, True, STRICT) == ["correct", "format", "language", "length", "vote", "agreement"]
+    lax = Acceptance(correct="any", format=False, language=False, length=False)
+    assert refusals(BAD, False, True, lax) == []
+
+
+@pytest.mark.parametrize(
+    ("rule", "correct", "verifiable", "accepted"),
+    [
+        ("verified", True, True, True),
+        ("verified", None, True, False),
+        ("verified", None, False, False),
+        ("where-verifiable", None, False, True),
+        ("where-verifiable", None, True, False),  # a verifier's failure accepts nothing
+        ("where-verifiable", False, True, False),
+        ("any", False, True, True),
+    ],
+)
+def test_rule_of_correctness(rule: str, correct: bool | None, verifiable: bool, accepted: bool) -> None:
+    refused = refusals(GOOD, correct, verifiable, Acceptance(correct=rule))  # type: ignore[arg-type]
+    assert (refused == []) is accepted
+
+
+def test_dimensions_that_do_not_apply_demand_nothing() -> None:
+    none = Dimensions(vote=None, agreement=None, format_ok=True, language_ok=True, length_ok=True)
+    assert refusals(none, True, True, STRICT) == []
+
+
+def test_a_teacher_may_not_take_the_name_of_the_original() -> None:
+    stated = {"pool": "p", "samples": 1, "sampling": {"temperature": 1, "max_tokens": 8}, "thinking": False}
+    with pytest.raises(ValidationError, match="stands for the source's own response"):
+        ResponseSet.model_validate(stated | {"teachers": [ORIGINAL], "keep_original": True})
+    made = ResponseSet.model_validate(stated | {"teachers": ["a"], "keep_original": True})
+    assert set(made.draw.model_dump()) == {"samples", "sampling", "thinking", "prompts"}

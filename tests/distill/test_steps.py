@@ -1,0 +1,290 @@
+"""The distillation steps end to end on a nano model: columns, counts, alignment, bad input."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scripts.common.artifacts import read_json
+from scripts.common.records import DROPPED, KEPT, make_record, read
+from scripts.distill import cross_verify, grade, sample
+from scripts.distill.frame import DistillError
+from tests.common.nano import math_records, run_step, save_model, save_records
+
+ENGINE = {"kind": "transformers", "dtype": "float32", "batch_size": 8, "shard_size": 4}
+DRAW = {"samples": 2, "sampling": {"temperature": 1.0, "max_tokens": 12}, "thinking": False}
+CHOICE = ("choice", {"target": "B"})
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_model(tmp_path_factory.mktemp("nano") / "teacher")
+
+
+@pytest.fixture(autouse=True)
+def _scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def classifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A language classifier trained on the project's own sentences."""
+    from scripts.common.artifacts import write_manifest
+    from scripts.curate.classifier import MODEL
+    from scripts.curate.settings import FastText
+    from scripts.curate.train_classifier import labelled_languages, train
+
+    folder = tmp_path_factory.mktemp("language") / "language"
+    folder.mkdir()
+    settings = FastText(epochs=25, learning_rate=0.5, dimension=16, held_out=0.1, min_char_ngram=2, max_char_ngram=4)
+    train([*labelled_languages([], {})], 1, settings, folder / MODEL)
+    write_manifest(folder, {})
+    return folder / "manifest.json"
+
+
+def odd_records() -> list[dict[str, Any]]:
+    """Sums, one of them without an answer, one a chat with no verifier, one too long for the nano's context."""
+    records = math_records()
+    records[1] = records[1] | {"answer": None}
+    chat = [{"role": "user", "content": "Tell me about 3."}, {"role": "assistant", "content": "It is a number."}]
+    long = [{"role": "user", "content": "What is 1 plus 2? " * 30}]
+    records.insert(3, dict(make_record("chat", "general", chat, ("none", {}), {})))
+    records.insert(5, dict(make_record("long", "math", long, ("math", {"target": "3"}), {})))
+    return records
+
+
+def test_sample_keeps_the_pool_order_and_counts_what_does_not_fit(model: Path, tmp_path: Path) -> None:
+    pool = save_records(tmp_path / "pool", odd_records())
+    settings = {"responses": DRAW, "engine": ENGINE}
+    out = run_step(sample, settings, tmp_path / "samples/teacher/manifest.json", pool=pool, teacher=model)
+    kept, dropped = read(out.parent / KEPT), read(out.parent / DROPPED)
+    wanted = odd_records()
+    assert [row["id"] for row in kept] == [row["id"] for place, row in enumerate(wanted) if place != 5]
+    assert [row["answer"] for row in kept] == [row["answer"] for place, row in enumerate(wanted) if place != 5]
+    assert all(len(row["responses"]) == 2 for row in kept)
+    assert [(row["id"], row["step"], row["reason"]) for row in dropped] == [
+        (wanted[5]["id"], "sample", "prompt too long for the context")
+    ]
+    counts = read_json(out)["counts"]
+    assert (counts["in"], counts["kept"], counts["dropped"]) == (8, 7, {"prompt too long for the context": 1})
+    assert counts["responses"] == 14 == sum(counts["finish"].values())
+    assert counts["tokens"] == sum(item["tokens"] for row in kept for item in row["responses"])
+
+
+def test_sample_again_gives_the_same_bytes(model: Path, tmp_path: Path) -> None:
+    pool = save_records(tmp_path / "pool", math_records())
+    settings = {"responses": DRAW, "engine": ENGINE}
+    first, second = (
+        run_step(sample, settings, tmp_path / name / "manifest.json", pool=pool, teacher=model) for name in "ab"
+    )
+    assert first.read_bytes() == second.read_bytes()
+
+
+def test_sample_takes_the_first_prompts_by_id(model: Path, tmp_path: Path) -> None:
+    pool = save_records(tmp_path / "pool", math_records())
+    settings = {"responses": DRAW | {"prompts": 2}, "engine": ENGINE}
+    out = run_step(sample, settings, tmp_path / "out" / "manifest.json", pool=pool, teacher=model)
+    ids = [row["id"] for row in math_records()]
+    first = sorted(ids)[:2]
+    assert [row["id"] for row in read(out.parent / KEPT)] == [item for item in ids if item in first]
+
+
+def test_an_empty_pool_is_an_error_before_the_model_is_loaded(tmp_path: Path) -> None:
+    pool = save_records(tmp_path / "pool", [])
+    with pytest.raises(DistillError, match="holds no record"):
+        run_step(sample, {"responses": DRAW, "engine": ENGINE}, tmp_path / "out/manifest.json", pool=pool, teacher=pool)
+
+
+# --- Cross-verification ---------------------------------------------------------------------------------------------
+
+
+def save_samples(folder: Path, records: list[dict[str, Any]], texts: list[list[str]]) -> Path:
+    """An artifact as `sample` makes it, with the texts given."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from scripts.common.artifacts import write_manifest
+    from scripts.common.generation.shards import COMPLETION
+    from scripts.common.records import schema_with
+
+    rows = [
+        record | {"responses": [{"text": text, "finish_reason": "stop", "tokens": 5} for text in found]}
+        for record, found in zip(records, texts, strict=True)
+    ]
+    (folder / KEPT).mkdir(parents=True)
+    table = pa.Table.from_pylist(rows, schema=schema_with(("responses", pa.list_(COMPLETION))))
+    pq.write_table(table, folder / KEPT / "00000.parquet")
+    write_manifest(folder, {})
+    return folder / "manifest.json"
+
+
+def verify_settings(teachers: list[str], **changes: Any) -> dict[str, Any]:
+    responses = DRAW | {"pool": "p", "teachers": teachers, "keep_original": True} | changes
+    return {"responses": responses, "verify": {}}
+
+
+def test_cross_verify_judges_every_candidate(tmp_path: Path, classifier: Path) -> None:
+    """Three prompts, two teachers; the second prompt did not fit teacher b's context, the third has no answer."""
+    records = math_records()[:3]
+    records[2] = records[2] | {"answer": None}
+    pool = save_records(tmp_path / "pool", records)
+    chinese = "答案是三,因为一加二等于三。我们可以用手指数一数,结果总是三,不会错的。" * 2
+    samples = [
+        save_samples(tmp_path / "a", records, [["Answer: 3", "Answer: 4"], ["Answer: 17"] * 2, ["Hm.", "<think>"]]),
+        save_samples(tmp_path / "b", [records[0], records[2]], [["Answer: 3", chinese], ["Yes.", "No."]]),
+    ]
+    out = run_step(
+        cross_verify,
+        verify_settings(["b", "a"]),
+        tmp_path / "verdicts/manifest.json",
+        pool=pool,
+        samples=samples,
+        classifier=classifier,
+    )
+    rows = read(out.parent / KEPT)
+    assert [(row["id"] == records[0]["id"], row["teacher"], row["sample"]) for row in rows[:5]] == [
+        (True, "b", 0), (True, "b", 1), (True, "a", 0), (True, "a", 1), (True, "original", 0)
+    ]  # fmt: skip
+    first = rows[:5]
+    assert [row["correct"] for row in first] == [True, False, True, False, True]
+    assert [row["vote"] for row in first if row["teacher"] == "a"] == [0.5, 0.25]
+    assert first[1]["language_ok"] is False and first[0]["language_ok"] is True
+    assert first[1]["accepted"] is False and "language" in first[1]["refused"]
+    assert [row["accepted"] for row in first if row["teacher"] == "a"] == [True, False]
+    assert first[4]["tokens"] is None and first[4]["response"] == "The answer is 3." and first[4]["accepted"]
+    second = [row for row in rows if row["id"] == records[1]["id"]]
+    assert [row["teacher"] for row in second] == ["a", "a", "original"]
+    assert [row["agreement"] for row in second] == [None, None, 1.0]  # b was not asked, a agrees
+    third = [row for row in rows if row["id"] == records[2]["id"]]
+    assert [row["correct"] for row in third] == [None] * 5
+    assert {row["vote"] for row in third} == {None}
+    assert third[3]["format_ok"] is False  # "<think>" never closed
+    counts = read_json(out)["counts"]
+    assert counts["prompts"] == 3 and counts["candidates"] == {"a": 6, "b": 4, "original": 3}
+    assert sum(counts["verdicts"].values()) == counts["kept"] == 13 == len(rows)
+    assert counts["accepted"] == {
+        teacher: sum(row["accepted"] for row in rows if row["teacher"] == teacher) for teacher in ("a", "b", "original")
+    }
+
+
+def test_cross_verify_refuses_samples_of_another_pool(tmp_path: Path, classifier: Path) -> None:
+    records = math_records()
+    pool = save_records(tmp_path / "pool", records[:2])
+    samples = save_samples(tmp_path / "a", records[2:4], [["3"], ["4"]])
+    with pytest.raises(DistillError, match="samples of prompts that the pool does not have"):
+        run_step(
+            cross_verify,
+            verify_settings(["a"]),
+            tmp_path / "out/manifest.json",
+            pool=pool,
+            samples=[samples],
+            classifier=classifier,
+        )
+
+
+def test_cross_verify_needs_the_samples_of_every_teacher(tmp_path: Path, classifier: Path) -> None:
+    pool = save_records(tmp_path / "pool", math_records()[:1])
+    samples = save_samples(tmp_path / "a", math_records()[:1], [["3"]])
+    with pytest.raises(DistillError, match=r"--samples are of \['a'\], but responses.teachers are \['a', 'b'\]"):
+        run_step(
+            cross_verify,
+            verify_settings(["a", "b"]),
+            tmp_path / "out/manifest.json",
+            pool=pool,
+            samples=[samples],
+            classifier=classifier,
+        )
+
+
+def test_repeated_ids_shift_nothing(tmp_path: Path) -> None:
+    record = math_records()[0]
+    rows = [record | {"responses": [{"text": text, "finish_reason": "stop", "tokens": 1}]} for text in "xy"]
+    found = [*cross_verify.gather([record, record], {"a": rows}, keep_original=False)]
+    assert [[item.text for item in candidates] for _, candidates in found] == [["x"], ["y"]]
+
+
+# --- Grading --------------------------------------------------------------------------------------------------------
+
+BANDS = {"easy_from": 0.75, "hard_below": 0.25}
+
+
+@pytest.mark.parametrize(
+    ("samples", "passes", "k", "value"),
+    [(4, 0, 4, 0.0), (4, 1, 1, 0.25), (4, 1, 2, 0.5), (4, 2, 2, 1 - 1 / 6), (4, 1, 4, 1.0), (10, 3, 5, 1 - 21 / 252)],
+)
+def test_pass_at_k_by_hand(samples: int, passes: int, k: int, value: float) -> None:
+    """C(9, 5) and the like: of 10 samples with 3 right, C(7, 5) = 21 of C(10, 5) = 252 choices have none."""
+    assert grade.pass_at_k(samples, passes, k) == pytest.approx(value)
+
+
+def test_pass_at_k_is_the_mean_over_all_choices() -> None:
+    """The estimator is the share of k-subsets with a pass: counted by hand for 6 samples."""
+    from itertools import combinations
+
+    verdicts = [1, 0, 0, 1, 0, 0]
+    for k in range(1, 7):
+        chosen = [max(subset) for subset in combinations(verdicts, k)]
+        assert grade.pass_at_k(6, 2, k) == pytest.approx(sum(chosen) / len(chosen))
+
+
+def test_pass_at_k_needs_k_samples() -> None:
+    with pytest.raises(ValueError, match="pass@5 cannot be estimated from 4 samples"):
+        grade.pass_at_k(4, 1, 5)
+
+
+@pytest.mark.parametrize(
+    ("rate", "band"), [(0.0, "hard"), (0.24, "hard"), (0.25, "medium"), (0.74, "medium"), (0.75, "easy"), (1.0, "easy")]
+)
+def test_bands(rate: float, band: str) -> None:
+    from scripts.distill.settings import Bands
+
+    assert grade.band(rate, Bands(**BANDS)) == band
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "expected"),
+    [
+        ([True, False, False, True], (2, 4, 0.5, "medium", False)),
+        ([True] * 4, (4, 4, 1.0, "easy", True)),
+        ([False] * 4, (0, 4, 0.0, "hard", True)),
+        ([True, None, False, None], (1, 2, 0.5, "medium", False)),  # unverifiable is neither right nor wrong
+        ([True, None, None, None], (1, 1, 1.0, "easy", True)),
+    ],
+)
+def test_grades_by_hand(verdicts: list[bool | None], expected: tuple) -> None:
+    from scripts.distill.settings import Bands
+
+    assert tuple((grade.grades(verdicts, Bands(**BANDS)) or {}).values()) == expected
+
+
+def test_nothing_verified_gives_no_grade() -> None:
+    from scripts.distill.settings import Bands
+
+    assert grade.grades([None, None], Bands(**BANDS)) is None
+
+
+def test_grade_step_sets_apart_what_cannot_be_graded(model: Path, tmp_path: Path) -> None:
+    pool = save_records(tmp_path / "pool", odd_records())
+    settings = {"graded": DRAW | {"samples": 4, "pool": "p", "student": "s", "bands": BANDS}, "engine": ENGINE}
+    out = run_step(grade, settings | {"verify": {}}, tmp_path / "graded/manifest.json", pool=pool, student=model)
+    kept, counts = read(out.parent / KEPT), read_json(out)["counts"]
+    wanted = odd_records()
+    assert [row["id"] for row in kept] == [wanted[place]["id"] for place in (0, 2, 4, 6, 7)]
+    assert counts["dropped"] == {"not verifiable": 2, "prompt too long for the context": 1}
+    assert counts["in"] == 8 == counts["kept"] + sum(counts["dropped"].values())
+    assert {row["reason"] for row in read(out.parent / DROPPED)} == set(counts["dropped"])
+    assert all(row["samples"] == 4 and row["pass_rate"] == row["passes"] / 4 for row in kept)
+    assert "responses" not in kept[0]
+    assert counts["pass_at"]["1"] == pytest.approx(sum(row["pass_rate"] for row in kept) / len(kept))
+    assert json.loads(out.read_text())["counts"]["bands"]["math"]["hard"] >= 1
+
+
+def test_grading_nothing_is_an_error(model: Path, tmp_path: Path) -> None:
+    chat = [record for record in odd_records() if record["source"] == "chat"]
+    pool = save_records(tmp_path / "pool", chat)
+    settings = {"graded": DRAW | {"pool": "p", "student": "s", "bands": BANDS}, "engine": ENGINE, "verify": {}}
+    with pytest.raises(DistillError, match=r"no prompt of .* could be graded: {'not verifiable': 1}"):
+        run_step(grade, settings, tmp_path / "graded/manifest.json", pool=pool, student=model)
