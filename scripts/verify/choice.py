@@ -29,7 +29,7 @@ _MARKER = re.compile(
 _BOXED = re.compile(r"\\(?:boxed|fbox)\s*\{((?:[^{}]|\{[^{}]*\})*)\}")
 _ALTERNATIVE = re.compile(r"\s*(?:,|/|&|\||;|\b(?:and|or)\b)+\s*(?:(?:and|or)\s+)?" + _LETTER)
 _AFTER = re.compile(r"\s*(?:$|[.,;:!)\]}*$\n\\u2014\u2013-]|(?:because|since|as|is|which|due|given|for|and|or)\b)")
-"""What may follow a letter that is also a word (`A`, `I`) where it is an answer; in `the answer is A dog` it is none."""
+"""What may follow a letter that is also a word (`A`, `I`) for it to be an answer; `the answer is A dog` states none."""
 
 
 def verify(response: str, spec: Mapping[str, Any], settings: VerifySettings) -> Verdict:

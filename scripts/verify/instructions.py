@@ -1,17 +1,138 @@
-"""Instructions: IFEval's constraints."""
+"""Instructions: IFEval's 25 constraint types, by the checkers of lm-eval (Google's, Apache-2.0), strict or loose.
+
+Paper: Zhou et al. 2023, https://arxiv.org/abs/2311.07911. The checkers are lm-eval's files, read without the package
+around them; what they would download (NLTK's punkt_tab) and draw at random (language detection, missing arguments) is
+replaced: see `sentences.py`, `_detect` and `_checked_arguments`. Other constraint types are unverifiable.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import importlib
+import importlib.util
+import logging
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache, lru_cache
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
-from scripts.verify.answer import Verdict
+from scripts.verify import sentences
+from scripts.verify.answer import AnswerError, Verdict
 from scripts.verify.settings import VerifySettings
+
+_PACKAGE = "lm_eval.tasks.ifeval"
 
 
 def verify(response: str, spec: Mapping[str, Any], settings: VerifySettings) -> Verdict:
-    return Verdict(None, "not available yet")
+    """True where every constraint is followed; the reason names those that are not."""
+    followed = follow(response, spec, settings)
+    broken = [name for name, good in zip(spec["instruction_id_list"], followed, strict=True) if not good]
+    return Verdict(not broken, f"not followed: {', '.join(broken)}" if broken else f"followed {len(followed)}")
+
+
+def follow(response: str, spec: Mapping[str, Any], settings: VerifySettings) -> list[bool]:
+    """For each constraint, whether the response follows it (in `loose` mode, whether a trimmed variant does)."""
+    variants = _loose_variants(response) if settings.instructions_mode == "loose" else [response]
+    return [
+        any(variant.strip() and checker.check_following(variant) for variant in variants) for checker in _checkers(spec)
+    ]
+
+
+def _loose_variants(response: str) -> list[str]:
+    """IFEval's loose reading: without the first line, the last, both, and all that without asterisks."""
+    lines = response.split("\n")
+    trimmed = ["\n".join(part).strip() for part in (lines[1:], lines[:-1], lines[1:-1])]
+    plain = [response, *trimmed]
+    return [each for text in plain for each in (text, text.replace("*", ""))]
+
+
+def _checkers(spec: Mapping[str, Any]) -> Iterator[Any]:
+    names, arguments = spec.get("instruction_id_list"), spec.get("kwargs")
+    if not isinstance(names, list) or not names or not isinstance(arguments, list) or len(names) != len(arguments):
+        raise AnswerError("instructions need instruction_id_list and kwargs, lists of one length")
+    return iter([_checker(name, given or {}) for name, given in zip(names, arguments, strict=True)])
+
+
+def _checker(name: object, given: object) -> Any:
+    registry = _library().registry
+    if name not in registry:
+        raise AnswerError(f"unknown constraint {name!r}: the 25 of IFEval are known")
+    if not isinstance(given, dict):
+        raise AnswerError(f"the arguments of {name} must be an object")
+    checker = registry[name](name)
+    arguments = _checked_arguments(checker, str(name), given)
+    try:
+        checker.build_description(**arguments)
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        raise AnswerError(f"the arguments of {name} do not fit: {error}") from None
+    return checker
+
+
+def _checked_arguments(checker: Any, name: str, given: dict[str, Any]) -> dict[str, Any]:
+    """The arguments that are not null. One that the checker needs and lacks would be drawn at random: an error here."""
+    arguments = {key: value for key, value in given.items() if value is not None}
+    missing = sorted(set(checker.get_instruction_args_keys()) - set(arguments))
+    if missing:
+        raise AnswerError(f"{name} lacks {', '.join(missing)}")
+    return arguments
 
 
 def load() -> None:
-    pass
+    """Load checkers and language profiles now, so that this counts against no item's time limit."""
+    _detect("This loads the language profiles.")
+
+
+@cache
+def _library() -> SimpleNamespace:
+    """lm-eval's registry of checkers, loaded from its files with our tokenizers and a seeded language detection."""
+    stand_in = ModuleType("nltk")
+    stand_in.__dict__.update(
+        data=SimpleNamespace(find=lambda name: name),  # asked at import, and a download tried where it is missing
+        tokenize=SimpleNamespace(RegexpTokenizer=sentences.RegexpTokenizer),
+        word_tokenize=sentences.word_tokenize,
+    )
+    import langdetect
+
+    langdetect.DetectorFactory.seed = 0
+    detector = ModuleType("langdetect")
+    detector.__dict__.update(detect=_detect, LangDetectException=langdetect.LangDetectException)
+    with _modules({"nltk": stand_in, "langdetect": detector} | _bare_packages()):
+        registry = importlib.import_module(f"{_PACKAGE}.instructions_registry")
+        sys.modules[f"{_PACKAGE}.instructions_util"].__dict__["count_sentences"] = sentences.count_sentences
+    logging.getLogger(f"{_PACKAGE}.instructions").setLevel(logging.CRITICAL)  # text without letters is no error
+    return SimpleNamespace(registry=registry.INSTRUCTION_DICT, detect=langdetect.detect)
+
+
+@lru_cache(maxsize=1024)
+def _detect(text: str) -> str:
+    """langdetect's answer, the same every time: it seeds its sampling anew for each text."""
+    return _library().detect(text)
+
+
+def _bare_packages() -> dict[str, ModuleType]:
+    """lm_eval and its subpackages as empty modules with a path: their own code loads torch and transformers."""
+    found = importlib.util.find_spec("lm_eval")
+    if found is None or found.origin is None:
+        raise ImportError("lm-eval is not installed: its ifeval task holds the checkers")
+    folder = Path(found.origin).parent
+    packages: dict[str, ModuleType] = {}
+    for name in ("lm_eval", "lm_eval.tasks", _PACKAGE):
+        packages[name] = ModuleType(name)
+        packages[name].__path__ = [str(folder.joinpath(*name.split(".")[1:]))]
+    return packages
+
+
+@contextmanager
+def _modules(stand_ins: dict[str, ModuleType]) -> Iterator[None]:
+    """Imports see `stand_ins`; afterwards the table of modules is as it was."""
+    before = dict(sys.modules)
+    sys.modules.update(stand_ins)
+    try:
+        yield
+    finally:
+        for name in set(sys.modules) - set(before):
+            if name.partition(".")[0] in stand_ins:
+                del sys.modules[name]
+        sys.modules.update({name: module for name, module in before.items() if name in stand_ins})

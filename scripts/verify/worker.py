@@ -40,7 +40,10 @@ def judge(response: str, answer: Answer, settings: VerifySettings) -> Verdict:
     """
     if answer.kind == "code":
         return dispatch.judge(response, answer, settings)
-    dispatch.load(answer.kind)
+    try:
+        dispatch.load(answer.kind)
+    except Exception as error:
+        return Verdict(None, f"crash: a library did not load: {type(error).__name__}: {error}"[:300])
     signal.setitimer(signal.ITIMER_PROF, settings.cpu_seconds)
     try:
         return dispatch.judge(response, answer, settings)

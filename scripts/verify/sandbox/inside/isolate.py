@@ -158,7 +158,7 @@ def _pivot(new: str, old: str) -> None:
 
 
 def new_process_namespace(own: int | None) -> None:
-    """Children forked from now on live in a process namespace of their own; with `own` (a descriptor), in ours again."""
+    """Children forked from now on live in a new process namespace, or with `own` (its descriptor) in ours again."""
     if own is None:
         _call("unshare", NEWPID)
     else:
