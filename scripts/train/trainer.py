@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
 import time
 import warnings
@@ -61,7 +62,7 @@ def arguments(kind: type[A], settings: Optimizer, run: Run[Any], **own: Any) -> 
     """Trainer arguments from settings; `own` are those of the trainer's kind. The device is the machine's."""
     gpu = torch.cuda.is_available()
     kwargs = {"min_lr_rate": settings.min_lr_ratio} if settings.min_lr_ratio is not None else None
-    made = kind(
+    return kind(
         output_dir=str(checkpoints(run.work)),
         seed=run.seed,
         data_seed=run.seed,
@@ -75,6 +76,7 @@ def arguments(kind: type[A], settings: Optimizer, run: Run[Any], **own: Any) -> 
         max_steps=settings.max_steps or -1,
         num_train_epochs=settings.epochs or 1.0,
         per_device_train_batch_size=settings.micro_batch_size,
+        gradient_accumulation_steps=accumulation(settings),
         bf16=settings.bf16,
         gradient_checkpointing=settings.gradient_checkpointing,
         save_steps=settings.save_steps,
@@ -87,12 +89,11 @@ def arguments(kind: type[A], settings: Optimizer, run: Run[Any], **own: Any) -> 
         dataloader_pin_memory=gpu,
         **own,
     )
-    made.gradient_accumulation_steps = _accumulation(settings, made.world_size)
-    return made
 
 
-def _accumulation(settings: Optimizer, processes: int) -> int:
+def accumulation(settings: Optimizer) -> int:
     """Micro batches a step and process, so that the step's size does not depend on the number of devices."""
+    processes = int(os.environ.get("WORLD_SIZE", "1"))  # as the launcher (accelerate, torchrun) sets it
     a_pass = settings.micro_batch_size * processes
     if settings.batch_size % a_pass:
         raise TrainingError(

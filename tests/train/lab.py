@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import random
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+
+import torch
+from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from scripts.common import records
 from scripts.common.artifacts import open_artifact, write_manifest
@@ -99,3 +104,24 @@ def a_run(settings: Any, folder: Path, seed: int = 1, names: dict[str, list[str]
         inputs={name: [open_artifact(path) for path in paths] for name, paths in given.items()},
         names=names or {},
     )
+
+
+def log_of(folder: Path) -> list[dict[str, Any]]:
+    """The training log of a model."""
+    return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+
+
+def load(folder: Path, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
+    """A model, ready to be evaluated."""
+    return AutoModelForCausalLM.from_pretrained(folder, dtype=dtype).eval()
+
+
+def perturbed(source: Path, target: Path, seed: int) -> Path:
+    """The manifest of a copy of the model in `source` with noise on its weights: a teacher that differs."""
+    shutil.copytree(source, target)
+    model, generator = load(source), torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight += 0.05 * torch.randn(weight.shape, generator=generator)
+    model.save_pretrained(target)
+    return finished(target)

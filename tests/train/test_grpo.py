@@ -1,0 +1,170 @@
+"""GRPO: advantages, loss and verdicts against what the paper's formulas give by hand."""
+
+from __future__ import annotations
+
+import json
+import types
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from pydantic import ValidationError
+from trl import GRPOTrainer
+
+from scripts.train import grpo
+from scripts.train.rewards import VerifierReward, verdict_shares
+from scripts.train.rows import DataError
+from scripts.train.settings import Grpo, GrpoStep
+from scripts.train.trainer import TrainingError
+from scripts.verify import Verdict, VerifierPool
+from tests.train.lab import GRPO, a_run, corpus, dataset, load, log_of
+
+FIELDS = ("prompt_ids", "prompt_mask", "completion_ids", "completion_mask", "advantages")
+
+
+def reinforced(lab: types.SimpleNamespace, folder: Path, init: Path | None = None, **changes: Any) -> Any:
+    """A finished reinforcement of the nano chat model with settings changed."""
+    data = changes.pop("dataset", lab.prompts)
+    settings = GrpoStep(training=GRPO | changes, thinking=False, verify={})
+    run = a_run(settings, folder, dataset=data, init=init or lab.ins)
+    grpo.reinforce(run)
+    return run
+
+
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """What the trainer makes of each batch of rollouts, with the rewards it got."""
+    found: list[dict[str, Any]] = []
+    score, reward = GRPOTrainer._generate_and_score_completions, VerifierReward.__call__
+
+    def rewarded(self: VerifierReward, *args: Any, **kwargs: Any) -> Any:
+        found.append({"rewards": reward(self, *args, **kwargs)})
+        return found[-1]["rewards"]
+
+    def scored(self: GRPOTrainer, inputs: Any) -> Any:
+        output = score(self, inputs)
+        found[-1] |= {name: output[name].clone() for name in FIELDS}
+        return output
+
+    monkeypatch.setattr(VerifierReward, "__call__", rewarded)
+    monkeypatch.setattr(GRPOTrainer, "_generate_and_score_completions", scored)
+    return found
+
+
+def by_hand(rewards: list[float], group: int, scale: str) -> list[float]:
+    """Advantages: reward minus the group's mean, over the sample standard deviation of group or batch plus 1e-4."""
+
+    def deviation(values: list[float]) -> float:
+        mean = sum(values) / len(values)
+        return (sum((value - mean) ** 2 for value in values) / (len(values) - 1)) ** 0.5
+
+    advantages = []
+    for start in range(0, len(rewards), group):
+        own = rewards[start : start + group]
+        width = {"group": deviation(own), "batch": deviation(rewards), "none": 1 - 1e-4}[scale]
+        advantages += [(reward - sum(own) / group) / (width + 1e-4) for reward in own]
+    return advantages
+
+
+@pytest.mark.parametrize("scale", ["group", "batch", "none"])
+def test_advantages(lab: types.SimpleNamespace, tmp_path: Path, seen: list[dict[str, Any]], scale: str) -> None:
+    reinforced(lab, tmp_path, scale_rewards=scale, max_steps=2, micro_batch_size=16)
+    for batch in seen:
+        assert len(set(batch["rewards"])) == 2, "the batch must hold right and wrong completions"
+        assert batch["advantages"].tolist() == pytest.approx(by_hand(batch["rewards"], 4, scale), abs=1e-5)
+
+
+@pytest.mark.parametrize("loss", ["grpo", "dapo", "dr_grpo", "bnpo"])
+def test_the_loss_of_the_first_step(
+    lab: types.SimpleNamespace, tmp_path: Path, seen: list[dict[str, Any]], loss: str
+) -> None:
+    """On policy the ratio is 1, so a token's loss is minus its completion's advantage, however these are averaged."""
+    run = reinforced(lab, tmp_path, loss=loss, max_steps=1, micro_batch_size=16)
+    mask = seen[0]["completion_mask"].double()
+    tokens = -seen[0]["advantages"].double()[:, None] * mask
+    expected = {
+        "grpo": (tokens.sum(1) / mask.sum(1)).mean(),
+        "dapo": tokens.sum() / mask.sum(),
+        "bnpo": tokens.sum() / mask.sum(),
+        "dr_grpo": tokens.sum() / (16 * 12),
+    }[loss]
+    assert log_of(run.out)[0]["loss"] == pytest.approx(float(expected), abs=1e-6)
+
+
+def test_the_gradient_is_that_of_the_policy_gradient(
+    lab: types.SimpleNamespace, tmp_path: Path, seen: list[dict[str, Any]]
+) -> None:
+    run = reinforced(lab, tmp_path, max_steps=1, max_grad_norm=1e9)
+    batch, model = seen[0], load(lab.ins.parent, torch.float64)
+    ids = torch.cat([batch["prompt_ids"], batch["completion_ids"]], 1)
+    attention = torch.cat([batch["prompt_mask"], batch["completion_mask"]], 1)
+    width = batch["completion_ids"].size(1)
+    positions = (attention.cumsum(1) - 1).clamp(min=0)
+    logits = model(ids, attention_mask=attention, position_ids=positions).logits[:, -width - 1 : -1]
+    logps = torch.log_softmax(logits, -1).gather(2, batch["completion_ids"][..., None])[..., 0]
+    mask = batch["completion_mask"].double()
+    (-(batch["advantages"].double()[:, None] * logps * mask).sum() / mask.sum()).backward()
+    norm = torch.stack([weight.grad.norm() for weight in model.parameters()]).norm()
+    assert log_of(run.out)[0]["grad_norm"] == pytest.approx(float(norm), rel=1e-3)
+
+
+def test_what_is_logged_and_counted(lab: types.SimpleNamespace, tmp_path: Path) -> None:
+    run = reinforced(lab, tmp_path, max_steps=3, beta=0.1)
+    log = log_of(run.out)
+    for entry in log:
+        assert entry["reward"] == entry["verdicts/correct"]
+        assert entry["verdicts/correct"] + entry["verdicts/wrong"] + entry["verdicts/unverifiable"] == pytest.approx(1)
+        assert {"loss", "kl", "entropy", "frac_reward_zero_std", "completions/mean_length"} <= set(entry)
+    assert log[0]["kl"] == pytest.approx(0, abs=1e-6)
+    assert sum(run.counts["verdicts"].values()) == 3 * 16
+    assert run.counts["verdicts"]["correct"] == round(16 * sum(entry["reward"] for entry in log))
+    assert run.counts["domains"] == {"knowledge": 32, "math": 32}
+
+
+def test_unverifiable_is_no_reward_and_is_counted() -> None:
+    shares: dict[str, float] = {}
+    good, bad = {"kind": "choice", "spec": '{"target": "A"}'}, {"kind": "choice", "spec": '{"goal": "A"}'}
+    with VerifierPool(1) as pool:
+        rewards = VerifierReward(pool)(
+            completions=[[{"role": "assistant", "content": text}] for text in ("Answer: A", "Answer: B", "Answer: A")],
+            answer=[good, good, bad],
+            log_metric=shares.__setitem__,
+            prompts=[],
+        )
+    assert rewards == [1.0, 0.0, 0.0]
+    assert shares == pytest.approx({f"verdicts/{name}": 1 / 3 for name in ("correct", "wrong", "unverifiable")})
+
+
+def test_a_verifier_that_never_says_anything_stops_the_run() -> None:
+    with pytest.raises(TrainingError, match=r"none of 2 completions could be verified.*sandbox \(2 times\)"):
+        verdict_shares([Verdict(None, "sandbox")] * 2)
+
+
+def test_prompts_that_nothing_verifies_are_an_error(lab: types.SimpleNamespace, tmp_path: Path) -> None:
+    rows = [row | {"answer": {"kind": "none", "spec": "{}"}} for row in corpus(2, 9)] + corpus(8, 8)
+    with pytest.raises(DataError, match="2 of 10 prompts have an answer of kind `none`"):
+        reinforced(lab, tmp_path / "run", dataset=dataset(tmp_path / "data", rows))
+
+
+def test_too_few_prompts_for_a_step_are_an_error(lab: types.SimpleNamespace, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="3 prompts are fewer than the 4 of one step"):
+        reinforced(lab, tmp_path / "run", dataset=dataset(tmp_path / "data", corpus(3, 8)))
+
+
+def test_a_base_that_cannot_stop_is_an_error(lab: types.SimpleNamespace, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match=r"does not stop at <\|im_end\|>. Fine-tune it first"):
+        reinforced(lab, tmp_path, init=lab.base)
+
+
+def test_groups_must_be_whole() -> None:
+    with pytest.raises(ValidationError, match="batch_size 16 is no multiple of group_size 3"):
+        Grpo(**GRPO | {"group_size": 3})
+
+
+def test_the_checkpoint_still_stops_at_the_turns_end(lab: types.SimpleNamespace, tmp_path: Path) -> None:
+    out = reinforced(lab, tmp_path, max_steps=1).out
+    stops = [
+        json.loads((folder / "generation_config.json").read_text())["eos_token_id"] for folder in (out, lab.ins.parent)
+    ]
+    assert stops[0] == stops[1] and len(stops[0]) == 2

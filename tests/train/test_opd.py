@@ -1,0 +1,199 @@
+"""On-policy distillation: the divergence written out, a teacher for each domain, and teachers that do not fit."""
+
+from __future__ import annotations
+
+import shutil
+import types
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from scripts.train import opd
+from scripts.train.distillation import MultiTeacherTrainer, UnknownDomainError, route
+from scripts.train.settings import OpdStep
+from scripts.train.trainer import TrainingError
+from tests.train.lab import OPD, ROLLOUT, a_run, finished, load, log_of, perturbed
+
+
+def distilled(lab: types.SimpleNamespace, folder: Path, teachers: dict[str, Path], **changes: Any) -> Any:
+    """A finished distillation of the nano chat model with settings changed."""
+    settings = OpdStep(training=OPD | changes, thinking=False)
+    names = {"teachers": list(teachers)}
+    run = a_run(settings, folder, names=names, dataset=lab.prompts, init=lab.ins, teachers=list(teachers.values()))
+    opd.distill(run)
+    return run
+
+
+@pytest.fixture(scope="module")
+def others(lab: types.SimpleNamespace) -> dict[str, Path]:
+    """Two teachers that differ from the student and from each other."""
+    return {
+        name: perturbed(lab.ins.parent, lab.folder / f"teacher-{name}", seed)
+        for seed, name in enumerate(("knowledge", "math"))
+    }
+
+
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """The micro batches whose loss was computed."""
+    found: list[dict[str, Any]] = []
+    compute = MultiTeacherTrainer._compute_loss
+
+    def computed(self: MultiTeacherTrainer, student: Any, inputs: Any, items: Any) -> Any:
+        found.append({name: value.clone() for name, value in inputs.items() if torch.is_tensor(value)})
+        return compute(self, student, inputs, items)
+
+    monkeypatch.setattr(MultiTeacherTrainer, "_compute_loss", computed)
+    return found
+
+
+def log_probabilities(model: Any, batch: dict[str, Any], temperature: float) -> torch.Tensor:
+    """log p of every token of the vocabulary at each completion token: (rows, tokens, vocabulary), float64."""
+    ids = torch.cat([batch["prompt_ids"], batch["completion_ids"]], 1)
+    attention = torch.cat([batch["prompt_mask"], batch["completion_mask"]], 1)
+    positions = (attention.cumsum(1) - 1).clamp(min=0)
+    logits = model(ids, attention_mask=attention, position_ids=positions).logits
+    return torch.log_softmax(logits[:, -batch["completion_ids"].size(1) - 1 : -1] / temperature, -1)
+
+
+def divergence(student: torch.Tensor, teacher: torch.Tensor, beta: float) -> torch.Tensor:
+    """Generalised JSD a token from log probabilities: the formula of GKD (arXiv 2306.13649), its KLs at the ends."""
+
+    def kl(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+        return (first.exp() * (first - second)).sum(-1)
+
+    if beta == 1:
+        return kl(student, teacher)
+    if beta == 0:
+        return kl(teacher, student)
+    mixture = torch.log((1 - beta) * student.exp() + beta * teacher.exp())
+    return beta * kl(teacher, mixture) + (1 - beta) * kl(student, mixture)
+
+
+@pytest.mark.parametrize(
+    ("beta", "sampling", "teaching"),
+    [(1.0, 1.0, 1.0), (0.0, 1.0, 1.0), (0.5, 1.0, 1.0), (0.1, 0.8, 1.0), (1.0, 0.7, 1.3)],
+)
+def test_the_loss_is_the_divergence_to_the_rows_own_teacher(
+    lab: types.SimpleNamespace,
+    others: dict[str, Path],
+    seen: list[dict[str, Any]],
+    tmp_path: Path,
+    beta: float,
+    sampling: float,
+    teaching: float,
+) -> None:
+    run = distilled(
+        lab,
+        tmp_path,
+        others,
+        beta=beta,
+        rollout=ROLLOUT | {"temperature": sampling},
+        teacher_temperature=teaching,
+        max_steps=1,
+        max_grad_norm=1e9,
+    )
+    student = load(lab.ins.parent, torch.float64)
+    teachers = [load(others[name].parent, torch.float64) for name in sorted(others)]
+    sums, counts = [torch.zeros((), dtype=torch.float64)] * 2, [0, 0]
+    for batch in seen:
+        own = log_probabilities(student, batch, sampling)
+        for index, teacher in enumerate(teachers):
+            with torch.no_grad():
+                theirs = log_probabilities(teacher, batch, teaching)
+            chosen = batch["completion_mask"].bool() & (batch["domain"] == index)[:, None]
+            sums[index] = sums[index] + divergence(own, theirs, beta)[chosen].sum()
+            counts[index] += int(chosen.sum())
+    assert len(seen) == 2 and min(counts) > 0
+    loss = (sums[0] + sums[1]) / sum(counts)
+    loss.backward()
+    norm = torch.stack([weight.grad.norm() for weight in student.parameters()]).norm()
+    entry = log_of(run.out)[0]
+    assert entry["loss"] == pytest.approx(loss.item(), rel=1e-4)
+    assert entry["grad_norm"] == pytest.approx(float(norm), rel=1e-3)
+
+
+def test_each_row_keeps_its_domain_through_shuffle_and_split(
+    lab: types.SimpleNamespace, others: dict[str, Path], seen: list[dict[str, Any]], tokenizer: Any, tmp_path: Path
+) -> None:
+    distilled(lab, tmp_path, others, max_steps=4)
+    rows = [
+        (tokenizer.decode(ids), int(domain))
+        for batch in seen
+        for ids, domain in zip(batch["prompt_ids"], batch["domain"], strict=True)
+    ]
+    assert len(rows) == 32
+    for text, domain in rows:
+        number = int(text.rpartition("user\n")[2].partition(":")[0].split("\n")[-1])
+        assert domain == (0 if number % 2 else 1), text  # the corpus alternates: odd numbers are knowledge
+
+
+def test_a_teacher_that_is_the_student_teaches_nothing(lab: types.SimpleNamespace, tmp_path: Path) -> None:
+    run = distilled(lab, tmp_path, {"all": lab.ins}, max_steps=1)
+    entry = log_of(run.out)[0]
+    assert abs(entry["loss"]) < 1e-6 and entry["grad_norm"] < 1e-5
+    assert abs(entry["divergence/all"]) < 1e-6
+
+
+def test_one_teacher_for_all_is_two_teachers_that_are_the_same(
+    lab: types.SimpleNamespace, others: dict[str, Path], tmp_path: Path
+) -> None:
+    teacher = others["math"]
+    one = distilled(lab, tmp_path / "one", {"all": teacher}, max_steps=3)
+    two = distilled(lab, tmp_path / "two", {"knowledge": teacher, "math": teacher}, max_steps=3)
+    assert (one.out / "model.safetensors").read_bytes() == (two.out / "model.safetensors").read_bytes()
+
+
+def test_distillation_brings_the_student_to_the_teacher(
+    lab: types.SimpleNamespace, others: dict[str, Path], tmp_path: Path
+) -> None:
+    run = distilled(lab, tmp_path, others, max_steps=16, learning_rate=1e-2)
+    losses = [entry["loss"] for entry in log_of(run.out)]
+    assert sum(losses[-3:]) < 0.5 * sum(losses[:3])
+
+
+def test_an_unknown_domain_is_an_error_before_anything_is_sampled(
+    lab: types.SimpleNamespace, others: dict[str, Path], tmp_path: Path
+) -> None:
+    with pytest.raises(UnknownDomainError, match=r"32 prompts are of the domain 'knowledge'.*\(teachers: math\)"):
+        distilled(lab, tmp_path, {"math": others["math"]})
+
+
+def test_route_names_every_unknown_domain() -> None:
+    prompts = [{"domain": name} for name in ("math", "code", "", "code")]
+    with pytest.raises(
+        UnknownDomainError, match=r"3 prompts are of the domain '', 'code'.*\(teachers: general, math\)"
+    ):
+        route(prompts, ["math", "general"])
+    assert {row["domain"] for row in route(prompts, ["all"])} == {"all"}
+
+
+def test_a_teacher_of_another_vocabulary_is_an_error(lab: types.SimpleNamespace, tmp_path: Path) -> None:
+    shutil.copytree(lab.ins.parent, tmp_path / "teacher")
+    model = load(lab.ins.parent)
+    model.resize_token_embeddings(400)
+    model.save_pretrained(tmp_path / "teacher")
+    with pytest.raises(TrainingError, match="vocabularies of 400 and 301 tokens"):
+        distilled(lab, tmp_path / "run", {"all": finished(tmp_path / "teacher")})
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "message"),
+    [
+        ("chat_template.jinja", "<|im_start|>assistant", "<|im_start|>robot", "give both one chat template"),
+        ("tokenizer.json", '"Ġ', '"ĠĠ', "do not have the same tokens"),
+    ],
+)
+def test_a_teacher_of_another_tokenizer_is_an_error(
+    lab: types.SimpleNamespace, tmp_path: Path, file: str, old: str, new: str, message: str
+) -> None:
+    shutil.copytree(lab.ins.parent, tmp_path / "teacher")
+    changed = tmp_path / "teacher" / file
+    text = changed.read_text()
+    if file == "tokenizer.json":
+        text = text.replace('"!":', '"!!":', 1)
+    changed.write_text(text if file == "tokenizer.json" else text.replace(old, new))
+    with pytest.raises(TrainingError, match=message):
+        distilled(lab, tmp_path / "run", {"all": finished(tmp_path / "teacher")})
