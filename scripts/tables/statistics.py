@@ -42,7 +42,7 @@ def z_test(better: tuple[float, float], worse: tuple[float, float]) -> Compariso
     difference = better[0] - worse[0]
     stderr = math.hypot(better[1], worse[1])
     z = _ratio(difference, stderr)
-    return Comparison(difference, stderr, math.erfc(abs(z) / math.sqrt(2)), f"z = {z:.2f}")
+    return Comparison(difference, stderr, math.erfc(abs(z) / math.sqrt(2)), f"z = {_printed(z)}")
 
 
 def paired_t_test(better: Sequence[float], worse: Sequence[float]) -> Comparison:
@@ -54,7 +54,7 @@ def paired_t_test(better: Sequence[float], worse: Sequence[float]) -> Comparison
     mean, spread = mean_and_sd(differences)
     stderr = spread / math.sqrt(seeds)
     t = _ratio(mean, stderr)
-    return Comparison(mean, stderr, float(2 * student.sf(abs(t), seeds - 1)), f"paired t({seeds - 1}) = {t:.2f}")
+    return Comparison(mean, stderr, float(2 * student.sf(abs(t), seeds - 1)), f"paired t({seeds - 1}) = {_printed(t)}")
 
 
 def mean_and_sd(values: Sequence[float]) -> tuple[float, float]:
@@ -69,3 +69,7 @@ def _ratio(difference: float, stderr: float) -> float:
     if stderr == 0:
         return math.copysign(math.inf, difference) if difference else 0.0
     return difference / stderr
+
+
+def _printed(number: float) -> str:
+    return f"{number:.2f}".replace("-", "\N{MINUS SIGN}")

@@ -14,7 +14,7 @@ from tests.tables.tiny_results import build, execute
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder that holds results/tiny, complete up to its tables. Read it, never change it."""
+    """The folder that holds results/tiny, complete but for the report. Read it, never change it."""
     root, before = tmp_path_factory.mktemp("project"), Path.cwd()
     os.chdir(root)
     os.environ["NEBULA_COMMIT"], os.environ["NEBULA_DIRTY"] = "c0ffee00c0ffee00", "true"

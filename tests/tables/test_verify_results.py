@@ -23,7 +23,7 @@ def kinds(folder: Path = R) -> list[tuple[str, str]]:
 
 def test_whole_results_have_no_problem(project: Path) -> None:
     assert problems(R) == []
-    assert len(artifacts(R)) == 45
+    assert len(artifacts(R)) == 48
 
 
 def remake(name: str) -> None:
@@ -75,19 +75,21 @@ def remake(name: str) -> None:
         ),
         (
             lambda: remake("graded/rl"),
-            [("stale", "models/ins-grpo/manifest.json was made from other content of")],
+            [
+                ("stale", "models/ins-grpo/manifest.json was made from other content of"),
+                ("stale", "figures/manifest.json was made from other content of"),
+            ],
         ),
         (
             lambda: shutil.rmtree(R / "graded/rl"),
-            [("missing", "graded/rl/manifest.json is missing, from which")],
+            [("missing", "graded/rl/manifest.json is missing, from which")] * 2,
         ),
         (
             lambda: (R / "datasets/ins-sft-3/manifest.json").unlink(),
             [
                 ("half-written", "datasets/ins-sft-3/records/00000.parquet belongs to no finished artifact"),
                 ("half-written", "datasets/ins-sft-3/run.json belongs to no finished artifact"),
-                ("missing", "datasets/ins-sft-3/manifest.json is missing, from which"),
-                ("missing", "datasets/ins-sft-3/manifest.json is missing, from which"),
+                *[("missing", "datasets/ins-sft-3/manifest.json is missing, from which")] * 3,
             ],
         ),
     ],
@@ -119,7 +121,7 @@ def test_logs_and_snakemake_marks_are_no_artifacts(own_copy: Path) -> None:
 def test_command(own_copy: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     monkeypatch.setattr(sys, "argv", ["verify_results", "results/tiny"])
     assert verify_results.main() == 0
-    assert "45 artifacts" in capsys.readouterr().out
+    assert "48 artifacts" in capsys.readouterr().out
     (R / "models/base/log.jsonl").write_text("{}")
     assert verify_results.main() == 1
     assert capsys.readouterr().out.startswith("corrupt       results/tiny/models/base/log.jsonl")

@@ -368,11 +368,25 @@ def make_figures() -> None:
     )
 
 
+def report_inputs() -> dict[str, list[Path]]:
+    """What the report is made from."""
+    return {
+        "tables": [R / f"tables/{name}.json" for name in TABLES],
+        "cells": sorted((R / "cells").rglob("*.json")),
+        "scores": sorted((R / "scores").rglob("*.json")),
+        "generations": sorted((R / "generations").rglob("*.parquet")),
+        "figures": [R / "figures/manifest.json"],
+        "funnel": [R / "funnel.json"],
+        "pools": [R / "pools/sft/decontaminate/manifest.json"],
+    }
+
+
 def build() -> None:
-    """results/tiny below the current folder, complete up to its tables."""
+    """results/tiny below the current folder, complete but for the report."""
     make = Builder()
     data = build_data(make)
     models = build_models(make, data)
     for name in SOLVED:
         build_scores(make, data, models, name)
     make_tables()
+    make_figures()

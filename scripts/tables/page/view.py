@@ -1,0 +1,235 @@
+"""What the page shows, taken from artifacts and the records of their runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from scripts.common.artifacts import Artifact, read_json
+from scripts.common.lineage import Lineage, Node, flat
+from scripts.common.records import DROPPED, iterate, prompt_of
+from scripts.tables.cells import AVERAGE, Cell
+from scripts.tables.results import Result
+from scripts.tables.settings import ReportSettings
+
+STAGES = ("sources", "curate", "distill", "mix", "train", "evaluate", "tables")
+VALUE_SHOWN = 160  # characters of one setting in the lineage
+HIT_COLUMNS = ["messages", "benchmark", "benchmark_id", "benchmark_text", "matched", "overlap"]
+GENERATION_COLUMNS = ["id", "sample", "prompt", "response", "finish_reason", "tokens", "answer"]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one kind of step took, over all of its jobs."""
+
+    stage: str
+    step: str
+    jobs: int
+    seconds: float
+    """Wall time of the jobs, added up; jobs that ran side by side count each."""
+    gpu_seconds: float
+    peak_bytes: int
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Where and from what the results were made."""
+
+    seeds: tuple[int, ...]
+    commits: tuple[str, ...]
+    dirty: bool
+    """Whether any artifact was made with uncommitted changes."""
+    environments: tuple[tuple[str, str], ...]
+    """(lock or image definition, its digest)."""
+    machines: tuple[str, ...]
+    first: str
+    last: str
+    """When the first and the last job started, UTC."""
+    artifacts: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A record that decontamination dropped, and the benchmark's words in it."""
+
+    pool: str
+    benchmark: str
+    benchmark_id: str
+    overlap: float
+    record: str
+    benchmark_text: str
+    matched: str
+
+
+def costs(nodes: Iterable[Node]) -> list[Cost]:
+    """Time and memory by step, in the order of the stages."""
+    by_step: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for record in _jobs(nodes):
+        _, stage, name = record["step"].split(".", 2)
+        by_step.setdefault((stage, name), []).append(record)
+    made = [
+        Cost(
+            stage=stage,
+            step=name,
+            jobs=len(records),
+            seconds=sum(record["seconds"] for record in records),
+            gpu_seconds=sum(record["seconds"] * len(record["hardware"]["gpus"]) for record in records),
+            peak_bytes=max(record["peak_bytes"] for record in records),
+        )
+        for (stage, name), records in by_step.items()
+    ]
+    return sorted(made, key=lambda cost: (STAGES.index(cost.stage), -cost.seconds, cost.step))
+
+
+def _jobs(nodes: Iterable[Node]) -> list[Mapping[str, Any]]:
+    """One record a job: the files that a job made together have the same one."""
+    return list({(node.record["command"], node.record["started"]): node.record for node in nodes}.values())
+
+
+def facts(nodes: Sequence[Node]) -> Facts:
+    """Seeds, commits, environments, machines and times over all artifacts."""
+    records = [node.record for node in nodes]
+    environments = {
+        (name, str(digest)) for record in records for name, digest in record["recipe"].get("environment", {}).items()
+    }
+    started = sorted(record["started"] for record in records)
+    return Facts(
+        seeds=tuple(sorted({record["recipe"]["seed"] for record in records})),
+        commits=tuple(sorted({record["commit"] for record in records if record["commit"]})),
+        dirty=any(record["dirty"] for record in records),
+        environments=tuple(sorted(environments)),
+        machines=tuple(sorted({_machine(record) for record in records})),
+        first=started[0],
+        last=started[-1],
+        artifacts=len(nodes),
+        seconds=sum(record["seconds"] for record in _jobs(nodes)),
+    )
+
+
+def _machine(record: Mapping[str, Any]) -> str:
+    hardware = record["hardware"]
+    gpus = f", {len(hardware['gpus'])} GPUs" if hardware["gpus"] else ""
+    return f"{record['host']} ({hardware['machine']}, {hardware['cpus']} CPUs{gpus})"
+
+
+def lineage_data(lineage: Lineage, root: Path) -> list[dict[str, Any]]:
+    """The artifacts for the page: each with the numbers of its inputs in this list."""
+    numbers = {path: number for number, path in enumerate(lineage.nodes)}
+    return [_artifact(node, root, numbers) for node in lineage.nodes.values()]
+
+
+def _artifact(node: Node, root: Path, numbers: Mapping[Path, int]) -> dict[str, Any]:
+    record = node.record
+    settings = {key: _short(str(value), VALUE_SHOWN) for key, value in flat(record["recipe"]["settings"]).items()}
+    return {
+        "path": below(node.path, root),
+        "digest": node.digest,
+        "step": record["step"],
+        "commit": record["commit"],
+        "dirty": record["dirty"],
+        "seed": record["recipe"]["seed"],
+        "environment": record["recipe"].get("environment", {}),
+        "settings": settings,
+        "counts": {key: _short(str(value), VALUE_SHOWN) for key, value in flat(node.counts()).items()},
+        "seconds": record["seconds"],
+        "started": record["started"],
+        "host": record["host"],
+        "inputs": [numbers[path] for path in sorted(node.inputs)],
+    }
+
+
+def below(path: Path, root: Path) -> str:
+    """The path as seen from the report, which lies in `root`."""
+    return (path.relative_to(root) if path.is_relative_to(root) else path).as_posix()
+
+
+def cell_data(results: Sequence[Result], cells: Mapping[Path, Cell], lineage: Lineage, root: Path) -> dict[str, Any]:
+    """Every cell under its name `table/row/column`, with its place in the lineage and whose generations it counts."""
+    numbers = {below(path, root): number for number, path in enumerate(lineage.nodes)}
+    by_name = {below(path, root): cell for path, cell in cells.items()}
+    made = {}
+    for result in results:
+        for row in result.rows:
+            for column in result.columns:
+                path = f"cells/{result.name}/{row.name}/{column}.json"
+                shown = [name for name in result.columns if column in (name, AVERAGE) and name != AVERAGE]
+                details = {key: value for key, value in asdict(by_name[path]).items() if key != "lineage"}
+                made[f"{result.name}/{row.name}/{column}"] = details | {
+                    "title": f"{row.title}: {result.columns[column]}",
+                    "table": result.title,
+                    "artifact": numbers[path],
+                    "samples": [f"{row.model}/{name}" for name in shown],
+                }
+    return made
+
+
+def sample_data(
+    scores: Iterable[Path], generations: Mapping[str, Path], settings: ReportSettings
+) -> dict[str, dict[str, Any]]:
+    """Some raw generations of each `model/benchmark` with their verdicts, evenly spread over its items."""
+    made = {}
+    for path in scores:
+        score = read_json(path)
+        name = f"{score['model']}/{score['benchmark']}"
+        items = score["items"]
+        count = min(settings.generations, len(items))
+        chosen = {
+            items[index * len(items) // count]["id"]: items[index * len(items) // count] for index in range(count)
+        }
+        rows = pq.read_table(generations[name], columns=GENERATION_COLUMNS).to_pylist()
+        made[name] = {
+            "of": len(rows),
+            "unverifiable": score["unverifiable"],
+            "rows": [
+                _generation(row, chosen[row["id"]]["verdicts"][row["sample"]], settings.characters)
+                for row in rows
+                if row["id"] in chosen
+            ],
+        }
+    return made
+
+
+def _generation(row: Mapping[str, Any], verdict: Mapping[str, Any], characters: int) -> dict[str, Any]:
+    return {
+        "id": row["id"],
+        "sample": row["sample"],
+        "prompt": _short("\n\n".join(turn["content"] for turn in row["prompt"]), characters),
+        "response": _short(row["response"], characters),
+        "expected": _short(row["answer"]["spec"] if row["answer"] else "", characters),
+        "tokens": row["tokens"],
+        "finish": row["finish_reason"],
+        "correct": verdict["correct"],
+        "reason": verdict["reason"],
+    }
+
+
+def _short(text: str, characters: int) -> str:
+    if len(text) <= characters:
+        return text
+    return f"{text[:characters]} … ({len(text) - characters:,} characters more)"
+
+
+def hits(pools: Iterable[Artifact], settings: ReportSettings) -> list[Hit]:
+    """The first decontamination hits of each pool, as many of each as share the page evenly."""
+    sources = list(pools)
+    each = -(-settings.hits // max(len(sources), 1))
+    found = []
+    for pool in sources:
+        for _, row in zip(range(each), iterate(pool.folder / DROPPED, HIT_COLUMNS), strict=False):
+            found.append(
+                Hit(
+                    pool=pool.folder.parent.name,
+                    benchmark=row["benchmark"],
+                    benchmark_id=row["benchmark_id"],
+                    overlap=row["overlap"],
+                    record=_short(prompt_of(row["messages"]), settings.characters),
+                    benchmark_text=_short(row["benchmark_text"], settings.characters),
+                    matched=_short(row["matched"], settings.characters),
+                )
+            )
+    return found

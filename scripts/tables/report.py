@@ -1,0 +1,82 @@
+"""The report: one self-contained HTML page made from artifacts alone.
+
+    python -m scripts.tables.report --recipe JSON --tables TABLE.json... --cells CELL... --scores SCORE... \\
+        --generations PARQUET... --figures MANIFEST --funnel FUNNEL.json --pools DECONTAMINATE_MANIFEST... \\
+        --out results/tiny/report.html
+
+Tables come in the order given, the main ones first. The page needs no network; opened in its place it also links to
+the cells' own files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from markupsafe import Markup
+
+from scripts.common.artifacts import Artifact, read_json
+from scripts.common.lineage import trace
+from scripts.common.step import Run, step
+from scripts.tables.cells import Cell
+from scripts.tables.page.html import inline, render
+from scripts.tables.page.view import cell_data, costs, facts, hits, lineage_data, sample_data
+from scripts.tables.results import Result, read_result
+from scripts.tables.settings import ReportSettings
+
+INPUTS = ("tables", "cells", "scores", "generations", "figures", "funnel", "pools")
+
+
+class ReportError(ValueError):
+    """The artifacts given do not make a whole report."""
+
+
+def figures(artifact: Artifact) -> list[dict[str, Any]]:
+    """The figures in their order, each with its SVG ready for the page."""
+    return [
+        figure
+        | {"svg": inline((artifact.folder / f"{figure['name']}.svg").read_text(), figure["name"], figure["title"])}
+        for figure in artifact.counts["figures"]
+    ]
+
+
+def read_tables(artifacts: Iterable[Artifact]) -> list[Result]:
+    """The tables, main ones before ablations, each group in the order given."""
+    return sorted((read_result(item.path) for item in artifacts), key=lambda result: result.kind != "main")
+
+
+def context(run: Run[ReportSettings]) -> dict[str, Any]:
+    """Everything that the template names. Raises ArtifactError when the lineage does not fit together."""
+    everything = trace(item.path for items in run.inputs.values() for item in items)
+    everything.digests()
+    root = run.outputs[0].parent
+    results = read_tables(run.inputs["tables"])
+    if not results:
+        raise ReportError("the report needs at least one table: give --tables")
+    cells = {item.path: Cell.read(item.path) for item in run.inputs["cells"]}
+    drawn: list[dict[str, str | Markup]] = figures(run.input("figures"))
+    generations = {f"{item.path.parent.name}/{item.path.stem}": item.path for item in run.inputs["generations"]}
+    nodes = list(everything.nodes.values())
+    return {
+        "scale": run.settings.scale,
+        "results": results,
+        "figures": drawn,
+        "funnel": read_json(run.input("funnel").path)["pools"],
+        "hits": hits(run.inputs["pools"], run.settings),
+        "costs": costs(nodes),
+        "facts": facts(nodes),
+        "data": {
+            "artifacts": lineage_data(everything, root),
+            "cells": cell_data(results, cells, everything, root),
+            "samples": sample_data((item.path for item in run.inputs["scores"]), generations, run.settings),
+        },
+    }
+
+
+def main() -> None:
+    with step(__spec__, inputs=INPUTS, settings=ReportSettings) as run:
+        (run.out / run.outputs[0].name).write_text(render(**context(run)))
+
+
+if __name__ == "__main__":
+    main()
