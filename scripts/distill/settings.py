@@ -59,17 +59,19 @@ class ResponseSet(Draw):
     """Teachers' samples for the prompts of a pool, with every verdict about them as a column."""
 
     pool: str
-    teachers: tuple[str, ...] = Field(min_length=1)
+    teachers: tuple[str, ...] = Field(description="none: the set is the sources' own responses, verified")
     keep_original: bool = Field(description="the source's own response stands among the candidates")
     checks: Checks = Checks()
     accept: Acceptance = Acceptance()
 
     @model_validator(mode="after")
-    def _teachers_have_names(self) -> ResponseSet:
+    def _someone_responds(self) -> ResponseSet:
         if ORIGINAL in self.teachers:
             raise ValueError(f"teachers: {ORIGINAL!r} stands for the source's own response; name the model otherwise")
         if len(set(self.teachers)) != len(self.teachers):
             raise ValueError(f"teachers: each once, not {list(self.teachers)}")
+        if not self.teachers and not self.keep_original:
+            raise ValueError("no candidate: name teachers, or set keep_original")
         return self
 
     @property
@@ -92,7 +94,7 @@ class Bands(Settings):
 
 
 class GradedSet(Draw):
-    """Pass rate of a reference student on the verifiable prompts of a pool; `samples` is the k of pass@k."""
+    """Pass rate of a reference student on the verifiable prompts of a pool, with pass@k for every k up to `samples`."""
 
     pool: str
     student: str

@@ -31,16 +31,33 @@ def _scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def classifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A language classifier trained on the project's own sentences."""
-    from scripts.common.artifacts import write_manifest
-    from scripts.curate.classifier import MODEL
-    from scripts.curate.settings import FastText
-    from scripts.curate.train_classifier import labelled_languages, train
+    """A language classifier that knows English from Chinese, by a few sentences of each."""
+    import fasttext
 
-    folder = tmp_path_factory.mktemp("language") / "language"
+    from scripts.common.artifacts import write_manifest
+    from scripts.curate.classifier import LABEL, MODEL, language_text
+
+    sentences = {
+        "en": ["The answer is three because one and two make three.", "Tell me how you found it.", "It is a number."],
+        "zh": ["答案是三,因为一加二等于三。", "请告诉我你是怎么算出来的。", "我们可以用手指数一数,不会错的。"],
+    }
+    folder = tmp_path_factory.mktemp("classifiers") / "language"
     folder.mkdir()
-    settings = FastText(epochs=25, learning_rate=0.5, dimension=16, held_out=0.1, min_char_ngram=2, max_char_ngram=4)
-    train([*labelled_languages([], {})], 1, settings, folder / MODEL)
+    lines = [f"{LABEL}{name} {language_text(text)}\n" for name, texts in sentences.items() for text in texts]
+    (folder / "train.txt").write_text("".join(lines * 10))
+    trained = fasttext.train_supervised(
+        str(folder / "train.txt"),
+        lr=0.5,
+        epoch=25,
+        dim=8,
+        wordNgrams=2,
+        minn=1,
+        maxn=3,
+        bucket=1000,
+        thread=1,
+        verbose=0,
+    )
+    trained.save_model(str(folder / MODEL))
     write_manifest(folder, {})
     return folder / "manifest.json"
 
