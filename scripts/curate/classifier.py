@@ -55,3 +55,8 @@ def probabilities(path: Path, cleaned: str) -> dict[str, float]:
     """Probability of each label for a cleaned text, the likeliest first."""
     labels, scores = load(path).predict(cleaned, k=-1)
     return {label.removeprefix(LABEL): min(float(score), 1.0) for label, score in zip(labels, scores, strict=True)}
+
+
+def best(path: Path, cleaned: str) -> str:
+    """The likeliest label of a cleaned text."""
+    return next(iter(probabilities(path, cleaned)))

@@ -31,7 +31,10 @@ class LanguageFilter(BaseFilter):
         self.model = model
 
     def filter(self, doc: Document) -> bool | tuple[bool, str]:
-        for part, text in (("prompt", views.prompt(doc.metadata)), ("response", views.response(doc.metadata))):
+        judged = {"prompt": views.prompt(doc.metadata)}
+        if doc.metadata["domain"] not in self.settings.prompt_only:
+            judged["response"] = views.response(doc.metadata)
+        for part, text in judged.items():
             cleaned = language_text(text)
             if letters(cleaned) < self.settings.minimum_letters:
                 continue

@@ -38,6 +38,9 @@ class Language(Settings):
     keep: tuple[str, ...] = Field(min_length=1)
     threshold: Share = Field(description="least probability of the kept languages together")
     minimum_letters: int = Field(ge=0, description="texts with fewer letters are not judged: `12 + 3` has no language")
+    prompt_only: tuple[Domain, ...] = Field(
+        default=("code",), description="domains whose responses are not judged: a program is in no human language"
+    )
 
 
 class Length(Settings):
@@ -109,6 +112,9 @@ class Truncation(Settings):
         description="characters that a finished line may end with (the last ten: full-width and quotation marks)",
     )
     minimum_words: int = Field(ge=1, description="a last line of fewer words is an answer, not a sentence cut short")
+    unpunctuated_words: int = Field(
+        ge=1, description="the same, where no other sentence of the response ends with a stop: perhaps it is a style"
+    )
 
 
 class Preference(Settings):
@@ -186,7 +192,7 @@ class Pool(Settings):
 
 
 class FastText(Settings):
-    """Training of a fastText classifier. One thread and a bucketed model, for the same bytes every time."""
+    """Training of a fastText classifier."""
 
     epochs: int = Field(gt=0)
     learning_rate: float = Field(gt=0)
@@ -194,7 +200,7 @@ class FastText(Settings):
     word_ngrams: int = Field(default=2, ge=1)
     min_char_ngram: int = Field(default=0, ge=0)
     max_char_ngram: int = Field(default=0, ge=0)
-    buckets: int = Field(default=200_000, gt=0, description="0 leaves memory uninitialised (fastText issue 1061)")
+    buckets: int = Field(default=200_000, gt=0, description="hashed n-grams; the model has this many rows and more")
     held_out: Share = Field(description="share of the labelled texts kept for the accuracy")
     labels: dict[str, str] = Field(
         default={}, description="label of all records of a source, where the records themselves carry none"

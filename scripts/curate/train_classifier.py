@@ -1,19 +1,23 @@
 """Train the fastText classifier of languages or of domains, and measure it on held-out texts.
 
-Languages: the embedded sentences of `data/languages.tsv`, and records that state `meta.language`.
-Domains: prompts of records whose source states their domain. `labels` adds sources that are of one kind.
-One thread, word bigrams and buckets: then the model is the same bytes every time (fastText issue 1061).
+Languages: the embedded sentences of `data/languages.tsv`, records that state `meta.language`, and those of
+sources that `labels` calls to be of one language, as far as a model of the sentences alone agrees: such a
+source has strays, and they must not teach their own acceptance.
+Domains: prompts of records whose source states their domain, or that `labels` calls to be of one.
+One thread on zeroed memory: then the model is the same bytes every time.
 
 python -m scripts.curate.train_classifier --recipe JSON --sources MANIFEST... --out MANIFEST
 """
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import json
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,10 +26,11 @@ import fasttext
 from scripts.common.records import KEPT
 from scripts.common.step import step
 from scripts.curate import views
-from scripts.curate.classifier import LABEL, MODEL, domain_view, language_text, probabilities
+from scripts.curate.classifier import LABEL, MODEL, best, domain_view, language_text
 from scripts.curate.frame import CurationError, open_corpus
 from scripts.curate.settings import FastText, TrainClassifier
 
+M_PERTURB = -6  # of malloc.h
 SENTENCES = Path(__file__).parent / "data" / "languages.tsv"
 
 
@@ -36,22 +41,32 @@ class Labelled(NamedTuple):
     text: str
 
 
-def labelled_languages(records: Iterable[dict[str, Any]], labels: dict[str, str]) -> Iterator[Labelled]:
-    """The embedded sentences, and prompt and response of the records whose language is stated."""
-    for line in SENTENCES.read_text().splitlines():
-        label, _, sentence = line.partition("\t")
-        yield Labelled(label, language_text(sentence))
-    for record in records:
-        stated = json.loads(record["meta"] or "{}").get("language") or labels.get(record["source"])
-        if stated:
-            yield Labelled(stated, language_text(views.prompt(record)))
-            yield Labelled(stated, language_text(views.response(record)))
+def sentences() -> list[Labelled]:
+    """The embedded sentences, cleaned."""
+    lines = (line.partition("\t") for line in SENTENCES.read_text().splitlines())
+    return [Labelled(label, language_text(sentence)) for label, _, sentence in lines]
 
 
-def labelled_domains(records: Iterable[dict[str, Any]], labels: dict[str, str]) -> Iterator[Labelled]:
+def labelled_languages(records: Iterable[dict[str, Any]], settings: FastText, seed: int) -> Iterator[Labelled]:
+    """The embedded sentences, and prompt and response of the records whose language is stated or agreed upon."""
+    known = sentences()
+    yield from known
+    with tempfile.TemporaryDirectory() as folder:
+        model = Path(folder) / MODEL
+        if settings.labels:
+            train(known, seed, settings, model)
+        for record in records:
+            stated = json.loads(record["meta"] or "{}").get("language")
+            label = stated or settings.labels.get(record["source"])
+            if label:
+                texts = (language_text(views.prompt(record)), language_text(views.response(record)))
+                yield from (Labelled(label, text) for text in texts if text and (stated or best(model, text) == label))
+
+
+def labelled_domains(records: Iterable[dict[str, Any]], settings: FastText, _seed: int) -> Iterator[Labelled]:
     """The prompts of the records whose domain is stated."""
     for record in records:
-        label = record["domain"] or labels.get(record["source"])
+        label = record["domain"] or settings.labels.get(record["source"])
         if label:
             yield Labelled(label, domain_view(record))
 
@@ -71,7 +86,7 @@ def split(texts: Iterable[Labelled], seed: int, settings: FastText) -> tuple[lis
     for item in sorted({item for item in texts if item.text}, key=lambda item: (draw(item), item.label)):
         taken[item.label] += 1
         if settings.per_label is None or taken[item.label] <= settings.per_label:
-            (held if draw(item)[0] < settings.held_out * 256 else training).append(item)
+            (held if draw(item)[-1] < settings.held_out * 256 else training).append(item)
     if len({item.label for item in training}) < 2 or not held:
         raise CurationError(
             f"{len(training)} training and {len(held)} held-out texts of {sorted(taken)}: a classifier needs two "
@@ -85,27 +100,46 @@ def train(training: list[Labelled], seed: int, settings: FastText, path: Path) -
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
         file.writelines(f"{LABEL}{item.label} {item.text}\n" for item in training)
         file.flush()
-        model = fasttext.train_supervised(
-            input=file.name,
-            epoch=settings.epochs,
-            lr=settings.learning_rate,
-            dim=settings.dimension,
-            wordNgrams=settings.word_ngrams,
-            minn=settings.min_char_ngram,
-            maxn=settings.max_char_ngram,
-            bucket=settings.buckets,
-            thread=1,
-            seed=seed,
-            verbose=0,
-        )
+        with zeroed_memory():
+            model = fasttext.train_supervised(
+                input=file.name,
+                epoch=settings.epochs,
+                lr=settings.learning_rate,
+                dim=settings.dimension,
+                wordNgrams=settings.word_ngrams,
+                minn=settings.min_char_ngram,
+                maxn=settings.max_char_ngram,
+                bucket=settings.buckets,
+                thread=1,
+                seed=seed,
+                verbose=0,
+            )
     model.save_model(str(path))
+
+
+@contextmanager
+def zeroed_memory() -> Iterator[None]:
+    """Memory that is allocated inside is all zeros (glibc's M_PERTURB).
+
+    With fewer than ten threads fastText leaves nine tenths of its input matrix as the allocator gave it
+    (facebookresearch/fastText issue 1061): another model every time, or "Encountered NaN".
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except AttributeError:
+        raise CurationError("fastText can only be trained reproducibly with glibc: run this step on Linux") from None
+    mallopt(M_PERTURB, 0xFF)  # fills with the complement of this byte
+    try:
+        yield
+    finally:
+        mallopt(M_PERTURB, 0)
 
 
 def evaluate(path: Path, held: list[Labelled]) -> dict[str, Any]:
     """Accuracy and confusion (true label, then predicted one) on the held-out texts."""
     confusion: dict[str, Counter[str]] = {}
     for item in held:
-        confusion.setdefault(item.label, Counter())[next(iter(probabilities(path, item.text)))] += 1
+        confusion.setdefault(item.label, Counter())[best(path, item.text)] += 1
     right = sum(row[label] for label, row in confusion.items())
     return {
         "held_out": len(held),
@@ -119,7 +153,7 @@ def main() -> None:
         settings = run.settings.training
         corpus = open_corpus(item.folder / KEPT for item in run.inputs["sources"])
         records = corpus.iterate(["source", "domain", "messages", "meta"])
-        training, held = split(LABELLED[run.settings.target](records, settings.labels), run.seed, settings)
+        training, held = split(LABELLED[run.settings.target](records, settings, run.seed), run.seed, settings)
         train(training, run.seed, settings, run.out / MODEL)
         labels = Counter(item.label for item in training)
         run.counts |= {"training": dict(sorted(labels.items())), **evaluate(run.out / MODEL, held)}

@@ -14,14 +14,16 @@ from scripts.common.step import step
 from scripts.curate import views
 from scripts.curate.frame import job
 from scripts.curate.settings import Truncation
-from scripts.curate.words import STOPS, words
+from scripts.curate.words import STOPS, WIDE_STOPS, words
 
 FENCE = re.compile(r"^\s*(```|~~~)", re.MULTILINE)
 FORMULA = (("\\(", "\\)"), ("\\[", "\\]"), ("\\begin{", "\\end{"))
 CONTINUED = ",([{<+=&"  # nothing ends here
-SENTENCE_GAP = re.compile(rf"(?<=[\w)\"'][{STOPS}])\s+")  # a stop after a word: `find . -name` is no sentence
+SENTENCE_GAP = re.compile(
+    rf"(?<=[\w)\"'][.!?])\s+|(?<=[{WIDE_STOPS}])(?=.)"
+)  # a stop after a word: `find . -name` is no sentence
 SENTENCE_END = re.compile(rf"[\w)\"'][{STOPS}]\s*$", re.MULTILINE)
-LINK = re.compile(r"https?://\S+$")
+WHOLE = re.compile(r"https?://\S+$|:\s*\S*[\dA-Z]$")  # a link, or `Answer: 42`: finished without a stop
 ITEM = re.compile(r"^\s*([-*+•#|>]|\d+[.)])")  # list items, headings, tables and quotes need no full stop
 
 
@@ -43,15 +45,16 @@ class TruncationFilter(BaseFilter):
         return (False, "mid-sentence") if self._cut(text) else True
 
     def _cut(self, text: str) -> bool:
-        """The last line is a sentence without an end, by an author who ends sentences elsewhere."""
+        """The last line is a sentence without an end, and long enough for one."""
         before, _, last = text.rpartition("\n")
-        if not last or last[-1] in self.settings.endings or ITEM.match(last) or LINK.search(last):
+        if not last or last[-1] in self.settings.endings or ITEM.match(last) or WHOLE.search(last):
             return False
         if last[-1] in CONTINUED:
             return True
         sentences = SENTENCE_GAP.split(last)
         punctuated = len(sentences) > 1 or SENTENCE_END.search(before) is not None
-        return punctuated and len(words(sentences[-1])) >= self.settings.minimum_words
+        minimum = self.settings.minimum_words if punctuated else self.settings.unpunctuated_words
+        return len(words(sentences[-1])) >= minimum
 
 
 def _open_box(text: str) -> bool:

@@ -13,7 +13,8 @@ import unicodedata
 from datatrove.utils.word_tokenizers import WordTokenizer
 
 CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"  # kana, ideographs and their extensions
-STOPS = ".!?\u3002\uff01\uff1f"  # ends of sentences, full-width ones too
+WIDE_STOPS = "\u3002\uff01\uff1f"  # full-width ends of sentences: no space follows
+STOPS = ".!?" + WIDE_STOPS
 WORD = re.compile(rf"[{CJK}]|[^\W_{CJK}]+|[^\s\w]|_+")
 SENTENCE = re.compile(rf"[^{STOPS}\n]+[{STOPS}]*|[{STOPS}]+")
 

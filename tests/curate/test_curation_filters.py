@@ -1,0 +1,181 @@
+"""The decisions of the per-record filters on hand-written records."""
+
+from __future__ import annotations
+
+import pytest
+from curation import chat, decide, record
+
+from scripts.curate import views
+from scripts.curate.format import FormatFilter
+from scripts.curate.length import LengthFilter
+from scripts.curate.refusal import RefusalFilter
+from scripts.curate.repetition import RepetitionFilter
+from scripts.curate.settings import Format, Length, Refusal, Repetition, Truncation
+from scripts.curate.truncation import TruncationFilter
+from scripts.curate.words import RegexTokenizer, normalise, words
+
+SFT = FormatFilter(Format(step="format", last_role="assistant"))
+RL = FormatFilter(Format(step="format", last_role="user"))
+USER, ASSISTANT = {"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}
+SYSTEM = {"role": "system", "content": "be brief"}
+
+
+@pytest.mark.parametrize(
+    ("messages", "reason"),
+    [
+        ([USER, ASSISTANT], None),
+        ([SYSTEM, USER, ASSISTANT, USER, ASSISTANT], None),
+        (None, "no-messages"),
+        ([], "no-messages"),
+        ([None, ASSISTANT], "unknown-role"),
+        ([{"role": "human", "content": "q"}, ASSISTANT], "unknown-role"),
+        ([USER, {"role": None, "content": "a"}], "unknown-role"),
+        ([USER, {"role": "assistant", "content": None}], "empty-message"),
+        ([USER, {"role": "assistant", "content": " \n"}], "empty-message"),
+        ([USER], "ends-with-user"),
+        ([SYSTEM], "role-order"),
+        ([USER, USER, ASSISTANT], "role-order"),
+        ([ASSISTANT, USER, ASSISTANT], "role-order"),
+        ([USER, SYSTEM, ASSISTANT], "role-order"),
+        ([USER, ASSISTANT, ASSISTANT], "role-order"),
+    ],
+)
+def test_format_accepts_only_conversations(messages: list[dict[str, str]] | None, reason: str | None) -> None:
+    assert decide(SFT, record(messages), views.whole) == reason
+
+
+@pytest.mark.parametrize(
+    ("response", "reason"),
+    [
+        ("<think>\n2 + 2 = 4\n</think>\n\n4", None),
+        ("<think>2 + 2", "unclosed-thinking"),
+        ("2 + 2</think>4", "unclosed-thinking"),
+        ("<think>\n\n</think>\n\n4", "empty-thinking"),
+        ("<think>2 + 2 = 4</think>\n", "no-answer-after-thinking"),
+        ("Well. <think>2 + 2</think>4", "misplaced-thinking"),
+        ("<think>a</think><think>b</think>4", "misplaced-thinking"),
+        ("4<|im_end|>", "control-token"),
+        ("4 \ufffd", "damaged-encoding"),
+        ("4\x00", "damaged-encoding"),
+        ("tab\tand\r\nline", None),
+    ],
+)
+def test_format_of_thinking_and_text(response: str, reason: str | None) -> None:
+    assert decide(SFT, chat("q", response), views.whole) == reason
+
+
+def test_a_prompt_pool_wants_prompts() -> None:
+    assert decide(RL, chat("q"), views.whole) is None
+    assert decide(RL, chat("q", "a"), views.whole) == "ends-with-assistant"
+
+
+def test_length_by_domain_counts_prompt_and_response() -> None:
+    block = LengthFilter(Length(step="length", minimum=3, maximum=5, maximum_by_domain={"code": 7}))
+    assert decide(block, chat("a b", "c"), views.whole) is None  # 3
+    assert decide(block, chat("a", "b"), views.whole) == "too-short"  # 2
+    assert decide(block, chat("a b c", "d e f"), views.whole) == "too-long"  # 6
+    assert decide(block, chat("a b c", "d e f", domain="code"), views.whole) is None
+    assert decide(block, chat("a b c d", "e f g h", domain="code"), views.whole) == "too-long"
+
+
+REFUSALS = RefusalFilter(Refusal(step="refusal"))
+
+
+@pytest.mark.parametrize(
+    ("response", "dropped"),
+    [
+        ("I'm sorry, but I can't help with that.", True),
+        ("I\u2019m sorry, but I can\u2019t help with that.", True),
+        ("I cannot assist with this request.", True),
+        ("Unfortunately, I am unable to answer.", True),
+        ("As an AI language model, I have no feelings.", True),
+        ("I was trained by OpenAI.", True),
+        ("\u62b1\u6b49\uff0c\u6211\u4e0d\u80fd\u56de\u7b54\u3002", True),
+        ("<think>I cannot help it.</think>The answer is 4.", False),
+        ("The cat can't swim, I am sorry to say.", False),
+        ("AI stands for artificial intelligence.", False),
+        ("Sorry seems to be the hardest word.", False),
+    ],
+)
+def test_refusals_are_told_by_the_answer(response: str, dropped: bool) -> None:
+    assert (decide(REFUSALS, chat("q", response), views.final_answer) == "refusal") == dropped
+
+
+def test_a_pattern_that_does_not_compile_is_a_configuration_error() -> None:
+    with pytest.raises(ValueError, match="is no regular expression"):
+        Refusal(step="refusal", patterns=("(",))
+
+
+TRUNCATED = TruncationFilter(Truncation(step="truncation", minimum_words=3, unpunctuated_words=9))
+
+
+@pytest.mark.parametrize(
+    ("response", "reason"),
+    [
+        ("Paris is the capital of France.", None),
+        ("Paris is the capital of France", None),  # one sentence, never a full stop: a style, not a cut
+        ("Paris is the capital of France, which is a country in the", "mid-sentence"),
+        ("Paris is large. It is the capital of", "mid-sentence"),
+        ("It rains.\nSo take an umbrella and", "mid-sentence"),
+        ("It rains. Take:\n- an umbrella\n- a coat", None),
+        ("Sum them. Answer: 42", None),
+        ("We add 2 and 3. The result is \\boxed{5}", None),
+        ("We add 2 and 3. The result is \\boxed{5", "open-formula"),
+        ("So \\( a + b", "open-formula"),
+        ("```python\ndef f(x):\n    return x\n```", None),
+        ("```python\ndef f(x):\n    return", "open-code-fence"),
+        ("Numbers: 1, 2,", "mid-sentence"),
+        ("#!/bin/sh\n\nfind . -type f -print", None),
+        ("It is there. See https://example.org/a/b", None),
+        ("\u4e0b\u96e8\u4e86\u3002\u6211\u4eec\u53bb", "mid-sentence"),
+        ("<think>First this. Then that one", "mid-sentence"),
+        ("<think>Cut? No. Then that</think>42", None),
+        ("", None),
+    ],
+)
+def test_truncation(response: str, reason: str | None) -> None:
+    assert decide(TRUNCATED, chat("q", response), views.final_answer) == reason
+
+
+LOOPS = RepetitionFilter(
+    Repetition(
+        step="repetition",
+        duplicate_lines=0.5,
+        duplicate_line_chars=0.4,
+        top_ngrams=(),
+        duplicate_ngrams=((5, 0.45), (10, 0.40)),
+        minimum_words=15,
+    )
+)
+
+
+@pytest.mark.parametrize(
+    ("response", "reason"),
+    [
+        ("The answer is four.\n" * 6, "dup_line_frac"),
+        ("and then we add one more to it " * 8, "duplicated_5_n_grams"),
+        ("The answer is four. The answer is four.", None),  # ten words
+        ("Add 2 and 3 to get 5. Then multiply by 4 to get 20. Take away 6, and 14 is left over.", None),
+        ("", None),
+    ],
+)
+def test_repetition(response: str, reason: str | None) -> None:
+    assert decide(LOOPS, chat("q", response), views.response) == reason
+
+
+def test_a_prompt_alone_does_not_repeat_itself() -> None:
+    assert decide(LOOPS, chat("tick tock " * 50), views.response) is None
+
+
+def test_words() -> None:
+    assert words("x_1 = 3.5, na\u00efve! \u4f60\u597d") == [
+        *("x", "_", "1", "=", "3", ".", "5", ",", "na\u00efve", "!", "\u4f60", "\u597d")
+    ]
+    assert normalise("  \uff21 b\n\tC ") == "a b c"
+    assert RegexTokenizer().sent_tokenize("One. Two!\nThree") == ["One.", " Two!", "Three"]
+
+
+def test_nulls_read_as_empty() -> None:
+    row = record([None, {"role": None, "content": None}, {"role": "assistant", "content": "a"}])
+    assert (views.prompt(row), views.response(row), views.whole(row)) == ("", "a", "a")
+    assert views.whole(record(None)) == ""

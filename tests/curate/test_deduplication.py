@@ -1,0 +1,145 @@
+"""Exact and near deduplication: what is found, what is kept, and that workers change nothing."""
+
+from __future__ import annotations
+
+import random
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pytest
+from curation import Row, chat, dropped, job, kept
+
+from scripts.curate import frame
+from scripts.curate.duplicates import preferred
+from scripts.curate.exact_dedup import deduplicate as exact
+from scripts.curate.near_dedup import components, jaccard
+from scripts.curate.near_dedup import deduplicate as near
+from scripts.curate.settings import ExactDedup, NearDedup
+
+EXACT = ExactDedup(step="exact-dedup", key="prompt-response")
+NEAR = NearDedup(step="near-dedup", ngram=3, buckets=20, hashes_per_bucket=6, similarity=0.7)
+
+
+def test_preference_is_priority_then_position() -> None:
+    duplicates, keepers = preferred(np.array([5, 0, 3, 1, 4]), np.array([7, 7, 7, 9, 9]), np.array([0, 1, 0, 2, 1, 2]))
+    assert duplicates.tolist() == [0, 4, 5] and keepers.tolist() == [3, 1, 3]
+
+
+def test_exact_duplicates_by_normalised_prompt_and_response(tmp_path: Path) -> None:
+    rows = [
+        chat("What is 2+2?", "4"),
+        chat("what  is\n2+2?", "4"),
+        chat("What is 2+2?", "5"),
+        chat("What is 2-2?", "4"),
+    ]
+    rows.append(chat("\uff37hat is 2+2?", "4"))  # a full-width W
+    work = job(tmp_path, "exact-dedup", [row | {"id": str(i)} for i, row in enumerate(rows)])
+    assert exact(work, EXACT) == {"in": 5, "kept": 3, "dropped": {"duplicate": 2}}
+    assert [row["id"] for row in kept(work)] == ["0", "2", "3"]
+    assert [(row["id"], row["duplicate_of"]) for row in dropped(work)] == [("1", "0"), ("4", "0")]
+
+
+def test_by_prompt_alone_another_answer_is_a_duplicate(tmp_path: Path) -> None:
+    work = job(tmp_path, "exact-dedup", [chat("q", "a"), chat("q", "b"), chat("q")])
+    assert exact(work, EXACT.model_copy(update={"key": "prompt"}))["kept"] == 1
+
+
+def test_the_source_of_higher_priority_is_kept_wherever_it_stands(tmp_path: Path) -> None:
+    web, book = chat("q", "a", source="web"), chat("q", "a", source="book")
+    work = job(tmp_path, "exact-dedup", [web], [book])
+    exact(work, EXACT.model_copy(update={"priorities": {"book": 2, "web": 1}}))
+    assert [row["source"] for row in kept(work)] == ["book"]
+    assert [(row["source"], row["duplicate_of"]) for row in dropped(work)] == [("web", book["id"])]
+
+
+def test_nothing_to_compare(tmp_path: Path) -> None:
+    assert exact(job(tmp_path / "exact", "exact-dedup", []), EXACT)["kept"] == 0
+    assert near(job(tmp_path / "near", "near-dedup", []), NEAR)["kept"] == 0
+    assert near(job(tmp_path / "short", "near-dedup", [chat("a"), chat("a")]), NEAR)["kept"] == 2  # exact-dedup's work
+
+
+VOCABULARY = [f"{a}{b}{c}" for a in "bdfgkl" for b in "aeiou" for c in "mnrst"]
+
+
+def planted(pairs: int, changes: int, seed: int) -> tuple[list[Row], list[Row]]:
+    """Random texts of 60 words, and for each a copy in which `changes` words are others."""
+    rng = random.Random(seed)
+    originals, copies = [], []
+    for index in range(pairs):
+        text = rng.choices(VOCABULARY, k=60)
+        changed = list(text)
+        for place in rng.sample(range(60), changes):
+            changed[place] = rng.choice(VOCABULARY)
+        originals.append(chat(" ".join(text[:30]), " ".join(text[30:]), "original") | {"id": f"o{index}"})
+        copies.append(chat(" ".join(changed[:30]), " ".join(changed[30:]), "copy") | {"id": f"c{index}"})
+    return originals, copies
+
+
+def test_recall_on_planted_pairs_and_no_false_alarm(tmp_path: Path) -> None:
+    # Two words of 60 changed: at least 52 of 58 shingles of 3 words are shared, so J >= 52 / 64 = 0.81, and LSH
+    # with 20 buckets of 6 proposes such a pair with 1 - (1 - 0.81 ** 6) ** 20 = 0.9989.
+    originals, copies = planted(300, 2, seed=1)
+    work = job(tmp_path, "near-dedup", originals, copies)
+    counts = near(work, NEAR)
+    found = {row["id"]: row["duplicate_of"] for row in dropped(work)}
+    assert set(found) <= {row["id"] for row in copies}  # the earlier source stays, random texts are no duplicates
+    assert all(found[name] == "o" + name[1:] for name in found)
+    assert len(found) >= 297  # recall 0.99 of 300
+    assert all(row["similarity"] >= 0.7 for row in dropped(work))
+    assert counts["pairs"]["similar"] >= len(found)
+
+
+def test_records_of_one_template_are_kept(tmp_path: Path) -> None:
+    template = "A train leaves the station at noon with {} people and {} more get on. How many people are on the train?"
+    rows = [chat(template.format(a, b), f"{a} + {b} = {a + b}") for a in range(2, 12) for b in range(20, 30)]
+    work = job(tmp_path, "near-dedup", rows)
+    counts = near(work, NEAR.model_copy(update={"similarity": 0.85}))
+    assert counts["kept"] == 100 and counts["pairs"]["proposed"] > 0  # LSH alone would have dropped some
+
+
+def test_a_chain_is_no_group(tmp_path: Path) -> None:
+    # Each text has four of the last one's words replaced: neighbours are similar, the ends are not.
+    base = VOCABULARY[:40]
+    rows = []
+    for step in range(5):
+        rows.append(chat(" ".join(VOCABULARY[100 : 100 + 4 * step] + base[4 * step :])) | {"id": str(step)})
+    work = job(tmp_path, "near-dedup", rows)
+    near(work, NEAR)
+    shingles = [set(zip(t, t[1:], t[2:], strict=False)) for t in (r["messages"][0]["content"].split() for r in rows)]
+    similar = {
+        (a, b)
+        for a, b in combinations(range(5), 2)
+        if len(shingles[a] & shingles[b]) >= 0.7 * len(shingles[a] | shingles[b])
+    }
+    left = [int(row["id"]) for row in kept(work)]
+    assert len(left) > 1 and not similar & set(combinations(left, 2))  # nothing similar is left
+    for row in dropped(work):
+        assert (int(row["duplicate_of"]), int(row["id"])) in similar and int(row["duplicate_of"]) in left
+
+
+def test_near_duplicates_prefer_the_source_of_higher_priority(tmp_path: Path) -> None:
+    originals, copies = planted(20, 1, seed=2)
+    work = job(tmp_path, "near-dedup", originals, copies)
+    near(work, NEAR.model_copy(update={"priorities": {"copy": 1}}))
+    assert {row["source"] for row in kept(work)} == {"copy"}
+
+
+@pytest.mark.parametrize("run", [lambda work: near(work, NEAR), lambda work: exact(work, EXACT)])
+def test_workers_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run) -> None:
+    monkeypatch.setattr(frame, "TASK", 40)
+    originals, copies = planted(60, 1, seed=3)
+    results = []
+    for workers in (1, 3):
+        work = job(
+            tmp_path / str(workers), "dedup", originals + copies[:5], originals[:9] + copies, workers=workers, group=20
+        )
+        run(work)
+        results.append({path.relative_to(work.out): path.read_bytes() for path in sorted(work.out.rglob("*.parquet"))})
+    assert results[0] == results[1] and len(results[0]) > 4
+
+
+def test_jaccard_and_components() -> None:
+    assert jaccard(np.array([1, 2, 3]), np.array([2, 3, 4])) == 0.5
+    assert components(np.array([[1, 2], [2, 9], [4, 5]])) == [[1, 2, 9], [4, 5]]
+    assert components(np.empty((0, 2), np.int64)) == []
