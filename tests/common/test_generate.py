@@ -141,6 +141,17 @@ def test_a_prohibitive_presence_penalty_lets_no_token_come_twice(engine: Transfo
     assert all(len(set(tokens)) < 16 for tokens in free)
 
 
+def test_a_diverged_model_is_refused(engine: TransformersEngine) -> None:
+    weight = engine.model.model.norm.weight
+    kept = weight.data.clone()
+    weight.data.fill_(float("nan"))
+    try:
+        with pytest.raises(GenerationError, match="gives NaN instead of logits: its training diverged"):
+            decode(engine.model, [[5, 6]], [0], [0], GREEDY, engine.stops)
+    finally:
+        weight.data.copy_(kept)
+
+
 def test_left_padding() -> None:
     ids, mask = left_padded([[5], [6, 7, 8]])
     assert ids.tolist() == [[0, 0, 5], [6, 7, 8]]
@@ -261,3 +272,13 @@ def test_no_prompt_no_completion(engine: TransformersEngine, model: Artifact, tm
 
 def test_load_chooses_the_engine(model: Artifact) -> None:
     assert isinstance(load(model.folder, SETTINGS, seed=1), TransformersEngine)
+
+
+@pytest.mark.slow
+def test_vllm_says_the_same_greedily(engine: TransformersEngine, model: Artifact, tmp_path: Path) -> None:
+    """In an environment with vLLM (envs/serve): both engines give the same completions, stop ids and counts."""
+    pytest.importorskip("vllm", reason="vLLM is in the serve environment alone")
+    served = load(model.folder, SETTINGS.model_copy(update={"kind": "vllm"}), seed=1)
+    asked = ask(model, sampling=GREEDY)
+    assert [*generate(served, chats(), asked, tmp_path / "a")] == [*generate(engine, chats(), asked, tmp_path / "b")]
+    assert [len(found) for found in generate(served, chats(), ask(model, samples=3), tmp_path / "c")] == [3] * 6

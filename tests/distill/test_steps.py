@@ -53,7 +53,7 @@ def classifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
         wordNgrams=2,
         minn=1,
         maxn=3,
-        bucket=1000,
+        bucket=200_000,
         thread=1,
         verbose=0,
     )
@@ -98,6 +98,38 @@ def test_sample_again_gives_the_same_bytes(model: Path, tmp_path: Path) -> None:
         run_step(sample, settings, tmp_path / name / "manifest.json", pool=pool, teacher=model) for name in "ab"
     )
     assert first.read_bytes() == second.read_bytes()
+
+
+def test_a_killed_sample_step_ends_with_the_same_bytes(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed after the first of two shards: nothing looks finished, the first shard is not drawn again."""
+    from scripts.common.generation.transformers_engine import TransformersEngine
+
+    pool = save_records(tmp_path / "pool", math_records())
+    settings = {"responses": DRAW, "engine": ENGINE}
+    whole = run_step(sample, settings, tmp_path / "whole/manifest.json", pool=pool, teacher=model).read_bytes()
+    complete, drawn = TransformersEngine.complete, list[int]()
+
+    def killed(engine: Any, prompts: Any, *arguments: Any, **named: Any) -> Any:
+        if drawn:
+            raise KeyboardInterrupt
+        drawn.append(len(prompts))
+        return complete(engine, prompts, *arguments, **named)
+
+    def counted(engine: Any, prompts: Any, *arguments: Any, **named: Any) -> Any:
+        drawn.append(len(prompts))
+        return complete(engine, prompts, *arguments, **named)
+
+    out = tmp_path / "again/manifest.json"
+    monkeypatch.setattr(TransformersEngine, "complete", killed)
+    with pytest.raises(KeyboardInterrupt):
+        run_step(sample, settings, out, pool=pool, teacher=model)
+    assert not out.exists() and drawn == [4]
+    monkeypatch.setattr(TransformersEngine, "complete", counted)
+    assert run_step(sample, settings, out, pool=pool, teacher=model).read_bytes() == whole
+    assert drawn == [4, 2]
+    assert not [*(tmp_path / "work").iterdir()], "finished: nothing is left to resume from"
 
 
 def test_sample_takes_the_first_prompts_by_id(model: Path, tmp_path: Path) -> None:

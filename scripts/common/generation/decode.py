@@ -9,12 +9,14 @@ says does not depend on the rows beside it (up to the rounding of a matrix produ
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from transformers.cache_utils import Cache, DynamicLayer
 
+from scripts.common.generation.prompts import GenerationError
 from scripts.common.settings import Sampling
 
 DROP_SHARE = 0.125
@@ -63,6 +65,64 @@ def _room(states: torch.Tensor, capacity: int) -> torch.Tensor:
     return states.new_empty(*states.shape[:2], capacity, states.shape[3])
 
 
+@dataclass
+class Batch:
+    """The rows in decoding. All tensors have one entry a row, in the same order."""
+
+    model: Any
+    layers: list[BufferLayer]
+    cache: Cache
+    number: torch.Tensor
+    """[rows] Which row of the job this is."""
+    mask: torch.Tensor
+    """[rows, capacity] Whether a place of the buffers is read: not the padding before a prompt."""
+    positions: torch.Tensor
+    """[rows, 1] Position of the last token read."""
+    logits: torch.Tensor
+    """[rows, vocabulary] Of the next token."""
+    said: torch.Tensor
+    """[rows, vocabulary] Whether the row has generated the token, for the presence penalty."""
+    ended: torch.Tensor
+    """[rows] Whether the row has generated a stop id."""
+
+    def take(self, rows: torch.Tensor) -> None:
+        """Go on with the rows at these places, in that order; one may be taken several times."""
+        for layer in self.layers:
+            layer.take(rows)
+        for name in ("number", "mask", "positions", "logits", "said", "ended"):
+            setattr(self, name, getattr(self, name)[rows])
+
+    def read(self, tokens: torch.Tensor) -> None:
+        """Let the model read one token a row."""
+        self.positions = self.positions + 1
+        seen = self.mask[:, None, None, : self.layers[0].length + 1]
+        self.logits = _forward(self.model, tokens[:, None], seen, self.positions, self.cache)
+
+
+def prefill(model: Any, prompts: Sequence[Sequence[int]], max_tokens: int) -> Batch:
+    """The batch after every prompt was read once, a row a prompt. Raises GenerationError on NaN."""
+    ids, mask = left_padded(prompts)
+    layers = [BufferLayer(ids.shape[1] + max_tokens) for _ in range(model.config.num_hidden_layers)]
+    cache = Cache(layers=[*layers])
+    positions = (mask.cumsum(-1) - 1).clamp(min=0)
+    logits = _forward(model, ids, mask, positions, cache)
+    if logits.isnan().any():
+        raise GenerationError(
+            f"{model.name_or_path} gives NaN instead of logits: its training diverged, look at its log"
+        )
+    return Batch(
+        model=model,
+        layers=layers,
+        cache=cache,
+        number=torch.arange(len(prompts)),
+        mask=torch.cat([mask.bool(), torch.ones(len(prompts), max_tokens, dtype=torch.bool)], dim=1),
+        positions=positions[:, -1:],
+        logits=logits,
+        said=torch.zeros_like(logits, dtype=torch.bool),
+        ended=torch.zeros(len(prompts), dtype=torch.bool),
+    )
+
+
 @torch.inference_mode()
 def decode(
     model: Any,
@@ -76,44 +136,28 @@ def decode(
 
     `rows[i]` is the index of the prompt that row i continues, `seeds[i]` the seed of its stream.
     """
-    ids, mask = left_padded(prompts)
-    layers = [BufferLayer(ids.shape[1] + sampling.max_tokens) for _ in range(model.config.num_hidden_layers)]
-    cache = Cache(layers=[*layers])
-    positions = (mask.cumsum(-1) - 1).clamp(min=0)
-    logits = _forward(model, ids, mask, positions, cache)
-
-    alive = torch.arange(len(rows))
-    source = torch.tensor(rows)
-    logits, positions, mask = logits[source], positions[source, -1:], mask[source]
-    if not torch.equal(source, torch.arange(len(prompts))):
-        _take(layers, source)
-    mask = torch.cat([mask.bool(), torch.ones(len(rows), sampling.max_tokens, dtype=torch.bool)], dim=1)
+    batch = prefill(model, prompts, sampling.max_tokens)
+    if list(rows) != list(range(len(prompts))):
+        batch.take(torch.tensor(rows))
+        batch.number = torch.arange(len(rows))
     uniforms = streams(seeds, sampling)
     stop = torch.tensor(sorted(stops))
     out = torch.zeros(len(rows), sampling.max_tokens, dtype=torch.long)
     lengths = torch.full((len(rows),), sampling.max_tokens)
-    ended = torch.zeros(len(rows), dtype=torch.bool)  # of the rows still in the batch
-
-    said = torch.zeros_like(logits, dtype=torch.bool)  # tokens that each row has, for the presence penalty
-
     for step in range(sampling.max_tokens):
-        tokens = draw(logits - sampling.presence_penalty * said, uniforms[alive, step], sampling)
-        out[alive, step] = tokens
-        said.scatter_(1, tokens[:, None], True)
-        stopping = torch.isin(tokens, stop) & ~ended
-        lengths[alive[stopping]] = step + 1
-        ended |= stopping
-        if ended.all() or step + 1 == sampling.max_tokens:
+        tokens = draw(batch.logits - sampling.presence_penalty * batch.said, uniforms[batch.number, step], sampling)
+        out[batch.number, step] = tokens
+        batch.said.scatter_(1, tokens[:, None], True)
+        ending = torch.isin(tokens, stop) & ~batch.ended
+        lengths[batch.number[ending]] = step + 1
+        batch.ended |= ending
+        if batch.ended.all() or step + 1 == sampling.max_tokens:
             break
-        if ended.float().mean() >= DROP_SHARE:
-            keep = (~ended).nonzero().flatten()
-            _take(layers, keep)
-            alive, tokens, positions, mask, said, ended = (
-                item[keep] for item in (alive, tokens, positions, mask, said, ended)
-            )
-        positions = positions + 1
-        seen = mask[:, None, None, : layers[0].length + 1]
-        logits = _forward(model, tokens[:, None], seen, positions, cache)
+        if batch.ended.float().mean() >= DROP_SHARE:
+            going = (~batch.ended).nonzero().flatten()
+            batch.take(going)
+            tokens = tokens[going]
+        batch.read(tokens)
     return [out[row, : lengths[row]].tolist() for row in range(len(rows))]
 
 
@@ -128,11 +172,6 @@ def _forward(model: Any, ids: torch.Tensor, mask: torch.Tensor, positions: torch
         logits_to_keep=1,
     )
     return output.logits[:, -1].float()
-
-
-def _take(layers: Sequence[BufferLayer], rows: torch.Tensor) -> None:
-    for layer in layers:
-        layer.take(rows)
 
 
 def left_padded(prompts: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
