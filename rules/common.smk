@@ -6,11 +6,12 @@ Nothing here reads a file per job: configuration, fingerprints and digests are c
 import os
 import subprocess
 import sys
+import uuid
 from functools import cache
-
 
 from scripts.common import config as configuration
 from scripts.common.artifacts import canonical_json
+from scripts.common.faults import RUN_VARIABLE
 from scripts.common.fingerprint import fingerprint
 from scripts.containers import images
 from scripts.curate.settings import STEPS
@@ -31,12 +32,17 @@ def git(*arguments):
     return run.stdout.strip() if run.returncode == 0 else ""
 
 
-# The prefix is no part of a rule's tracked text: commits and thread counts must not rerun anything.
+# One name for this run and all its jobs, so that a retry knows what the attempt before it met.
+os.environ.setdefault(RUN_VARIABLE, uuid.uuid4().hex)
+
+# The prefix is no part of a rule's tracked text: commits and thread counts must not rerun anything. With `exec`, a
+# rule's one command takes the shell's place and gets the signals that a job is sent before its time is over.
 COMMIT = git("rev-parse", "HEAD") or "unknown"
 DIRTY = "true" if git("status", "--porcelain") else "false"
 shell.prefix(
     f"set -euo pipefail; export NEBULA_COMMIT={COMMIT} NEBULA_DIRTY={DIRTY} PYTHONPATH={workflow.basedir}"
-    " OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false HF_HUB_OFFLINE=${{HF_HUB_OFFLINE:-0}} PYTHONHASHSEED=0; "
+    f" {RUN_VARIABLE}={os.environ[RUN_VARIABLE]}"
+    " OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false HF_HUB_OFFLINE=${{HF_HUB_OFFLINE:-0}} PYTHONHASHSEED=0; exec env "
 )
 
 

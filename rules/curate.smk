@@ -108,9 +108,7 @@ rule tabulate_funnel:
         recipe=recipe(
             "scripts.tables.funnel",
             "data",
-            lambda w: {
-                "pools": {name: [step.step for step in pool.steps] for name, pool in CONFIG.pools.items()}
-            },
+            lambda w: {"pools": {name: [step.step for step in pool.steps] for name, pool in CONFIG.pools.items()}},
         ),
     shell:
         "python -m scripts.tables.funnel --recipe {params.recipe:q} --pools {input.pools}"

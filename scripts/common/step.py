@@ -32,6 +32,7 @@ from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
+from scripts.common import faults
 from scripts.common.artifacts import (
     MANIFEST,
     PARTIAL,
@@ -40,6 +41,7 @@ from scripts.common.artifacts import (
     ArtifactError,
     digest_json,
     open_artifact,
+    read_json,
     replace_folder,
     run_path,
     sha256_file,
@@ -108,6 +110,7 @@ def step(
     started, clock, code = datetime.now(UTC), time.perf_counter(), fingerprint(module)
     run = _prepare(arguments, recipe, settings, inputs, named)
     try:
+        faults.refuse_repetition(run.work)
         yield run
         _inputs_unchanged(run)
         record = {
@@ -119,6 +122,7 @@ def step(
             "command": command,
             "commit": commit(),
             "dirty": dirty(),
+            "image": image(),
             "host": socket.gethostname(),
             "hardware": _hardware(),
             "started": started.isoformat(timespec="seconds"),
@@ -127,6 +131,9 @@ def step(
             "notes": run.notes,
         }
         _finish(run, record)
+    except Exception as error:
+        faults.note(run.work, error)
+        raise
     finally:
         shutil.rmtree(run.out, ignore_errors=True)
 
@@ -200,6 +207,12 @@ def commit() -> str | None:
 def dirty() -> bool | None:
     """Whether the project had uncommitted changes; None where nobody said."""
     return {"true": True, "false": False}.get(os.environ.get("NEBULA_DIRTY", ""))
+
+
+def image() -> str | None:
+    """Digest of the image that this step runs in, as its build recorded it; None outside of one."""
+    built = run_path(Path(os.environ.get("APPTAINER_CONTAINER", "none")))
+    return read_json(built)["output"] if built.is_file() else None
 
 
 def _finish(run: Run[Any], record: dict[str, Any]) -> None:

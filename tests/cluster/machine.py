@@ -1,0 +1,136 @@
+"""A real SLURM and a real Apptainer on a Debian 12 machine, as root, installed once below one folder.
+
+SLURM is Debian's own. Apptainer is in Debian's unstable suite alone, so its package is unpacked into the folder
+together with the libraries of that suite and made to load those. Images are built on a debootstrapped base, without a registry.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+FOLDER = Path(os.environ.get("NEBULA_CLUSTER_DIR", "/opt/nebula-cluster"))
+APPTAINER = FOLDER / "apptainer"
+BASE = FOLDER / "base"
+PACKAGES = ("slurm-wlm", "munge", "squashfs-tools", "patchelf", "debootstrap")
+SUITE = "sid"
+FROM_SUITE = ("apptainer", "libc6", "libseccomp2", "libsqlite3-0")
+BASE_PACKAGES = "ca-certificates,python3-venv"
+KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
+
+
+class MachineError(RuntimeError):
+    """This machine cannot run the cluster's tests, or a command of theirs failed: the message says which and why."""
+
+
+def run(*command: str | Path, seconds: float, **environment: str) -> str:
+    """Standard output of a command. Raises MachineError when it fails or takes longer than `seconds`."""
+    try:
+        done = subprocess.run(
+            [str(part) for part in command],
+            env={**os.environ, **environment},
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+        )
+    except subprocess.TimeoutExpired:
+        raise MachineError(f"{command} took longer than {seconds} s") from None
+    if done.returncode:
+        raise MachineError(f"{command} failed with {done.returncode}:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+    return done.stdout
+
+
+def install() -> None:
+    """Bring everything onto this machine; what is there already stays."""
+    if os.geteuid() != 0:
+        raise MachineError("the cluster's tests install packages and start daemons: run them as root, on Debian 12")
+    install_packages()
+    if not APPTAINER.exists():
+        install_apptainer()
+    if not BASE.exists():
+        install_base()
+
+
+def install_packages() -> None:
+    """Debian's packages through the machine's own apt."""
+    missing = [name for name in PACKAGES if not _installed(name)]
+    if missing:
+        run("apt-get", "update", seconds=300)
+        options = ("--yes", "--no-install-recommends")
+        run("apt-get", "install", *options, *missing, seconds=600, DEBIAN_FRONTEND="noninteractive")
+
+
+def _installed(package: str) -> bool:
+    query = ["dpkg-query", "--show", "--showformat=${Status}", package]
+    return subprocess.run(query, capture_output=True, text=True).stdout == "install ok installed"
+
+
+def mirror() -> str:
+    """The Debian mirror that this machine's apt uses."""
+    found = run(
+        "apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages", "Origin: Debian", seconds=60
+    )
+    if not found:
+        raise MachineError("apt knows no Debian mirror: the cluster's tests need Debian 12 with `apt-get update` done")
+    return found.splitlines()[0]
+
+
+def install_apptainer() -> None:
+    """Unpack Apptainer and its suite's libraries, relocated so that it finds both below its own folder."""
+    partial = APPTAINER.with_suffix(".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    packages = partial / "packages"
+    packages.mkdir(parents=True)
+    for file in download(packages):
+        part = "root" if file.name.startswith("apptainer_") else "libraries"
+        run("dpkg-deb", "--extract", file, partial / part, seconds=120)
+    shutil.rmtree(packages)
+    relocate(partial)
+    partial.rename(APPTAINER)
+
+
+def download(folder: Path) -> list[Path]:
+    """The packages of the suite, through an apt whose lists and cache are apart from the machine's."""
+    lists, sources = folder / "lists", folder / "sources.list"
+    (lists / "partial").mkdir(parents=True)
+    sources.write_text(f"deb [signed-by={KEYRING}] {mirror()} {SUITE} main\n")
+    own = ["-o", f"Dir::Etc::SourceList={sources}", "-o", "Dir::Etc::SourceParts=/dev/null"]
+    own += ["-o", f"Dir::State::Lists={lists}", "-o", f"Dir::Cache={folder}", "-o", "APT::Sandbox::User=root"]
+    run("apt-get", *own, "update", seconds=300)
+    subprocess.run(["apt-get", *own, "download", *FROM_SUITE], cwd=folder, check=True, timeout=300, capture_output=True)
+    return sorted(folder.glob("*.deb"))
+
+
+def relocate(unpacked: Path) -> None:
+    """Let both programs load the suite's libraries, and find their configuration and session folders."""
+    root = unpacked / "root"
+    libraries = APPTAINER / "libraries" / "usr" / "lib" / "x86_64-linux-gnu"
+    for program in ("usr/bin/apptainer", "usr/lib/x86_64-linux-gnu/apptainer/bin/starter"):
+        interpreter = ("--set-interpreter", f"{libraries}/ld-linux-x86-64.so.2")
+        run("patchelf", "--force-rpath", "--set-rpath", libraries, *interpreter, root / program, seconds=60)
+    shutil.copytree(root / "etc", root / "usr" / "etc")
+    (root / "usr" / "var" / "lib" / "apptainer" / "mnt" / "session").mkdir(parents=True)
+    for name in ("etc", "var"):
+        (root / "usr" / "lib" / name).symlink_to(f"../{name}")
+    settings = root / "usr" / "etc" / "apptainer" / "apptainer.conf"
+    # where a capability is withheld from root, none can be kept
+    none = re.sub(
+        r"^root default capabilities = .*$", "root default capabilities = no", settings.read_text(), flags=re.M
+    )
+    settings.write_text(none)
+
+
+def install_base() -> None:
+    """A Debian with Python, all of it root's, so that it can be built upon in a user namespace of root alone."""
+    partial = BASE.with_suffix(".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    release = re.search(r"^VERSION_CODENAME=(\w+)", Path("/etc/os-release").read_text(), re.M)
+    assert release is not None
+    run("debootstrap", "--variant=minbase", f"--include={BASE_PACKAGES}", release[1], partial, mirror(), seconds=900)
+    for device in (partial / "dev").iterdir():
+        shutil.rmtree(device) if device.is_dir() and not device.is_symlink() else device.unlink()
+    run("chown", "--recursive", "--no-dereference", "0:0", partial, seconds=120)
+    partial.rename(BASE)

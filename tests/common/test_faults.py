@@ -1,0 +1,51 @@
+"""What is tried again: a fault of the step is not, in the same run of Snakemake; a failure from outside is."""
+
+from __future__ import annotations
+
+import pytest
+
+from scripts.common import faults
+
+
+def fail(work, error):
+    try:
+        raise error
+    except Exception as caught:
+        faults.note(work, caught)
+
+
+@pytest.fixture
+def run_of_snakemake(monkeypatch):
+    monkeypatch.setenv(faults.RUN_VARIABLE, "one")
+    return monkeypatch
+
+
+def test_a_fault_is_not_repeated_and_shows_its_traceback(tmp_path, run_of_snakemake):
+    fail(tmp_path / "work", ValueError("no such column: answer"))
+    with pytest.raises(SystemExit, match=r"(?s)test_faults.*no such column: answer.*Not repeated"):
+        faults.refuse_repetition(tmp_path / "work")
+
+
+def test_the_next_run_of_snakemake_tries_again(tmp_path, run_of_snakemake):
+    fail(tmp_path, ValueError("mended since"))
+    run_of_snakemake.setenv(faults.RUN_VARIABLE, "two")
+    faults.refuse_repetition(tmp_path)
+
+
+@pytest.mark.parametrize("error", [OSError("stale file handle"), TimeoutError(), MemoryError()])
+def test_errors_from_outside_are_repeated(tmp_path, run_of_snakemake, error):
+    fail(tmp_path, error)
+    faults.refuse_repetition(tmp_path)
+
+
+def test_an_error_raised_from_one_from_outside_is_repeated(tmp_path, run_of_snakemake):
+    error = RuntimeError("the data set could not be loaded")
+    error.__cause__ = ConnectionError("reset by peer")
+    fail(tmp_path, error)
+    faults.refuse_repetition(tmp_path)
+
+
+def test_a_step_run_by_hand_leaves_no_mark(tmp_path, monkeypatch):
+    monkeypatch.delenv(faults.RUN_VARIABLE, raising=False)
+    fail(tmp_path, ValueError())
+    assert list(tmp_path.iterdir()) == []
