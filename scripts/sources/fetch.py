@@ -12,7 +12,7 @@ from typing import Any
 
 from scripts.common.fingerprint import sha256_file
 from scripts.sources.rows import BadRow, SourceError, read_rows
-from scripts.sources.settings import FileSource, HubSource, Source
+from scripts.sources.settings import UNPINNED, FileSource, HubSource, Source
 
 CORPORA = "NEBULA_CORPORA"
 """Environment variable with the folder that `file` paths are relative to: where files lie is no identity."""
@@ -67,6 +67,11 @@ def _download(url: str, work: Path) -> Path:
 
 def _hub_rows(name: str, source: HubSource) -> Iterator[dict[str, Any]]:
     """Rows of a hub data set at its commit; with HF_HUB_OFFLINE=1, from the cache alone."""
+    if source.revision == UNPINNED:
+        raise SourceError(
+            f"sources.{name}.revision: {source.dataset} is {UNPINNED}. Pin it where there is a network, "
+            "with `python -m scripts.pin --scale <scale>`, or state the commit"
+        )
     from datasets import load_dataset  # heavy: a second of imports that other kinds do not need
     from huggingface_hub import snapshot_download
 

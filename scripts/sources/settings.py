@@ -10,6 +10,8 @@ from scripts.common.settings import Domain, Settings
 
 AnswerKind = Literal["math", "code", "instructions", "choice", "none"]
 Role = Literal["sft", "rl", "benchmark", "pretrain"]
+UNPINNED = "unpinned"
+"""Stands for a revision that is not established yet."""
 
 
 class Adapter(Settings):
@@ -63,7 +65,10 @@ class HubSource(SourceBase):
 
     kind: Literal["hub"]
     dataset: str
-    revision: str = Field(pattern=r"^[0-9a-f]{40}$", description="40 hex digits, never a branch")
+    revision: str = Field(
+        pattern=rf"^([0-9a-f]{{40}}|{UNPINNED})$",
+        description=f"40 hex digits, never a branch; `{UNPINNED}` can be planned, not run: scripts.pin fills it in",
+    )
     subset: str | None = None
     split: str
     rows: int | None = Field(default=None, gt=0, description="take the first n rows")
