@@ -70,11 +70,11 @@ class Cell:
 
 
 def measurement(score: Mapping[str, Any]) -> Measurement:
-    """A score file's content in points. Raises CellError unless value and stderr are shares of 1 over n > 0."""
+    """A score file's content in points. Raises CellError unless value and stderr are shares of 1 over n > 1 prompts."""
     value, stderr, n = score["value"], score["stderr"], score["n"]
     label = f"score of {score['model']} on {score['benchmark']}"
-    if not n:
-        raise CellError(f"{label}: n is {n!r}; a cell needs at least one prompt")
+    if n < 2:
+        raise CellError(f"{label}: n is {n!r}; a cell needs two prompts at least, for its standard error")
     for name, number in (("value", value), ("stderr", stderr)):
         if not isinstance(number, int | float) or not 0.0 <= number <= 1.0:
             raise CellError(f"{label}: {name} is {number!r}; it must be a share between 0 and 1")

@@ -2,7 +2,8 @@
 
     python -m scripts.tables.seeds --out results/tiny-seeds results/tiny results/tiny-seed-2 results/tiny-seed-3
 
-Each folder is one seed's results with its `tables/`. Writes {table}.json, .md, .csv and .tex for every table.
+Each folder is one seed's results with its `tables/`. Writes {table}.json, .md, .csv and .tex for every table, and
+prints them all.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from scripts.tables.render import RENDERERS
 from scripts.tables.results import Entry, Result, ResultClaim, read_result
 from scripts.tables.statistics import mean_and_sd, paired_t_test
 from scripts.tables.table import judged, write_result
+from scripts.tables.terminal import show
 
 
 class SeedsError(ValueError):
@@ -81,11 +83,13 @@ def main() -> None:
     parser.add_argument("--out", required=True, type=Path, help="folder for the combined tables")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
+    combined = []
     for name in table_names(arguments.results):
         opened = [open_artifact(folder / "tables" / f"{name}.json") for folder in arguments.results]
-        outputs = [Path(f"{name}{ending}") for ending in (".json", *RENDERERS)]
-        write_result(combine([read_result(item.path) for item in opened]), outputs, arguments.out)
-        print(arguments.out / f"{name}.md")
+        combined.append(combine([read_result(item.path) for item in opened]))
+        write_result(combined[-1], [Path(f"{name}{ending}") for ending in (".json", *RENDERERS)], arguments.out)
+    show(sorted(combined, key=lambda result: result.kind != "main"))
+    print(f"Written to {arguments.out}")
 
 
 if __name__ == "__main__":

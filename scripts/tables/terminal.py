@@ -72,16 +72,21 @@ def read_tables(folder: Path, every: bool) -> list[Result]:
     return chosen
 
 
+def show(results: list[Result]) -> None:
+    """Print tables with their claims: in colour on a terminal, in plain ASCII grids elsewhere."""
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else PLAIN_WIDTH)
+    console.print(page(results, plain=not console.is_terminal))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m scripts.tables.terminal", description=__doc__)
     parser.add_argument("results", type=Path, help="results folder of a scale")
     parser.add_argument("--all", action="store_true", help="the ablations too")
     arguments = parser.parse_args()
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else PLAIN_WIDTH)
-    console.print(page(read_tables(arguments.results, arguments.all), plain=not console.is_terminal))
+    show(read_tables(arguments.results, arguments.all))
     report = arguments.results / "report.html"
     if report.is_file():
-        console.print(f"Report: {report}")
+        print(f"Report: {report}")
 
 
 if __name__ == "__main__":

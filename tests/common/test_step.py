@@ -242,3 +242,23 @@ def test_seconds_are_measured(execute) -> None:
 
     execute(body, "r/pool/manifest.json")
     assert 0.05 <= read_json(Path("r/pool/run.json"))["seconds"] < 5
+
+
+def test_named_inputs(execute, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each teacher under the name of what it is for; a path without a name is refused."""
+    execute(writes("rows", "a"), "r/a/manifest.json")
+    seen = {}
+
+    def run_named(*teachers: str) -> None:
+        arguments = ["--recipe", '{"settings": {}, "seed": 1}', "--teachers", *teachers, "--out", "r/x/manifest.json"]
+        monkeypatch.setattr(sys, "argv", ["step", *arguments])
+        with step(ModuleSpec(MODULE, None), inputs=(), settings=Plain, named=("teachers",)) as run:
+            seen.update(run.named("teachers"))
+            (run.out / "rows").write_text("x")
+
+    run_named("math=r/a/manifest.json", "code=r/a/manifest.json")
+    assert {name: item.path for name, item in seen.items()} == dict.fromkeys(
+        ("math", "code"), Path("r/a/manifest.json")
+    )
+    with pytest.raises(SystemExit):
+        run_named("r/a/manifest.json")

@@ -62,7 +62,7 @@ def test_average_of_nothing_or_twice_the_same_is_refused(parts: list[Measurement
 @pytest.mark.parametrize(
     ("change", "word"),
     [
-        ({"n": 0}, "at least one prompt"),
+        ({"n": 1, "stderr": None}, "two prompts at least"),
         ({"value": None}, "value is None"),
         ({"value": 25.0}, "must be a share between 0 and 1"),
         ({"stderr": float("nan")}, "stderr is nan"),

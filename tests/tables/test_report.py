@@ -201,7 +201,10 @@ addEventListener("error", (event) => outcome.errors.push(event.message));
 window.alert = () => { outcome.alerts += 1; };
 </script>"""
 VISIT = """<script type="module">
-const pause = () => new Promise((resolve) => setTimeout(resolve, 20));
+const until = async (holds) => {
+  for (let tries = 0; tries < 100 && !holds(); tries += 1) await new Promise((resolve) => setTimeout(resolve, 20));
+  return Boolean(holds());
+};
 const cells = () => [...document.querySelectorAll("#table-instruct tbody tr td.average .value")];
 const values = () => cells().map((cell) => cell.textContent);
 const average = document.querySelector("#table-instruct thead th.average button");
@@ -218,13 +221,14 @@ outcome.opened = 0;
 outcome.files = [];
 for (const link of document.querySelectorAll('a[href^="#cell/"]')) {
   link.click();
-  await pause();
-  const shown = dialog.querySelector(".headline")?.firstChild.textContent;
-  if (dialog.open && shown === link.querySelector(".value").textContent) outcome.opened += 1;
+  const record = `cells/${link.getAttribute("href").slice("#cell/".length)}.json`;
+  const shown = () => dialog.open && dialog.querySelector(`a[href="${record}"]`) !== null;
+  const value = () => dialog.querySelector(".headline").firstChild.textContent;
+  if (await until(shown) && value() === link.querySelector(".value").textContent) outcome.opened += 1;
   outcome.files.push(...[...dialog.querySelectorAll("a")].map((anchor) => anchor.getAttribute("href")));
 }
 location.hash = "#cell/instruct/base/ifeval";
-await pause();
+await until(() => dialog.querySelector('a[href="cells/instruct/base/ifeval.json"]') !== null);
 outcome.generations = {};
 for (const button of dialog.querySelectorAll(".filters button")) {
   button.click();
@@ -233,7 +237,6 @@ for (const button of dialog.querySelectorAll(".filters button")) {
 outcome.lineage = dialog.querySelectorAll(".tree details").length;
 outcome.markup = dialog.querySelectorAll(".generation b").length;
 dialog.querySelector(".close").click();
-await pause();
 outcome.closed = !dialog.open && location.hash === "";
 const theme = () => getComputedStyle(document.body).backgroundColor;
 outcome.themes = [theme()];

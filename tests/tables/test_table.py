@@ -229,12 +229,13 @@ def test_what_is_not_the_same_table_of_other_seeds_is_refused(result: Result, ot
         combine([result, *other(result)])
 
 
-def test_seeds_command(own_copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_seeds_command(own_copy: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     shutil.copytree("results", "first")
     make_tables(seed=2)
     arguments = ["seeds", "results/tiny", "first/tiny", "--out", "combined"]
     monkeypatch.setattr("sys.argv", arguments)
     seeds.main()
+    assert "Points of 100; ± is the standard deviation over 2 seeds." in capsys.readouterr().out
     assert sorted(path.name for path in Path("combined").iterdir()) == [
         f"{name}.{ending}" for name in ("instruct", "stages") for ending in ("csv", "json", "md", "tex")
     ]

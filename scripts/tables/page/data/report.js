@@ -67,7 +67,7 @@ function cellPanel(name) {
   if (cell.samples_per_prompt) facts.push(`${cell.samples_per_prompt} samples a prompt`);
   if (cell.reported !== null) facts.push(`paper ${points(cell.reported)}, ${signed(cell.value - cell.reported)}`);
   return [
-    make("button", { type: "button", class: "close", "aria-label": "Close", onclick: () => dialog.close() }, "×"),
+    make("button", { type: "button", class: "close", "aria-label": "Close", onclick: leave }, "×"),
     make("p", { class: "muted", style: "margin:0" }, cell.table),
     make("h2", { id: "panel-title" }, cell.title),
     make("p", { class: "headline" }, points(cell.value), " ", make("span", { class: "error" }, `± ${points(cell.stderr)}`)),
@@ -157,9 +157,11 @@ function route() {
   if (!dialog.open) dialog.showModal();
   dialog.scrollTop = 0;
 }
-dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
-dialog.addEventListener("close", () => {
+function leave() {
   if (location.hash.startsWith("#cell/")) history.replaceState(null, "", location.pathname + location.search);
-});
+  if (dialog.open) dialog.close();
+}
+dialog.addEventListener("click", (event) => { if (event.target === dialog) leave(); });
+dialog.addEventListener("close", () => { if (!dialog.open) leave(); });
 addEventListener("hashchange", route);
 route();
