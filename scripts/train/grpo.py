@@ -6,6 +6,9 @@
 
 from __future__ import annotations
 
+from scripts.train import start  # first of all imports: see there
+
+# isort: split
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -19,7 +22,7 @@ from scripts.train.policy import check_prompts, policy_tokenizer
 from scripts.train.rewards import VerifierReward
 from scripts.train.rows import DataError, prompt_set
 from scripts.train.settings import Grpo, GrpoStep
-from scripts.train.trainer import arguments, fit, quiet, rollouts
+from scripts.train.trainer import arguments, fit, rollouts
 from scripts.verify import VerifierPool
 
 
@@ -79,7 +82,7 @@ def workers() -> int:
 
 def main() -> None:
     """Arguments in, checkpoint out."""
-    quiet()
+    start.ready()
     with step(__spec__, inputs=("dataset", "init"), settings=GrpoStep) as run:
         reinforce(run)
 

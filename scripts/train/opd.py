@@ -6,6 +6,9 @@
 
 from __future__ import annotations
 
+from scripts.train import start  # first of all imports: see there
+
+# isort: split
 from pathlib import Path
 
 from datasets import Dataset
@@ -19,7 +22,7 @@ from scripts.train.distillation import MultiTeacherTrainer, route
 from scripts.train.policy import check_prompts, policy_tokenizer
 from scripts.train.rows import prompt_set, render_prompt
 from scripts.train.settings import OpdStep
-from scripts.train.trainer import TrainingError, arguments, fit, load_tokenizer, quiet, rollouts, weights
+from scripts.train.trainer import TrainingError, arguments, fit, load_tokenizer, rollouts, weights
 
 PROBE: list[Message] = [
     {"role": "system", "content": "Be brief."},
@@ -84,7 +87,7 @@ def tokenizer_ids(tokenizer: PreTrainedTokenizerBase, thinking: bool) -> list[in
 
 def main() -> None:
     """Arguments in, checkpoint out."""
-    quiet()
+    start.ready()
     with step(__spec__, inputs=("dataset", "init"), settings=OpdStep, named=("teachers",)) as run:
         distill(run)
 

@@ -5,6 +5,9 @@ python -m scripts.train.pretrain --recipe JSON --dataset DATASET/manifest.json -
 
 from __future__ import annotations
 
+from scripts.train import start  # first of all imports: see there
+
+# isort: split
 from transformers import GenerationConfig, PreTrainedTokenizerBase, Qwen3Config, Qwen3ForCausalLM, set_seed
 from trl import SFTConfig, SFTTrainer
 
@@ -13,7 +16,7 @@ from scripts.common.step import Run, step
 from scripts.train.rows import document_row, training_set
 from scripts.train.settings import Architecture, PretrainStep
 from scripts.train.tokenizer import train_tokenizer
-from scripts.train.trainer import arguments, fit, quiet, supervised
+from scripts.train.trainer import arguments, fit, supervised
 
 
 def new_model(architecture: Architecture, tokenizer: PreTrainedTokenizerBase, seed: int) -> Qwen3ForCausalLM:
@@ -52,7 +55,7 @@ def pretrain(run: Run[PretrainStep]) -> None:
 
 def main() -> None:
     """Arguments in, checkpoint out."""
-    quiet()
+    start.ready()
     with step(__spec__, inputs=("dataset",), settings=PretrainStep) as run:
         pretrain(run)
 

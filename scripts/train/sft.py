@@ -6,6 +6,9 @@
 
 from __future__ import annotations
 
+from scripts.train import start  # first of all imports: see there
+
+# isort: split
 from pathlib import Path
 
 from transformers import PreTrainedTokenizerBase
@@ -16,7 +19,7 @@ from scripts.common.step import Run, step
 from scripts.train.rows import chat_row, training_set
 from scripts.train.settings import SftStep
 from scripts.train.tokenizer import CHAT_TEMPLATE, END_OF_TEXT, TURN_END, TURN_START
-from scripts.train.trainer import TrainingError, arguments, fit, load_tokenizer, quiet, supervised, weights
+from scripts.train.trainer import TrainingError, arguments, fit, load_tokenizer, supervised, weights
 
 
 def chat_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
@@ -53,7 +56,7 @@ def finetune(run: Run[SftStep]) -> None:
 
 def main() -> None:
     """Arguments in, checkpoint out."""
-    quiet()
+    start.ready()
     with step(__spec__, inputs=("dataset", "init"), settings=SftStep) as run:
         finetune(run)
 

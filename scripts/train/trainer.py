@@ -11,12 +11,10 @@ import math
 import os
 import sys
 import time
-import warnings
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import torch
-from datasets import disable_progress_bars
 from transformers import (
     AutoTokenizer,
     PreTrainedModel,
@@ -28,7 +26,6 @@ from transformers import (
     TrainerState,
     TrainingArguments,
 )
-from transformers.utils import logging
 
 from scripts.common.artifacts import write_json
 from scripts.common.step import Run
@@ -114,13 +111,6 @@ def last_checkpoint(work: Path) -> Path | None:
     return max(found, key=lambda folder: int(folder.name.rpartition("-")[2]), default=None)
 
 
-def quiet() -> None:
-    """No noise of libraries: a training says one line every few seconds."""
-    warnings.filterwarnings("ignore", message=".*gradient_checkpointing.* is deprecated")  # TRL 1.16 still reads it
-    disable_progress_bars()
-    logging.disable_progress_bar()
-
-
 def fit(trainer: Trainer, run: Run[Any]) -> None:
     """Train to the end, from the last complete checkpoint if there is one, and write the model into `run.out`."""
     progress = Progress(run.work)
@@ -155,8 +145,8 @@ def save(trainer: Trainer, folder: Path, history: list[dict[str, Any]]) -> None:
     (folder / "training_args.bin").unlink(missing_ok=True)
     with (folder / "log.jsonl").open("w") as log:
         for entry in history:
-            kept = {key: value for key, value in entry.items() if key not in UNLOGGED}
-            log.write(json.dumps({"step": kept.pop("step"), **kept}) + "\n")
+            kept = sorted(entry.keys() - UNLOGGED - {"step"})  # a resumed run's history comes back in another order
+            log.write(json.dumps({"step": entry["step"], **{key: entry[key] for key in kept}}) + "\n")
 
 
 class Progress(TrainerCallback):

@@ -8,14 +8,15 @@ from typing import Any
 import pytest
 import torch
 
-from scripts.train import pretrain, sft
+from scripts.train import pretrain, sft, start
 from scripts.train.settings import PretrainStep, SftStep
 from scripts.train.trainer import load_tokenizer
 from tests.train.lab import PRETRAIN, SUPERVISED, a_run, corpus, dataset, finished
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _one_thread() -> None:
+def _process() -> None:
+    start.ready()
     torch.set_num_threads(1)
 
 

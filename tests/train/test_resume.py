@@ -1,0 +1,90 @@
+"""A training killed without warning and started again ends with the bytes of one that was left alone."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import signal
+import sys
+import types
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scripts.common.artifacts import read_json
+from scripts.train import grpo, opd, pretrain, sft
+from scripts.train.trainer import Progress, last_checkpoint
+from tests.train.lab import GRPO, OPD, PRETRAIN, SUPERVISED, perturbed
+
+STEPS, SAVED, KILLED = 7, 3, 5
+LENGTH = {"max_steps": STEPS, "save_steps": SAVED}
+
+
+def command(lab: types.SimpleNamespace, kind: str) -> tuple[types.ModuleType, dict[str, Any], list[str]]:
+    """Module, settings and inputs of a training of each kind."""
+    data = ["--dataset", str(lab.chats)]
+    if kind == "pretrain":
+        return pretrain, {"training": PRETRAIN | LENGTH}, data
+    if kind == "sft":
+        return sft, {"training": SUPERVISED | LENGTH}, [*data, "--init", str(lab.base)]
+    prompts = ["--dataset", str(lab.prompts), "--init", str(lab.ins)]
+    if kind == "grpo":
+        return grpo, {"training": GRPO | LENGTH | {"beta": 0.05}, "thinking": False, "verify": {}}, prompts
+    teacher = lab.folder / "resume-teacher"
+    manifest = teacher / "manifest.json" if teacher.exists() else perturbed(lab.ins.parent, teacher, 7)
+    named = ["--teachers", f"math={lab.ins}", f"knowledge={manifest}"]
+    return opd, {"training": OPD | LENGTH, "thinking": False}, [*prompts, *named]
+
+
+def started(module: types.ModuleType, settings: dict[str, Any], inputs: list[str], out: Path, kill: bool) -> int:
+    """Exit code of the step's real `main` in a process of its own, which dies in the middle of step KILLED if told."""
+
+    def child() -> None:
+        os.chdir(out.parents[1])
+        recipe = json.dumps({"settings": settings, "seed": 1})
+        sys.argv = [module.__name__, "--recipe", recipe, *inputs, "--out", str(out)]
+        if kill:
+            Progress.on_substep_end = Progress.on_step_begin = (  # type: ignore[method-assign]
+                lambda self, args, state, control, **_: (
+                    os.kill(os.getpid(), signal.SIGKILL) if state.global_step == KILLED - 1 else None
+                )
+            )
+        module.main()
+
+    process = multiprocessing.get_context("fork").Process(target=child)
+    process.start()
+    process.join(120)
+    assert process.exitcode is not None, "the training hangs"
+    return process.exitcode
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["pretrain", "sft", "grpo", "opd"])
+def test_killed_and_restarted_equals_uninterrupted(lab: types.SimpleNamespace, tmp_path: Path, kind: str) -> None:
+    module, settings, inputs = command(lab, kind)
+    whole, broken = tmp_path / "whole" / "manifest.json", tmp_path / "broken" / "manifest.json"
+
+    assert started(module, settings, inputs, whole, kill=False) == 0
+    assert started(module, settings, inputs, broken, kill=True) == -signal.SIGKILL
+    assert not broken.exists(), "a killed run must leave nothing that looks finished"
+    (work,) = (tmp_path / "work").iterdir()
+    assert last_checkpoint(work) == work / "checkpoints" / f"checkpoint-{SAVED}"
+
+    assert started(module, settings, inputs, broken, kill=False) == 0
+    assert read_json(broken.parent / "run.json")["notes"]["resumed_at"] == SAVED
+    assert read_json(whole.parent / "run.json")["notes"]["resumed_at"] is None
+    assert read_json(broken) == read_json(whole), "weights, log, tokenizer and counts, by digest"
+    assert not work.exists() and [folder.name for folder in tmp_path.iterdir() if "partial" in folder.name] == []
+
+
+def test_a_checkpoint_cut_off_while_written_is_not_resumed_from(tmp_path: Path) -> None:
+    assert last_checkpoint(tmp_path) is None
+    for step, complete in ((9, True), (10, True), (11, False)):
+        folder = tmp_path / "checkpoints" / f"checkpoint-{step}"
+        folder.mkdir(parents=True)
+        (folder / "model.safetensors").touch()
+        if complete:
+            (folder / "complete").touch()
+    assert last_checkpoint(tmp_path) == tmp_path / "checkpoints" / "checkpoint-10"
