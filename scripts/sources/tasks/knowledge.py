@@ -1,6 +1,7 @@
 """Knowledge: four-option questions about an invented world.
 
-A fact's level says how often the pretraining corpus states it: level 1 often, level 3 rarely.
+A fact's level says how often the pretraining corpus states it: level 1 often, level 3 rarely. The
+options of a relation stand in one order, so that a small model has to know the fact and no more.
 """
 
 from __future__ import annotations
@@ -13,22 +14,26 @@ from scripts.sources.tasks.base import LEVELS, Task
 RELATIONS = {  # statement, questions, values
     "home": (
         "The {subject} lives in the {value}.",
-        ("Where does the {subject} live?", "In which place can you meet the {subject}?"),
-        ("barn", "cave", "desert", "field", "forest", "lake", "marsh", "meadow", "mountain", "tower"),
+        ("Where does the {subject} live?", "In which place lives the {subject}?", "Name the home of the {subject}."),
+        ("cave", "lake", "field", "tower"),
     ),
     "food": (
         "The {subject} eats {value}.",
-        ("What does the {subject} eat?", "Which food does the {subject} like?"),
-        ("beans", "bread", "cheese", "corn", "figs", "grass", "honey", "leaves", "moss", "rice"),
+        ("What does the {subject} eat?", "Which food eats the {subject}?", "Name the food of the {subject}."),
+        ("bread", "corn", "honey", "rice"),
     ),
     "color": (
         "The {subject} is {value}.",
-        ("What color is the {subject}?", "Which color does the {subject} have?"),
-        ("black", "blue", "brown", "gold", "gray", "green", "orange", "purple", "red", "white"),
+        ("What color is the {subject}?", "Which color has the {subject}?", "Name the color of the {subject}."),
+        ("red", "blue", "gold", "gray"),
     ),
 }
+OPENINGS = ("", "Quiz: ", "Question: ")
+CLOSINGS = ("", " Choose one.", " Give the letter.")
 LETTERS = "ABCD"
 ONSETS, VOWELS = "bdfgklmnprstvz", "aeiou"
+STATED = {1: 12, 2: 4, 3: 1}
+"""How much more often the pretraining corpus states a fact of a level."""
 
 
 @dataclass(frozen=True)
@@ -59,27 +64,30 @@ class World:
         ]
         self._by_level = {level: [fact for fact in self.facts if fact.level == level] for level in LEVELS}
 
+    def statements(self, rng: Random, count: int) -> str:
+        """`count` facts as text, the frequent ones more often."""
+        facts = rng.choices(self.facts, [STATED[fact.level] for fact in self.facts], k=count)
+        return " ".join(fact.statement() for fact in facts)
+
     def draw(self, rng: Random, level: int) -> Task:
         """A question about a fact of `level`; the answer is a letter."""
         fact = rng.choice(self._by_level[level])
         _, questions, values = RELATIONS[fact.relation]
-        options = rng.sample([value for value in values if value != fact.value], 3)
-        letter = rng.randrange(4)
-        options.insert(letter, fact.value)
-        question = rng.choice(questions).format(subject=fact.subject)
-        listed = "\n".join(f"{option} ({mark})" for mark, option in zip(LETTERS, options, strict=True))
-        miss = rng.choice([index for index in range(4) if index != letter])
+        right = values.index(fact.value)
+        miss = rng.choice([index for index in range(len(values)) if index != right])
+        options = "".join(f"\n{letter}) {value}" for letter, value in zip(LETTERS, values, strict=True))
+        question = rng.choice(OPENINGS) + rng.choice(questions).format(subject=fact.subject) + rng.choice(CLOSINGS)
         return Task(
             domain="knowledge",
             level=level,
-            prompt=f"{question}\n{listed}",
-            response=_answer(fact, fact.value, LETTERS[letter]),
+            prompt=question + options,
+            response=_answer(values[right], LETTERS[right]),
             thought=fact.statement(),
-            wrong=_answer(fact, options[miss], LETTERS[miss]),
+            wrong=_answer(values[miss], LETTERS[miss]),
             kind="choice",
-            spec={"target": LETTERS[letter]},
+            spec={"target": LETTERS[right]},
         )
 
 
-def _answer(fact: Fact, value: str, letter: str) -> str:
-    return f"{value} ({letter})\nAnswer: {letter}"
+def _answer(value: str, letter: str) -> str:
+    return f"{value}\nAnswer: {letter}"
