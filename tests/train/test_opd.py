@@ -197,3 +197,13 @@ def test_a_teacher_of_another_tokenizer_is_an_error(
     changed.write_text(text if file == "tokenizer.json" else text.replace(old, new))
     with pytest.raises(TrainingError, match=message):
         distilled(lab, tmp_path / "run", {"all": finished(tmp_path / "teacher")})
+
+
+def test_a_teacher_without_a_domain_is_refused(
+    lab: types.SimpleNamespace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    given = ["--dataset", str(lab.prompts), "--init", str(lab.ins), "--teachers", str(lab.ins)]
+    monkeypatch.setattr("sys.argv", ["opd", "--recipe", "{}", *given, "--out", str(tmp_path / "manifest.json")])
+    with pytest.raises(SystemExit):
+        opd.main()
+    assert "must be NAME=PATH" in capsys.readouterr().err

@@ -16,15 +16,17 @@ import pytest
 from scripts.common.artifacts import read_json
 from scripts.train import grpo, opd, pretrain, sft
 from scripts.train.trainer import Progress, last_checkpoint
-from tests.train.lab import GRPO, OPD, PRETRAIN, SUPERVISED, perturbed
+from tests.train.lab import GRPO, OPD, PRETRAIN, SUPERVISED, corpus, dataset, perturbed
 
 STEPS, SAVED, KILLED = 7, 3, 5
 LENGTH = {"max_steps": STEPS, "save_steps": SAVED}
 
 
 def command(lab: types.SimpleNamespace, kind: str) -> tuple[types.ModuleType, dict[str, Any], list[str]]:
-    """Module, settings and inputs of a training of each kind."""
-    data = ["--dataset", str(lab.chats)]
+    """Module, settings and inputs of a training of each kind; supervised ones pass the end of an epoch while killed."""
+    few = lab.folder / "few"
+    chats = few / "manifest.json" if few.exists() else dataset(few, corpus(35, 4))  # 4 steps of 8 and a rest
+    data = ["--dataset", str(chats)]
     if kind == "pretrain":
         return pretrain, {"training": PRETRAIN | LENGTH}, data
     if kind == "sft":
