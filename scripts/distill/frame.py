@@ -1,0 +1,57 @@
+"""What the distillation steps share: which records of a pool they take, and where records go that they drop."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from scripts.common.artifacts import Artifact
+from scripts.common.records import DROPPED, KEPT, iterate, read_table, shards, write
+
+Columns = Sequence[tuple[str, pa.DataType]]
+Row = dict[str, Any]
+
+
+class DistillError(RuntimeError):
+    """A step's inputs do not belong together, or hold nothing to work on: the message says which and why."""
+
+
+def schema_of(artifact: Artifact, added: Columns = ()) -> pa.Schema:
+    """The columns of an artifact's records, and those that a step adds. Raises DistillError without records."""
+    files = shards(artifact.folder / KEPT)
+    if not files or not sum(pq.read_metadata(file).num_rows for file in files):
+        raise DistillError(f"{artifact.folder / KEPT} holds no record: did an earlier step drop them all?")
+    return pa.schema([*pq.read_schema(files[0]), *(pa.field(name, kind) for name, kind in added)])
+
+
+def take(pool: Artifact, prompts: int | None) -> Iterator[Row]:
+    """The pool's records in their order; with `prompts`, those of the first so many ids alone."""
+    folder = pool.folder / KEPT
+    if prompts is None:
+        yield from iterate(folder)
+        return
+    wanted = frozenset(sorted(set(read_table(folder, ["id"])["id"].to_pylist()))[:prompts])
+    yield from (record for record in iterate(folder) if record["id"] in wanted)
+
+
+def write_parted(
+    out: Path, step: str, pool: Artifact, added: Columns, make: Callable[[Callable[[Row, str], None]], Iterable[Row]]
+) -> dict[str, Any]:
+    """Write what `make` yields to `out/records/` and what it drops to `out/dropped/`; return the counts.
+
+    `make` is called with `drop(record, reason)`. Dropped records wait in memory until the end.
+    """
+    dropped: list[Row] = []
+
+    def drop(record: Row, reason: str) -> None:
+        dropped.append(record | {"step": step, "reason": reason})
+
+    kept = write(out / KEPT, make(drop), schema_of(pool, added))
+    write(out / DROPPED, dropped, schema_of(pool, [("step", pa.string()), ("reason", pa.string())]))
+    reasons = Counter(row["reason"] for row in dropped)
+    return {"in": kept + len(dropped), "kept": kept, "dropped": dict(sorted(reasons.items()))}

@@ -1,0 +1,150 @@
+"""Grade the difficulty of a pool's verifiable prompts by a reference student's pass rate.
+
+`records/` are the pool's records with passes, samples (those that could be verified), pass_rate, band and
+degenerate (all right or all wrong: a group of such samples has no advantage, so RL learns nothing from
+it). `dropped/` are prompts without a verifier, too long for the context, or never verifiable.
+
+python -m scripts.distill.grade --recipe JSON --pool MANIFEST --student MANIFEST --out MANIFEST
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from math import comb
+from typing import Any
+
+import pyarrow as pa
+
+from scripts.common.generation.shards import chunks
+from scripts.common.step import Run, step
+from scripts.common.verdicts import has_verifier, reason_head, verifier_pool, verify_all
+from scripts.distill.frame import DistillError, Row, schema_of, take, write_parted
+from scripts.distill.sample import OVERLONG, RESPONSES, draw
+from scripts.distill.settings import Bands, GradeSettings
+
+COLUMNS = [
+    ("passes", pa.int32()),
+    ("samples", pa.int32()),
+    ("pass_rate", pa.float64()),
+    ("band", pa.string()),
+    ("degenerate", pa.bool_()),
+]
+NO_VERIFIER = "not verifiable"
+UNVERIFIED = "no sample could be verified"
+CHUNK = 1_000  # prompts verified at once
+
+
+def pass_at_k(samples: int, passes: int, k: int) -> float:
+    """Unbiased estimate of the chance that one of k samples passes (arXiv 2107.03374, equation 1).
+
+    1 - C(n - c, k) / C(n, k) for c passes among n samples; needs k <= n.
+    """
+    if not 0 < k <= samples:
+        raise ValueError(f"pass@{k} cannot be estimated from {samples} samples")
+    return 1.0 - comb(samples - passes, k) / comb(samples, k)
+
+
+def band(pass_rate: float, bands: Bands) -> str:
+    """The difficulty band of a pass rate."""
+    if pass_rate >= bands.easy_from:
+        return "easy"
+    return "hard" if pass_rate < bands.hard_below else "medium"
+
+
+def grades(verdicts: list[bool | None], bands: Bands) -> Row | None:
+    """The added columns from the verdicts on one prompt's samples; None when none of them says anything."""
+    judged = [verdict for verdict in verdicts if verdict is not None]
+    if not judged:
+        return None
+    passes = sum(judged)
+    rate = passes / len(judged)
+    return {
+        "passes": passes,
+        "samples": len(judged),
+        "pass_rate": rate,
+        "band": band(rate, bands),
+        "degenerate": passes in (0, len(judged)),
+    }
+
+
+class Tally:
+    """Counts of a run: bands by domain, degenerate prompts, verdicts that said nothing, and pass@k."""
+
+    def __init__(self, samples: int) -> None:
+        self.powers = [k for k in (1, 2, 4, 8, 16, 32, 64) if k < samples] + [samples]
+        self.bands: dict[str, Counter[str]] = {}
+        self.degenerate: Counter[str] = Counter()
+        self.unverifiable: Counter[str] = Counter()
+        self.pass_at: dict[int, list[float]] = {k: [] for k in self.powers}
+
+    def add(self, row: Row) -> None:
+        """Count one graded prompt."""
+        self.bands.setdefault(row["domain"] or "", Counter())[row["band"]] += 1
+        if row["degenerate"]:
+            self.degenerate["all right" if row["passes"] else "all wrong"] += 1
+        for k in self.powers:
+            if k <= row["samples"]:
+                self.pass_at[k].append(pass_at_k(row["samples"], row["passes"], k))
+
+    def counts(self) -> dict[str, Any]:
+        """For the manifest; pass@k is the mean over the prompts with at least k verified samples."""
+        return {
+            "bands": {domain: dict(sorted(found.items())) for domain, found in sorted(self.bands.items())},
+            "degenerate": dict(sorted(self.degenerate.items())),
+            "unverifiable": dict(sorted(self.unverifiable.items())),
+            "pass_at": {str(k): sum(found) / len(found) for k, found in self.pass_at.items() if found},
+        }
+
+
+def grade(run: Run[GradeSettings]) -> dict[str, Any]:
+    """Write graded and dropped records; return the counts."""
+    settings, pool = run.settings.graded, run.input("pool")
+    tally = Tally(settings.samples)
+    schema_of(pool)  # an empty pool is an error before the model is loaded
+
+    def make(drop: Callable[[Row, str], None]) -> Iterator[Row]:
+        drawn = draw(
+            _verifiable(take(pool, settings.prompts), drop),
+            run.input("student"),
+            run.settings.engine,
+            settings,
+            run.seed,
+            run.work,
+        )
+        with verifier_pool(run.settings.verify) as verifiers:
+            for batch in chunks(drawn, CHUNK):
+                items = [(item["text"], row["answer"]) for row in batch for item in row[RESPONSES]]
+                verdicts = iter(verify_all(verifiers, items))
+                for row in batch:
+                    found = [next(verdicts) for _ in row[RESPONSES]]
+                    tally.unverifiable.update(reason_head(item) for item in found if item.correct is None)
+                    graded = grades([item.correct for item in found], settings.bands)
+                    record = {name: value for name, value in row.items() if name != RESPONSES}
+                    if graded is None:
+                        drop(record, UNVERIFIED if found else OVERLONG)
+                        continue
+                    tally.add(record | graded)
+                    yield record | graded
+
+    counts = write_parted(run.out, "grade", pool, COLUMNS, make)
+    if not counts["kept"]:
+        raise DistillError(f"no prompt of {pool.folder} could be graded: {counts['dropped']}")
+    return counts | tally.counts()
+
+
+def _verifiable(records: Iterator[Row], drop: Callable[[Row, str], None]) -> Iterator[Row]:
+    for record in records:
+        if has_verifier(record["answer"]):
+            yield record
+        else:
+            drop(record, NO_VERIFIER)
+
+
+def main() -> None:
+    with step(__spec__, inputs=("pool", "student"), settings=GradeSettings) as run:
+        run.counts |= grade(run)
+
+
+if __name__ == "__main__":
+    main()
