@@ -205,6 +205,10 @@ class FastText(Settings):
     labels: dict[str, str] = Field(
         default={}, description="label of all records of a source, where the records themselves carry none"
     )
+    agreement: Share = Field(
+        default=0.05,
+        description="least probability that a model of the embedded sentences alone gives such a label of a language",
+    )
     per_label: int | None = Field(default=None, gt=0, description="at most this many texts a label; null: all")
 
 

@@ -1,8 +1,8 @@
 """Train the fastText classifier of languages or of domains, and measure it on held-out texts.
 
 Languages: the embedded sentences of `data/languages.tsv`, records that state `meta.language`, and those of
-sources that `labels` calls to be of one language, as far as a model of the sentences alone agrees: such a
-source has strays, and they must not teach their own acceptance.
+sources that `labels` calls to be of one language, unless a model of the sentences alone rules it out: such
+a source has strays, and they must not teach their own acceptance.
 Domains: prompts of records whose source states their domain, or that `labels` calls to be of one.
 One thread on zeroed memory: then the model is the same bytes every time.
 
@@ -26,7 +26,7 @@ import fasttext
 from scripts.common.records import KEPT
 from scripts.common.step import step
 from scripts.curate import views
-from scripts.curate.classifier import LABEL, MODEL, best, domain_view, language_text
+from scripts.curate.classifier import LABEL, MODEL, best, domain_view, language_text, probabilities
 from scripts.curate.frame import CurationError, open_corpus
 from scripts.curate.settings import FastText, TrainClassifier
 
@@ -60,7 +60,15 @@ def labelled_languages(records: Iterable[dict[str, Any]], settings: FastText, se
             label = stated or settings.labels.get(record["source"])
             if label:
                 texts = (language_text(views.prompt(record)), language_text(views.response(record)))
-                yield from (Labelled(label, text) for text in texts if text and (stated or best(model, text) == label))
+                yield from (
+                    Labelled(label, text)
+                    for text in texts
+                    if text and (stated or _agrees(model, text, label, settings))
+                )
+
+
+def _agrees(model: Path, text: str, label: str, settings: FastText) -> bool:
+    return probabilities(model, text).get(label, 0.0) >= settings.agreement
 
 
 def labelled_domains(records: Iterable[dict[str, Any]], settings: FastText, _seed: int) -> Iterator[Labelled]:

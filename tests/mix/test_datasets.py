@@ -1,0 +1,233 @@
+"""Data sets: what each filter leaves, one response a prompt, exact mixtures, order, and the card."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from scripts.common import records
+from scripts.common.artifacts import write_manifest
+from scripts.mix.build import build
+from scripts.mix.candidates import draw
+from scripts.mix.quotas import MixError
+from scripts.mix.settings import BuildSettings, Dataset
+
+ROOT = Path(__file__).resolve().parents[2]
+Row = dict[str, Any]
+VERDICTS = records.schema_with(
+    ("teacher", pa.string()),
+    ("sample", pa.int32()),
+    ("response", pa.string()),
+    ("thinking", pa.bool_()),
+    ("accepted", pa.bool_()),
+)
+GRADES = records.schema_with(("pass_rate", pa.float64()), ("band", pa.string()), ("degenerate", pa.bool_()))
+
+
+def item(number: int, domain: str = "math", source: str = "a") -> Row:
+    turns = [{"role": "user", "content": f"q{number}"}, {"role": "assistant", "content": f"own {number}"}]
+    return dict(records.make_record(source, domain, turns, ("math", {"target": str(number)}), {}))
+
+
+def candidates(number: int, accepted: list[bool], domain: str = "math", thinking: bool = False) -> list[Row]:
+    """One prompt with a response of the teacher for each entry."""
+    return [
+        item(number, domain)
+        | {"teacher": "t", "sample": i, "response": f"r{number}.{i}", "thinking": thinking, "accepted": ok}
+        for i, ok in enumerate(accepted)
+    ]
+
+
+def graded(number: int, band: str, degenerate: bool) -> Row:
+    return item(number) | {"band": band, "degenerate": degenerate, "pass_rate": 0.5}
+
+
+def make(
+    root: Path, rows: list[Row], schema: pa.Schema = records.SCHEMA, seed: int = 1, **settings: Any
+) -> tuple[list[Row], Row]:
+    """Build a data set from rows; its records and counts."""
+    origin = root / "origin"
+    records.write(origin, rows, schema)
+    dataset = Dataset.model_validate({"purpose": "sft", "size": None, "select": {"kind": "random"}} | settings)
+    out = root / "out"
+    counts = build([origin], BuildSettings(name="d", dataset=dataset, licences={"a": "MIT"}), seed, out)
+    return records.read(out / records.KEPT), counts
+
+
+def responses(rows: list[Row]) -> set[str]:
+    return {records.response_of(row["messages"]) for row in rows}
+
+
+def test_sft_from_a_pool_keeps_the_records_own_responses(tmp_path: Path) -> None:
+    rows, counts = make(tmp_path, [item(1), item(2), item(3) | {"messages": item(3)["messages"][:1]}], pool="p")
+    assert responses(rows) == {"own 1", "own 2"}
+    assert counts["in"] == 3 and counts["kept"] == 2 and counts["excluded"] == {"no response": 1}
+    assert rows[0].keys() == item(1).keys()
+
+
+def test_verified_takes_one_accepted_response_a_prompt(tmp_path: Path) -> None:
+    origin = candidates(1, [False, True, True, False]) + candidates(2, [False, False]) + candidates(3, [True])
+    rows, counts = make(tmp_path, origin, VERDICTS, responses="r", correct="verified")
+    assert len(rows) == 2 and responses(rows) <= {"r1.1", "r1.2", "r3.0"}
+    assert counts["excluded"] == {"not accepted": 4, "other response of the prompt": 1}
+    assert all(row["teacher"] == "t" and row["messages"][0]["content"].startswith("q") for row in rows)
+
+
+def test_the_response_of_a_prompt_is_an_even_draw(tmp_path: Path) -> None:
+    origin = [row for number in range(400) for row in candidates(number, [True, True])]
+    rows, _ = make(tmp_path, origin, VERDICTS, responses="r", correct="verified")
+    first = sum(records.response_of(row["messages"]).endswith(".0") for row in rows)
+    assert 160 <= first <= 240  # 200 expected, standard deviation 10
+
+
+def test_any_and_the_size_matched_control(tmp_path: Path) -> None:
+    origin = [row for number in range(60) for row in candidates(number, [number % 3 == 0, False])]
+    origin += [row for number in range(60, 80) for row in candidates(number, [number % 2 == 0, False], "code")]
+    verified, _ = make(tmp_path / "v", origin, VERDICTS, responses="r", correct="verified")
+    everything, _ = make(tmp_path / "a", origin, VERDICTS, responses="r", correct="any")
+    control, counts = make(tmp_path / "m", origin, VERDICTS, responses="r", correct="size-matched")
+    by_domain = Counter(row["domain"] for row in verified)
+    assert by_domain == Counter(row["domain"] for row in control) == {"math": 20, "code": 10}
+    assert len(everything) == 80
+    right = {row["id"] for row in verified}
+    assert 2 <= sum(row["id"] in right for row in control) <= 22  # drawn blindly: about 3 of 8
+    assert counts["excluded"] == {"beyond the verified set's size": 50, "other response of the prompt": 80}
+
+
+def test_sft_and_rl_of_the_same_filters_hold_the_same_prompts(tmp_path: Path) -> None:
+    origin = [row for number in range(50) for row in candidates(number, [True, number % 2 == 0, False])]
+    sft, _ = make(tmp_path / "sft", origin, VERDICTS, responses="r", correct="verified", size=20)
+    rl, _ = make(tmp_path / "rl", origin, VERDICTS, purpose="rl", responses="r", correct="verified", size=20)
+    assert [row["id"] for row in sft] == [row["id"] for row in rl]
+    assert all([turn["role"] for turn in row["messages"]] == ["user"] for row in rl)
+    assert all(json.loads(row["answer"]["spec"])["target"] == row["messages"][0]["content"][1:] for row in rl)
+
+
+@pytest.mark.parametrize(("thinking", "left"), [(True, {"r1.0"}), (False, {"r2.0"}), (None, {"r1.0", "r2.0"})])
+def test_thinking_of_responses(tmp_path: Path, thinking: bool | None, left: set[str]) -> None:
+    origin = candidates(1, [True], thinking=True) + candidates(2, [True])
+    assert responses(make(tmp_path, origin, VERDICTS, responses="r", thinking=thinking)[0]) == left
+
+
+def test_thinking_of_a_pools_own_responses(tmp_path: Path) -> None:
+    thought = item(1)
+    thought["messages"][1]["content"] = "<think>hm</think>own 1"
+    rows, counts = make(tmp_path, [thought, item(2)], pool="p", thinking=True)
+    assert responses(rows) == {"<think>hm</think>own 1"} and counts["excluded"] == {"no thinking": 1}
+
+
+@pytest.mark.parametrize(
+    ("settings", "left", "excluded"),
+    [
+        ({"bands": ["medium"]}, {"q3"}, {"band easy": 2, "band hard": 2}),
+        ({"bands": ["easy", "hard"]}, {"q2", "q4"}, {"band medium": 1, "degenerate": 2}),
+        ({"bands": ["hard"], "include_degenerate": True}, {"q4", "q5"}, {"band easy": 2, "band medium": 1}),
+        ({}, {"q2", "q3", "q4"}, {"degenerate": 2}),
+    ],
+)
+def test_bands_and_degenerate_prompts(tmp_path: Path, settings: Row, left: set[str], excluded: dict[str, int]) -> None:
+    origin = [graded(1, "easy", True), graded(2, "easy", False), graded(3, "medium", False)]
+    origin += [graded(4, "hard", False), graded(5, "hard", True)]
+    rows, counts = make(tmp_path, origin, GRADES, purpose="rl", graded="g", **settings)
+    assert {row["messages"][0]["content"] for row in rows} == left and counts["excluded"] == excluded
+    assert counts["in"] == 5 and set(counts["by_band"]) <= {"easy", "medium", "hard"} and "pass_rate" in rows[0]
+
+
+def test_ratios_give_the_exact_mixture_and_the_books_balance(tmp_path: Path) -> None:
+    origin = [item(i, ("math", "code", "general")[i % 3], source="ab"[i % 2]) for i in range(90)]
+    rows, counts = make(tmp_path, origin, pool="p", size=20, ratios={"math": 2, "code": 1})
+    assert counts["by_domain"] == {"code": 7, "math": 13} == Counter(row["domain"] for row in rows)
+    assert counts["excluded"] == {"domain general not in the ratios": 30}
+    assert counts["not_selected"] == {"code": 23, "math": 17}
+    assert (
+        counts["in"] == 90 == counts["kept"] + sum(counts["excluded"].values()) + sum(counts["not_selected"].values())
+    )
+
+
+def test_too_small_a_pool_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(MixError, match=r"datasets\.d: wants 4 of domain math, 3 are left"):
+        make(tmp_path / "few", [item(i) for i in range(3)], pool="p", size=4)
+    with pytest.raises(MixError, match=r"nothing is left after its filters: \{'not accepted': 2\}"):
+        make(tmp_path / "none", candidates(1, [False, False]), VERDICTS, responses="r", correct="verified", size=1)
+    with pytest.raises(MixError, match="nothing is left"):
+        make(tmp_path / "empty", [], pool="p", size=1)
+
+
+def test_pretraining_text_is_taken_as_it_is(tmp_path: Path) -> None:
+    text = dict(
+        records.make_record("a", "general", [{"role": "assistant", "content": "Once upon a time."}], ("none", {}), {})
+    )
+    rows, _ = make(tmp_path, [text, item(1)], purpose="pretrain", sources=("a",))
+    assert sorted(len(row["messages"]) for row in rows) == [1, 2]
+
+
+def test_the_order_is_drawn_by_the_seed(tmp_path: Path) -> None:
+    origin = [item(i) for i in range(30)]
+    one, two = (make(tmp_path / str(seed), origin, pool="p", seed=seed)[0] for seed in (1, 2))
+    assert [row["id"] for row in one] != [row["id"] for row in origin] != [row["id"] for row in two]
+    assert [row["id"] for row in one] != [row["id"] for row in two]
+    assert sorted(row["id"] for row in one) == sorted(row["id"] for row in two)
+
+
+def test_a_null_field_in_the_meta_passes_and_ten_megabytes_too(tmp_path: Path) -> None:
+    big = item(1)
+    big["messages"][0]["content"] = "word " * 2_000_000
+    rows, counts = make(tmp_path, [big, item(2) | {"meta": None, "answer": None}], pool="p")
+    assert len(rows) == 2 and counts["words"]["prompt"][-1] == 2_000_000
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"pool": "p", "graded": "g"}, "name exactly one of"),
+        ({}, "name exactly one of"),
+        ({"pool": "p", "bands": ["easy"]}, "bands need a graded set"),
+        ({"pool": "p", "correct": "verified"}, "verified needs verdicts"),
+        ({"pool": "p", "ratios": {"math": 1}}, "ratios need a size"),
+    ],
+)
+def test_settings_that_cannot_be_meant(settings: Row, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Dataset.model_validate({"purpose": "sft", "size": None, "select": {"kind": "random"}} | settings)
+
+
+def test_the_card_loads_as_a_data_set(tmp_path: Path) -> None:
+    origin = [item(i, ("math", "code")[i % 2], source="ab"[i % 2]) for i in range(10)]
+    make(tmp_path, origin, pool="p", size=6)
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "6 records for sft." in card and "| a | 3 | 50.0% |" in card
+    assert "| a | MIT |" in card and "| b | not stated |" in card and "| prompt | 1 |" in card
+    import datasets
+
+    loaded = datasets.load_dataset(str(tmp_path / "out"), cache_dir=str(tmp_path / "cache"), split="train")
+    assert len(loaded) == 6 and loaded[0]["messages"][1]["content"].startswith("own")
+
+
+def test_the_step_makes_the_same_bytes_twice(tmp_path: Path) -> None:
+    origin = [item(i, ("math", "code")[i % 2]) for i in range(60)]
+    records.write(tmp_path / "pool" / "records", origin)
+    write_manifest(tmp_path / "pool", {})
+    dataset = {"purpose": "sft", "pool": "p", "size": 20, "select": {"kind": "cluster", "clusters": 4, "dimensions": 8}}
+    recipe = json.dumps({"settings": {"name": "d", "dataset": dataset}, "seed": 1})
+    for name in ("one", "two"):
+        command = [sys.executable, "-m", "scripts.mix.build", "--recipe", recipe, "--pool", "pool/manifest.json"]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        done = subprocess.run(
+            [*command, "--out", f"{name}/manifest.json"], cwd=tmp_path, env=environment, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+    manifests = [(tmp_path / name / "manifest.json").read_bytes() for name in ("one", "two")]
+    assert manifests[0] == manifests[1] and b"README.md" in manifests[0]
+
+
+def test_a_draw_depends_on_every_part() -> None:
+    assert draw(1, "x", "a", "b") == draw(1, "x", "a", "b")
+    assert len({draw(1, "x", "a", "b"), draw(2, "x", "a", "b"), draw(1, "y", "a", "b"), draw(1, "x", "ab")}) == 4

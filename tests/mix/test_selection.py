@@ -1,0 +1,97 @@
+"""Selection: k-center against brute force, evenness over clusters, and draws that depend on the record alone."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scripts.mix.embed import embed
+from scripts.mix.select import choose, clusters, evenly, k_center
+from scripts.mix.settings import Select
+
+
+def radius(vectors: np.ndarray, chosen: list[int]) -> float:
+    """The farthest that any vector is from the nearest chosen one."""
+    distances = np.linalg.norm(vectors[:, None] - vectors[chosen][None], axis=2)
+    return float(distances.min(axis=1).max())
+
+
+def greedy(vectors: np.ndarray, size: int) -> list[int]:
+    """k-center greedy as its definition reads, without any bookkeeping."""
+    points = [tuple(vector) for vector in vectors]
+    mean = np.mean(vectors, axis=0)
+    chosen = [min(range(len(points)), key=lambda i: (np.linalg.norm(vectors[i] - mean), i))]
+    while len(chosen) < size:
+        rest = [i for i in range(len(points)) if i not in chosen]
+        chosen.append(max(rest, key=lambda i: (min(np.linalg.norm(vectors[i] - vectors[c]) for c in chosen), -i)))
+    return chosen
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_k_center_is_the_definition_and_within_twice_the_optimum(seed: int) -> None:
+    vectors = np.random.default_rng(seed).normal(size=(12, 3))
+    for size in (1, 3, 5):
+        chosen = k_center(vectors, size)
+        assert chosen == greedy(vectors, size)
+        best = min(radius(vectors, list(centers)) for centers in combinations(range(12), size))
+        assert radius(vectors, chosen) <= 2 * best + 1e-12
+
+
+def test_k_center_takes_equal_vectors_once_each() -> None:
+    assert sorted(k_center(np.zeros((4, 2)), 4)) == [0, 1, 2, 3]
+
+
+def test_clusters_find_the_groups_and_are_drawn_from_evenly() -> None:
+    vectors = np.concatenate([np.full((20, 2), 0.0), np.full((5, 2), 10.0), np.full((2, 2), -10.0)])
+    labels = clusters(vectors, 3, seed=1)
+    assert [len(set(labels[:20])), len(set(labels[20:25])), len(set(labels[25:]))] == [1, 1, 1] and len(
+        set(labels)
+    ) == 3
+    taken = evenly(labels, range(27), 12)
+    assert [sum(i < 20 for i in taken), sum(20 <= i < 25 for i in taken), sum(i >= 25 for i in taken)] == [5, 5, 2]
+
+
+@given(labels=st.lists(st.integers(0, 4), min_size=1, max_size=60), share=st.floats(0, 1))
+def test_evenly_takes_exactly_the_size_as_even_as_can_be(labels: list[int], share: float) -> None:
+    size = int(len(labels) * share)
+    taken = evenly(labels, range(len(labels)), size)
+    assert len(taken) == len(set(taken)) == size
+    counts = {label: sum(labels[i] == label for i in taken) for label in set(labels)}
+    for label, count in counts.items():  # who gave less than another by two had no more to give
+        assert count == labels.count(label) or count >= max(counts.values()) - 1
+
+
+KINDS = [Select(kind=kind, clusters=3, dimensions=4) for kind in ("random", "cluster", "k-center")]
+
+
+@pytest.mark.parametrize("select", KINDS, ids=lambda select: select.kind)
+def test_every_kind_takes_distinct_positions_and_the_same_ones_twice(select: Select) -> None:
+    ids = [f"id{i}" for i in range(40)]
+    texts = [f"{'add' if i % 2 else 'write a function that'} {i} {'apples' if i % 3 else 'pears'}" for i in range(40)]
+    for size in (1, 7, 40):
+        taken = choose(select, ids, texts, size, seed=5)
+        assert len(set(taken)) == size == len(taken)
+        assert taken == choose(select, ids, texts, size, seed=5)
+    if select.kind != "k-center":
+        assert choose(select, ids, texts, 7, seed=5) != choose(select, ids, texts, 7, seed=6)
+
+
+@settings(max_examples=20, deadline=None)
+@given(size=st.integers(1, 30), more=st.integers(0, 20))
+def test_a_random_selection_is_part_of_every_larger_one(size: int, more: int) -> None:
+    ids = [str(i) for i in range(50)]
+    small, large = (choose(KINDS[0], ids, [], n, seed=1) for n in (size, size + more))
+    assert set(small) <= set(large)
+
+
+def test_embedding_has_unit_length_and_knows_likeness() -> None:
+    texts = ["add two apples and three pears"] * 2 + ["write a python function", "", "sort a python list"]
+    vectors = embed(texts, 3, seed=1)
+    assert vectors.shape == (5, 3)
+    assert np.allclose(np.linalg.norm(vectors, axis=1), [1, 1, 1, 0, 1])
+    assert np.allclose(vectors[0], vectors[1]) and vectors[2] @ vectors[4] > vectors[2] @ vectors[0]
+    assert (embed(["", " "], 3, seed=1) == 0).all()
