@@ -1,7 +1,8 @@
 """A real SLURM and a real Apptainer on a Debian 12 machine, as root, installed once below one folder.
 
 SLURM is Debian's own. Apptainer is in Debian's unstable suite alone, so its package is unpacked into the folder
-together with the libraries of that suite and made to load those. Images are built on a debootstrapped base, without a registry.
+together with the libraries of that suite and made to load those. Images are built on a debootstrapped base, without
+a registry.
 """
 
 from __future__ import annotations

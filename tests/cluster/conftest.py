@@ -1,0 +1,168 @@
+"""The cluster, its images and a checkout of the project in which Snakemake runs on them."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from scripts.common.artifacts import read_json, run_path
+from scripts.containers.images import identity
+from tests.cluster import machine, slurm
+from tests.conftest import MINI, ROOT, copy_of_the_project
+
+OVERLAY = Path(__file__).with_name("cluster.yaml")
+IMAGES = machine.FOLDER / "images"
+ENVIRONMENTS = ("cpu", "data")
+BUILD_SECONDS = 1200
+RUN_SECONDS = 900
+SNAKEMAKE = (sys.executable, "-m", "snakemake")
+IMAGE_OPTIONS = "--cleanenv --containall --bind /tmp"
+ACCOUNT_LINE = re.compile(r"^  slurm_account: .*\n", re.M)
+
+
+@dataclass(frozen=True)
+class Site:
+    """A user's checkout on the login node."""
+
+    root: Path
+
+    @property
+    def profile(self) -> Path:
+        return self.root / "slurm" / "profile.yaml"
+
+    @property
+    def results(self) -> Path:
+        return self.root / "results" / "tiny"
+
+    def snakemake(self, *arguments: str, overlay: str | None = None, check: bool = True) -> str:
+        """All that Snakemake says on the login node, run to its end."""
+        return self._finished([*arguments, "--profile", "slurm", *small(overlay)], check)
+
+    def run_locally(self, *targets: str) -> str:
+        """Make targets on this machine, in the same images."""
+        options = ["--cores", "2", "--software-deployment-method", "apptainer", f"--apptainer-args={IMAGE_OPTIONS}"]
+        return self._finished([*targets, *options, *small(None)], check=True)
+
+    def start(self, *arguments: str, overlay: str | None = None) -> subprocess.Popen[str]:
+        """Snakemake on the login node, in the background."""
+        with (self.root / "snakemake.log").open("w") as log:
+            return subprocess.Popen(
+                [*SNAKEMAKE, *arguments, "--profile", "slurm", *small(overlay)],
+                cwd=self.root,
+                env=slurm.environment(),
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+
+    def changed(self, *targets: str) -> set[str]:
+        """Rules of which a job would run because its own parameters have changed, not for what comes before it."""
+        plan = self.snakemake(*targets, "--dry-run")
+        blocks = re.findall(r"^(?:local)?rule (\S+):\n((?: {4}.*\n)+)", plan, re.M)
+        return {rule for rule, text in blocks if "Params have changed" in text}
+
+    def checkpoints(self) -> list[Path]:
+        """Complete checkpoints of trainings that are not finished."""
+        return sorted(self.root.glob("work/*/checkpoints/checkpoint-*/complete"))
+
+    def _finished(self, arguments: list[str], check: bool) -> str:
+        done = subprocess.run(
+            [*SNAKEMAKE, *arguments],
+            cwd=self.root,
+            env=slurm.environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=RUN_SECONDS,
+        )
+        assert not check or done.returncode == 0, done.stdout[-8000:]
+        return done.stdout
+
+
+def small(overlay: str | None) -> list[str]:
+    """The tests' size and images, as options; they take all words that follow, so they stand last."""
+    overlays = [str(MINI), str(OVERLAY), *([overlay] if overlay else [])]
+    return ["--configfile", *overlays, "--config", "scale=tiny", f"image_base={machine.BASE}"]
+
+
+def wait_for(what: str, seconds: float, found: Callable[[], object]) -> object:
+    """What `found` gives once it is true. Fails when that takes longer than `seconds`."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if value := found():
+            return value
+        time.sleep(0.5)
+    pytest.fail(f"waited {seconds} s in vain for {what}")
+
+
+def jobs(pattern: str = "") -> list[dict[str, str]]:
+    """The cluster's jobs, past ones too: id, partition, state and rule, where the rule matches."""
+    lines = slurm.run(
+        "squeue", "--states=all", "--noheader", "--format=%i|%P|%T|%k", seconds=slurm.COMMAND_SECONDS
+    ).splitlines()
+    rows = [dict(zip(("id", "partition", "state", "rule"), line.split("|"), strict=True)) for line in lines]
+    return [row for row in rows if re.search(pattern, row["rule"])]
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[None]:
+    """SLURM and Apptainer, installed where they are not, and stopped at the end."""
+    machine.install()
+    slurm.start()
+    yield
+    slurm.stop()
+
+
+@pytest.fixture(scope="session")
+def site(cluster: None, tmp_path_factory: pytest.TempPathFactory) -> Site:
+    """A fresh checkout whose profile is edited as docs/cluster.md says."""
+    site = Site(copy_of_the_project(tmp_path_factory.mktemp("site") / "nebulaexp").root)
+    shutil.copytree(ROOT / "slurm", site.root / "slurm")
+    profile = ACCOUNT_LINE.sub("", site.profile.read_text())
+    profile = profile.replace("slurm-status-command: sacct", "slurm-status-command: squeue\nslurm-no-account: true")
+    profile = profile.replace("jobs: 100 ", "jobs: 2 ")
+    profile += "slurm-init-seconds-before-status-checks: 3\n"
+    site.profile.write_text(profile)
+    return site
+
+
+@pytest.fixture(scope="session")
+def images(site: Site) -> Path:
+    """The images, built by the project's own rule and kept for the next session where locks are the same."""
+    IMAGES.mkdir(exist_ok=True)
+    folder = site.root / "containers"
+    for environment in ENVIRONMENTS:
+        kept = IMAGES / f"{environment}.sif"
+        if not _is_current(environment, kept):
+            _build(site, folder / kept.name)
+            for made in (folder / kept.name, run_path(folder / kept.name)):
+                shutil.move(made, IMAGES / made.name)
+        for file in (kept, run_path(kept)):
+            (folder / file.name).symlink_to(file)
+    return folder
+
+
+def _is_current(environment: str, image: Path) -> bool:
+    record = run_path(image)
+    if not image.is_file() or not record.is_file():
+        return False
+    return read_json(record)["recipe"]["environment"] == identity(environment, contained=True)
+
+
+def _build(site: Site, image: Path) -> None:
+    """As a user without rights builds: in a user namespace, here also because root may lack a capability."""
+    subprocess.run(
+        ["unshare", "--map-root-user", sys.executable, "-m", "snakemake", str(image), "--cores", "2", *small(None)],
+        cwd=site.root,
+        env={**slurm.environment(), "APPTAINER_MKSQUASHFS_ARGS": "-comp zstd -Xcompression-level 1"},
+        check=True,
+        timeout=BUILD_SECONDS,
+    )

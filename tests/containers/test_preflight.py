@@ -1,0 +1,60 @@
+"""What is known to be wrong before the first job is said in one line with the fix."""
+
+from __future__ import annotations
+
+import pytest
+
+from scripts.common.budget import Budget
+from scripts.common.config import ConfigError, read
+from scripts.containers import preflight
+
+
+def test_no_sbatch_on_path(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    (problem,) = preflight.slurm_problems({"gpu"})
+    assert problem.startswith("sbatch is not on PATH: start on a login node")
+
+
+def test_jobs_with_images_but_without_apptainer():
+    (problem,) = preflight.image_problems({"train"}, apptainer=False)
+    assert "--software-deployment-method apptainer" in problem
+
+
+def test_jobs_without_images_need_none():
+    assert preflight.image_problems(set(), apptainer=False) == []
+
+
+def test_too_little_disk_names_the_setting(tmp_path):
+    (problem,) = preflight.disk_problems(tmp_path / "results", needed_gb=10**9)
+    assert problem.startswith(f"{tmp_path}/results has ") and "lower disk_gb" in problem
+
+
+def test_enough_disk_is_no_problem(tmp_path):
+    assert preflight.disk_problems(tmp_path / "results", needed_gb=0) == []
+
+
+def test_what_is_made_already_needs_no_room(tmp_path, monkeypatch):
+    """9 GB free of 10 needed: short of 1 GB where nothing is made, not where 1 GB is."""
+    monkeypatch.setattr(preflight.shutil, "disk_usage", lambda folder: type("Usage", (), {"free": 9 * 10**9}))
+    assert preflight.disk_problems(tmp_path, needed_gb=10)
+    with (tmp_path / "made").open("wb") as file:
+        file.truncate(10**9)
+    assert preflight.disk_problems(tmp_path, needed_gb=10) == []
+
+
+def test_cpu_jobs_ask_for_more_and_gpu_jobs_resume():
+    assert Budget(memory_gb=4, minutes=30).of_attempt(3) == Budget(memory_gb=12, minutes=90)
+    assert Budget(gpus=8, memory_gb=4, minutes=30).of_attempt(3) == Budget(gpus=8, memory_gb=4, minutes=30)
+
+
+def test_a_step_has_its_own_budget_over_the_defaults():
+    config = read(
+        "tiny", {"resources": {"default": {"cpus": 2, "minutes": 5}, "train.sft": {"gpus": 8, "minutes": 90}}}
+    )
+    assert config.budget_of("train.sft") == Budget(cpus=2, gpus=8, minutes=90)
+    assert config.budget_of("tables.cell") == Budget(cpus=2, minutes=5)
+
+
+def test_a_budget_of_an_unknown_step_is_an_error():
+    with pytest.raises(ConfigError, match=r"resources: 'train.stf' is not defined; did you mean train\.sft"):
+        read("tiny", {"resources": {"train.stf": {"gpus": 8}}})
