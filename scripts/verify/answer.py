@@ -30,7 +30,7 @@ class Answer:
             spec = _parse(spec)
         if not isinstance(spec, dict):
             raise AnswerError(f"answer spec must be a JSON object, not {type(spec).__name__}")
-        return cls(kind, spec)  # type: ignore[arg-type]  # membership in KINDS was just checked
+        return cls(kind, spec)
 
 
 @dataclass(frozen=True)

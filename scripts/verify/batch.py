@@ -4,7 +4,7 @@
 
 The input has the columns `response` (string) and `answer` ({kind, spec}); the output has all its columns, in order, and
 `correct` (bool, null where unverifiable) and `reason`. Finished blocks lie in the work folder until the output is
-whole, so a killed run goes on where it was. The bytes do not depend on the number of workers, nor on having been killed.
+whole, so a killed run goes on where it was. The bytes do not depend on the number of workers, nor on a kill.
 """
 
 from __future__ import annotations

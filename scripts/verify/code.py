@@ -68,11 +68,14 @@ def _spec(spec: Mapping[str, Any]) -> _Spec:
         raise AnswerError("code's entry_point and setup must be strings")
     asserts = tuple(test for test in tests if isinstance(test, str))
     runs = tuple((test.get("input"), test.get("output")) for test in tests if isinstance(test, dict))
-    if len(asserts) + len(runs) != len(tests) or not all(isinstance(text, str) for run in runs for text in run):
+    texts = [text for run in runs for text in run]
+    if len(asserts) + len(runs) != len(tests) or not all(isinstance(text, str) for text in texts):
         raise AnswerError('a test must be a string of Python, or {"input": "...", "output": "..."}')
     for text in (setup, *asserts):
         _check_syntax(text)
-    return _Spec(asserts, runs, entry_point, setup + "\n" if setup else "")
+    return _Spec(
+        asserts, tuple((str(given), str(wanted)) for given, wanted in runs), entry_point, setup + "\n" if setup else ""
+    )
 
 
 @lru_cache(maxsize=10_000)

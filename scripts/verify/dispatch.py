@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 from scripts.verify import choice, mathematics
 from scripts.verify.answer import Answer, AnswerError, Kind, Verdict
 from scripts.verify.settings import VerifySettings
 from scripts.verify.thinking import strip_thinking
+
+Verifier = Callable[[str, Mapping[str, Any], VerifySettings], Verdict | None]
 
 
 def quick(response: str, answer: Answer, settings: VerifySettings) -> Verdict | None:
@@ -53,7 +58,7 @@ def wall_limit(answer: Answer, settings: VerifySettings) -> float:
     return settings.item_wall_seconds + runs * settings.code_wall_seconds
 
 
-def _guarded(verifier, response: str, answer: Answer, settings: VerifySettings) -> Verdict | None:  # type: ignore[no-untyped-def]
+def _guarded(verifier: Verifier, response: str, answer: Answer, settings: VerifySettings) -> Verdict | None:
     try:
         return verifier(strip_thinking(response), answer.spec, settings)
     except AnswerError as error:

@@ -56,12 +56,12 @@ def _checkers(spec: Mapping[str, Any]) -> Iterator[Any]:
 
 
 def _checker(name: object, given: object) -> Any:
-    registry = _library().registry
-    if name not in registry:
+    known = _library().registry
+    if name not in known:
         raise AnswerError(f"unknown constraint {name!r}: the 25 of IFEval are known")
     if not isinstance(given, dict):
         raise AnswerError(f"the arguments of {name} must be an object")
-    checker = registry[name](name)
+    checker = known[name](name)
     arguments = _checked_arguments(checker, str(name), given)
     try:
         checker.build_description(**arguments)
@@ -77,6 +77,11 @@ def _checked_arguments(checker: Any, name: str, given: dict[str, Any]) -> dict[s
     if missing:
         raise AnswerError(f"{name} lacks {', '.join(missing)}")
     return arguments
+
+
+def registry() -> dict[str, Any]:
+    """The checkers' classes by constraint, as IFEval's code would use them."""
+    return dict(_library().registry)
 
 
 def load() -> None:

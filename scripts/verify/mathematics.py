@@ -7,6 +7,7 @@ in the text it reads), the parsed targets and the verdicts kept, so that many sa
 
 from __future__ import annotations
 
+import cmath
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from itertools import product
 from typing import Any
 
 from scripts.verify.answer import AnswerError, Verdict
+from scripts.verify.latex_value import latex_values
 from scripts.verify.settings import ExtractionRule, VerifySettings
 
 _BOXED = re.compile(r"\\(?:boxed|fbox)\s*\{")
@@ -38,7 +40,7 @@ _WORDS = re.compile(r"[A-Za-z]{4,}(?:[ -][A-Za-z]+)*")
 _ALTERNATIVES = re.compile(r"\bor\b|\\lor\b|\\vee\b")
 _QUICK_CHARS = 200  # a longer text is left to the time limit
 _QUICK_DIGITS = 15  # sympy's floats carry 15 digits
-_ROUNDING = Fraction(1, 10**5)  # math-verify rounds decimals to 6 places: further apart than this is unequal
+_ROUNDING = 1e-5  # math-verify rounds decimals to 6 places: further apart than this is unequal
 _MAX_PARSED = 100_000  # entries kept: some hundred bytes each
 
 
@@ -145,7 +147,7 @@ def _clean_target(target: str) -> str:
 
 def _trim(text: str) -> str:
     """Without what stands around an answer and is not part of it: bold, a full stop, one pair of math delimiters."""
-    text = _unbold(text)
+    text = _unbold(text.replace("\\!", ""))  # a negative space, as in 4,\!320
     for start, end in (("$$", "$$"), ("$", "$"), ("\\(", "\\)"), ("\\[", "\\]")):
         inner = text[len(start) : -len(end)]
         if len(text) > len(start + end) and text.startswith(start) and text.endswith(end) and start not in inner:
@@ -168,9 +170,29 @@ def _settle(stated: _Stated, target: str) -> Verdict | None:
     wanted, given = _number(target), _number(stated.text)
     if wanted is not None and given is not None:
         return _settle_numbers(wanted, given)
-    if wanted is not None and _ALTERNATIVES.search(stated.text) and len(stated.text) < _QUICK_CHARS:
+    if wanted is not None and _ALTERNATIVES.search(stated.text):
         return Verdict(False, "ambiguous: several answers stated")
+    if stated.exact and _apart(latex_values(target), latex_values(stated.text)):
+        return Verdict(False, "unequal values")
     return None
+
+
+def _apart(wanted: tuple[complex, ...] | None, given: tuple[complex, ...] | None) -> bool:
+    """Whether one has an element that is none of the other's: then they are equal as nothing."""
+    if wanted is None or given is None:
+        return False
+    return any(
+        all(_clearly_unequal(one, other) for other in others)
+        for those, others in ((wanted, given), (given, wanted))
+        for one in those
+    )
+
+
+def _clearly_unequal(one: complex, other: complex) -> bool:
+    """Whether two values differ by more than rounding, math-verify's and the doubles'."""
+    if cmath.isinf(one) or cmath.isinf(other):
+        return one != other
+    return abs(one - other) > max(_ROUNDING, 1e-9 * max(abs(one), abs(other)))
 
 
 def _settle_words(stated: _Stated, target: str) -> Verdict | None:

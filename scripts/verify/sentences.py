@@ -28,8 +28,8 @@ def word_tokenize(text: str) -> list[str]:
     return [word for sentence in _punkt().tokenize(text) for word in words.tokenize(sentence)]
 
 
-def RegexpTokenizer(pattern: str) -> Any:  # noqa: N802 (NLTK's name, by which the checkers ask for it)
-    """NLTK's tokenizer by regular expression."""
+def RegexpTokenizer(pattern: str) -> Any:
+    """NLTK's tokenizer by regular expression, under the name by which the checkers ask for it."""
     return _tokenizers().RegexpTokenizer(pattern)
 
 

@@ -2,10 +2,11 @@
 
     python -m scripts.verify.train_punkt ../shared/corpora scripts/verify/data/punkt_english.json
 
-NLTK's own parameters (punkt_tab) are a download that no package index carries. The algorithm (Kiss and Strunk 2006,
+NLTK's own parameters (punkt_tab) are a download. The algorithm (Kiss and Strunk 2006,
 https://aclanthology.org/J06-4003) uses four tables. Abbreviations and sentence starters are closed classes of English
-and are listed here, without those that are plain words too (`mass`, `ill`); which words are written in lower case within sentences is counted by NLTK's trainer; collocations,
-which concern names after initials and numbers, are left empty. docs/verifiers.md says what that changes.
+and are listed here, without those that are plain words too (`mass`); which words are written in lower case within
+sentences is counted by NLTK's trainer; collocations, which concern names after initials and numbers, are left empty.
+docs/verifiers.md says what that changes.
 """
 
 from __future__ import annotations
@@ -29,14 +30,14 @@ u.s u.k u.n e.u u.s.a u.s.s.r d.c n.y n.j n.c s.c n.d s.d n.h n.m r.i w.va l.a p
 ala ariz ark calif colo conn fla ga ky md mich minn mont neb nev okla tenn tex va vt wis wyo ont que
 ave blvd rd hwy no nos vol pp ed eds fig figs approx vs v viz cf e.g i.e a.k.a
 mph ft lb lbs oz yr yrs hr hrs
-""".split()
+"""
 STARTERS = """
 a additionally after although an and as at because before but by despite during each finally first for from further
 furthermore he her here his how however i if in instead it its later many meanwhile moreover my nevertheless no now of
 on once one other our overall second several she since so some still such that the their then there therefore these
 they third this those though thus to today unfortunately unlike until we what when where whether which while who why
 with yet you your
-""".split()
+"""
 
 
 def main() -> None:
@@ -52,8 +53,8 @@ def main() -> None:
     context = trainer.get_params().ortho_context
     common = sorted(word for word in context if word.isalpha() and word.isascii() and words[word] >= MIN_COUNT)
     tables = {
-        "abbreviations": sorted(set(ABBREVIATIONS)),
-        "starters": sorted(set(STARTERS)),
+        "abbreviations": sorted(set(ABBREVIATIONS.split())),
+        "starters": sorted(set(STARTERS.split())),
         "lower": [word for word in common if context[word] & _ORTHO_LC and not context[word] & _ORTHO_MID_UC],
         "either": [word for word in common if context[word] & _ORTHO_LC and context[word] & _ORTHO_MID_UC],
     }

@@ -305,8 +305,9 @@ def _filter_program() -> bytes:
         (give, 0, 0, _ERRNO | _EPERM),
     ]
     for numbers in _DENIED.values():
-        if numbers[column] is not None:
-            program += [(equal, 0, 1, numbers[column]), (give, 0, 0, _ERRNO | _EPERM)]
+        number = numbers[column]
+        if number is not None:
+            program += [(equal, 0, 1, number), (give, 0, 0, _ERRNO | _EPERM)]
     program += [
         (equal, 0, 1, _CLONE3[column]),  # its flags lie in memory, out of a filter's reach: glibc falls back to clone
         (give, 0, 0, _ERRNO | _ENOSYS),
@@ -321,4 +322,4 @@ def _filter_program() -> bytes:
         (give, 0, 0, _ERRNO | _EPERM),
         (give, 0, 0, _ALLOW),
     ]
-    return b"".join(struct.pack("=HBBI", *each) for each in program)  # type: ignore[arg-type]
+    return b"".join(struct.pack("=HBBI", *each) for each in program)

@@ -163,7 +163,7 @@ class Endpoint:
         """An instance of a class that both sides have, with the attributes sent."""
         name, attributes = content
         kind = self.shared[name]
-        instance = object.__new__(kind)
+        instance: Any = object.__new__(kind)
         for attribute, value in self.decode(attributes).items():
             if callable(getattr(kind, attribute, None)):
                 raise PeerGone(f"an attribute in place of the method {attribute}")

@@ -1,0 +1,223 @@
+"""Speed of the verifiers beside what one would otherwise use, measured in one run on the same items.
+
+    python -m benchmarks.bench_verify [--items 400] [--rounds 3]
+
+math          a pool of all cores beside sequential math-verify (whole response, its own time limits)
+code          a pool of all cores beside as many threads that each start `python -I` per program, without any isolation
+instructions  a pool of all cores beside IFEval's own loop over lm-eval's checkers, in one process
+
+Each round times both sides in turn; a row gives the medians over the rounds and, for the ratio, its least and largest.
+Verdicts of both sides are compared item by item.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import logging
+import os
+import random
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from scripts.verify import Answer, VerifierPool
+from scripts.verify import instructions as instruction_verifier
+
+CORPORA = Path(os.environ.get("NEBULA_CORPORA", "../shared/corpora"))
+Item = tuple[str, Answer]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One comparison: verdicts a second on both sides, by round."""
+
+    name: str
+    beside: str
+    items: int
+    ours: list[float]
+    theirs: list[float]
+    same: int
+
+    def __str__(self) -> str:
+        ratios = [ours / theirs for ours, theirs in zip(self.ours, self.theirs, strict=True)]
+        return (
+            f"{self.name:24s} {self.items:6d} {statistics.median(self.ours):11,.0f}"
+            f" {statistics.median(self.theirs):11,.0f}"
+            f" {statistics.median(ratios):8.1f} {min(ratios):6.1f} ..{max(ratios):6.1f} {self.same:6d}/{self.items}"
+            f"  {self.beside}"
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.bench_verify")
+    parser.add_argument("--items", type=int, default=400, help="items a row")
+    parser.add_argument("--rounds", type=int, default=3)
+    arguments = parser.parse_args()
+    if not CORPORA.is_dir():
+        raise SystemExit(f"{CORPORA} is not there: set NEBULA_CORPORA to the folder of the real corpora")
+    logging.disable(logging.CRITICAL)  # math-verify reports each unparsed answer
+    print(f"{os.cpu_count()} cores, {arguments.rounds} rounds; verdicts a second (median)")
+    head = f"{'':24s} {'items':>6s} {'ours':>11s} {'theirs':>11s} {'ratio':>8s} {'least .. most':>15s}"
+    print(f"{head} same verdict  theirs")
+    for make in (_math_rows, _code_rows, _instruction_rows):
+        for row in make(arguments.items, arguments.rounds):
+            print(row, flush=True)
+
+
+def measure(
+    name: str,
+    beside: str,
+    items: list[Item],
+    rounds: int,
+    warm_up: list[Item],
+    theirs: Callable[[list[Item]], list[bool]],
+) -> Row:
+    """Both sides in turn, warm: libraries loaded, but none of the items seen (a new pool each round)."""
+    theirs(warm_up)
+    speeds: tuple[list[float], list[float]] = ([], [])
+    for _ in range(rounds):
+        with VerifierPool(os.cpu_count() or 1) as pool:
+            pool.verify_many(warm_up)
+            start = time.perf_counter()
+            verdicts = pool.verify_many(items)
+            middle = time.perf_counter()
+        expected = theirs(items)
+        end = time.perf_counter()
+        speeds[0].append(len(items) / (middle - start))
+        speeds[1].append(len(items) / (end - middle))
+    same = sum(verdict.correct == wanted for verdict, wanted in zip(verdicts, expected, strict=True))
+    return Row(name, beside, len(items), *speeds, same)
+
+
+def math_items(answers: list[tuple[str, str]], count: int) -> list[Item]:
+    """Responses of some length that end in a boxed answer: the right one, or every second time another problem's."""
+    chosen = random.Random(1).sample(answers, count)
+    items = []
+    for index, (text, answer) in enumerate(chosen):
+        stated = answer if index % 2 == 0 else chosen[(index + 7) % count][1]
+        items.append(
+            (f"{text}\n\nTherefore, the final answer is $\\boxed{{{stated}}}$.", Answer("math", {"target": answer}))
+        )
+    return items
+
+
+def math_answers() -> dict[str, list[tuple[str, str]]]:
+    """(working or problem, answer) of each set of the corpora."""
+    gsm8k = [json.loads(line)["answer"] for line in (CORPORA / "gsm8k/test.jsonl").open()]
+    sets = {"GSM8K": [(text.partition("####")[0], text.partition("####")[2].strip()) for text in gsm8k]}
+    for name, file in (("MATH", "math/train.parquet"), ("DAPO", "dapo_math_17k/dapo-math-17k.parquet")):
+        sets[name] = [_problem(row) for row in pq.read_table(CORPORA / file).to_pylist()]
+    return sets
+
+
+def _problem(row: dict[str, Any]) -> tuple[str, str]:
+    prompt = row.get("prompt") or row.get("problem")
+    text = prompt if isinstance(prompt, str) else prompt[-1]["content"]
+    answer = row.get("answer") or row["reward_model"]["ground_truth"]
+    return text, str(answer)
+
+
+def sequential_math_verify(items: list[Item]) -> list[bool]:
+    """The library as its README uses it."""
+    from math_verify import parse, verify
+
+    return [verify(parse(f"\\boxed{{{answer.spec['target']}}}"), parse(response)) for response, answer in items]
+
+
+def _math_rows(count: int, rounds: int) -> list[Row]:
+    rows = []
+    warm_up = [(f"\\boxed{{x + {each}}}", Answer("math", {"target": f"{each} + x"})) for each in range(64)]
+    for name, answers in math_answers().items():
+        items = math_items(answers, count)
+        rows.append(measure(f"math, {name}", "math-verify", items, rounds, warm_up, sequential_math_verify))
+    return rows
+
+
+def code_items() -> list[Item]:
+    """HumanEval's canonical solutions, and one-line functions as the tiny scale has them by the thousand."""
+    with gzip.open(CORPORA / "human_eval/HumanEval.jsonl.gz", "rt") as file:
+        problems = [json.loads(line) for line in file]
+    return [
+        (
+            f"```python\n{each['prompt']}{each['canonical_solution']}\n```",
+            Answer(
+                "code", {"tests": [each["test"], f"check({each['entry_point']})"], "entry_point": each["entry_point"]}
+            ),
+        )
+        for each in problems
+    ]
+
+
+def one_liners(count: int) -> list[Item]:
+    """Functions of one line, every second one wrong."""
+    items = []
+    for index in range(count):
+        source = f"def f(x):\n    return x * {index} + {index % 2}"
+        tests = [f"assert f({x}) == {x * index}" for x in range(3)]
+        items.append((source, Answer("code", {"tests": tests, "entry_point": "f"})))
+    return items
+
+
+def bare_subprocess(items: list[Item]) -> list[bool]:
+    """Program and tests in one `python -I`, its exit status for a verdict: no isolation, and open to every trick."""
+
+    def run(item: Item) -> bool:
+        source = item[0].removeprefix("```python\n").removesuffix("\n```") + "\n" + "\n".join(item[1].spec["tests"])
+        finished = subprocess.run([sys.executable, "-I", "-c", source], capture_output=True, timeout=60, check=False)
+        return finished.returncode == 0
+
+    with ThreadPoolExecutor(os.cpu_count() or 1) as threads:
+        return list(threads.map(run, items))
+
+
+def _code_rows(count: int, rounds: int) -> list[Row]:
+    sets = {"code, one line": one_liners(count), "code, HumanEval": code_items()[:count]}
+    return [measure(name, "python -I", items, rounds, one_liners(16), bare_subprocess) for name, items in sets.items()]
+
+
+def instruction_items(count: int) -> list[Item]:
+    """IFEval's prompts, each with a real response (to another prompt: some constraints hold, some do not)."""
+    prompts = [json.loads(line) for line in (CORPORA / "ifeval/input_data.jsonl").open()]
+    responses = [row["output"] for row in json.loads((CORPORA / "alpaca_demo/alpaca_en_demo.json").read_text())]
+    keys = ("instruction_id_list", "kwargs")
+    return [
+        (
+            responses[index % len(responses)],
+            Answer("instructions", {key: prompts[index % len(prompts)][key] for key in keys}),
+        )
+        for index in range(count)
+    ]
+
+
+def reference_ifeval(items: list[Item]) -> list[bool]:
+    """IFEval's own loop: build each checker, check, all must hold."""
+    registry = instruction_verifier.registry()
+    verdicts = []
+    for response, answer in items:
+        followed = []
+        for name, given in zip(answer.spec["instruction_id_list"], answer.spec["kwargs"], strict=True):
+            checker = registry[name](name)
+            checker.build_description(**{key: value for key, value in given.items() if value})
+            followed.append(bool(response.strip()) and checker.check_following(response))
+        verdicts.append(all(followed))
+    return verdicts
+
+
+def _instruction_rows(count: int, rounds: int) -> list[Row]:
+    items = instruction_items(count + 64)
+    beside = "lm-eval's checkers, one process"
+    return [measure("instructions, IFEval", beside, items[64:], rounds, items[:64], reference_ifeval)]
+
+
+if __name__ == "__main__":
+    main()
