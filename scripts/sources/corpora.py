@@ -174,10 +174,10 @@ def pretraining_text(families: Families, rng: Random, held_out: set[str]) -> str
     Lines said twice teach copying, without which a small model cannot follow a prompt.
     """
     kind = rng.random()
-    if kind < 0.5:
+    if kind < 0.4:
         return families.world.statements(rng, 3)
     if kind < 0.7:
-        return "\n".join(families.other_than(rng, "math", rng.choice((1, 2)), held_out).thought for _ in range(4))
+        return "\n".join(families.other_than(rng, "math", rng.choice((1, 1, 2)), held_out).thought for _ in range(4))
     if kind < 0.8:
         return families.other_than(rng, "instruction", 1, held_out).response
     words = " ".join(rng.choice(COPIED) for _ in range(rng.randint(3, 6)))
@@ -187,7 +187,7 @@ def pretraining_text(families: Families, rng: Random, held_out: set[str]) -> str
 COPIED = (*NAMES, *THINGS, *PLACES, *ANIMALS, *ADJECTIVES, *code.FUNCTIONS, *(str(number) for number in range(1, 30)))
 CHAT_WEIGHTS: dict[Domain, float] = {"math": 4, "code": 1, "instruction": 2, "knowledge": 1, "general": 0.5}
 """Share of each domain in the pretraining dialogues: sums need the most examples."""
-LEVEL_WEIGHTS = (4, 3, 2)
+LEVEL_WEIGHTS = (5, 3, 2)
 """Easy tasks are commoner in what the base reads, for knowledge by far (see `STATED`)."""
 
 

@@ -26,6 +26,7 @@ class Architecture(Settings):
     num_key_value_heads: int = Field(gt=0)
     head_dim: int = Field(gt=0)
     max_position_embeddings: int = Field(gt=0, description="tokens of prompt and completion together")
+    initializer_range: float = Field(default=0.02, gt=0, description="standard deviation of the first weights")
 
 
 class Optimizer(Settings):

@@ -1,4 +1,4 @@
-"""Math: short sums. Level 1 has one digit, level 2 a number up to twenty, level 3 two steps."""
+"""Math: short sums. Level 1 has numbers up to five, level 2 up to nine, level 3 two steps."""
 
 from __future__ import annotations
 
@@ -42,7 +42,8 @@ def draw(rng: Random, level: int) -> Task:
 
 
 def _one_step(rng: Random, level: int) -> tuple[str, dict[str, int], str, list[str]]:
-    a, b = rng.randint(1, 9) if level == 1 else rng.randint(10, 20), rng.randint(1, 9)
+    largest = 5 if level == 1 else 9
+    a, b = rng.randint(1, largest), rng.randint(1, largest)
     sign = rng.choice("+-")
     if sign == "-":
         a, b = max(a, b), min(a, b)
@@ -51,8 +52,8 @@ def _one_step(rng: Random, level: int) -> tuple[str, dict[str, int], str, list[s
 
 
 def _two_steps(rng: Random) -> tuple[str, dict[str, int], str, list[str]]:
-    a, b = rng.randint(2, 9), rng.randint(2, 9)
-    c = rng.randint(1, 9) if a + b >= 9 else rng.randint(1, a + b)
+    a, b = rng.randint(1, 5), rng.randint(1, 5)
+    c = rng.randint(1, min(5, a + b))
     lines = [f"{a} + {b} = {a + b}", f"{a + b} - {c} = {a + b - c}"]
     return rng.choice(TWO_STEPS), {"a": a, "b": b, "c": c}, f"{a} + {b} - {c}", lines
 
