@@ -48,7 +48,7 @@ from scripts.common.artifacts import (
     write_json,
     write_manifest,
 )
-from scripts.common.fingerprint import fingerprint
+from scripts.common.fingerprint import ROOT, fingerprint
 
 T_co = TypeVar("T_co", covariant=True)
 S = TypeVar("S")
@@ -211,7 +211,7 @@ def dirty() -> bool | None:
 
 def image() -> str | None:
     """Digest of the image that this step runs in, as its build recorded it; None outside of one."""
-    built = run_path(Path(os.environ.get("APPTAINER_CONTAINER", "none")))
+    built = run_path(ROOT / "containers" / Path(os.environ.get("APPTAINER_CONTAINER", "none")).name)
     return read_json(built)["output"] if built.is_file() else None
 
 
