@@ -23,6 +23,7 @@ _UNIT = re.compile(
     r"(?:\s*\\(?:text|mbox|mathrm)\s*\{\s*(?!pi\b|and\b|or\b)[A-Za-z]{2,}[A-Za-z .]*\}|\^\{?\\circ\}?)\s*$"
 )
 """A unit after a number: whether it is dropped or taken for a factor, different numbers stay different."""
+_MATRIX = re.compile(r"\s*\\begin\{([pbvBV]?matrix)\}(.*)\\end\{\1\}\s*", re.DOTALL)
 _THOUSANDS = re.compile(r"\d,\d{3}(?!\d)")
 _LARGEST = 1e12  # above it doubles carry too few places after the point
 _MAX_CHARS = 200
@@ -34,12 +35,15 @@ class _NoValue(Exception):
 
 @lru_cache(maxsize=100_000)
 def latex_values(text: str) -> tuple[complex, ...] | None:
-    """The values of a number, or of the elements of a tuple, set or interval, to about 12 places; None: not readable.
+    """Values of a number, or the elements of a tuple, set, interval or matrix, to about 12 places; None: not readable.
 
     Which of the bracketed things it is does not matter here: equal ones have equal elements.
     """
     if len(text) > _MAX_CHARS or _THOUSANDS.search(text):
         return None
+    matrix = _MATRIX.fullmatch(text)
+    if matrix:
+        text = re.sub(r"&|\\\\", ",", matrix[2])
     try:
         parts = _parts(_tokens(_UNIT.sub("", text)))
         return tuple(_value(part) for part in parts)

@@ -37,6 +37,8 @@ _NUMBER = re.compile(
     r")"
 )
 _WORDS = re.compile(r"[A-Za-z]{4,}(?:[ -][A-Za-z]+)*")
+_PRICE = re.compile(r"^\\?\$\s*(?=[\d.])")
+_TEXT = re.compile(r"\\(?:text|mbox|mathrm)\{(?!\s*(?:pi|and|or)\b)[A-Za-z ]{2,}\}")
 _ALTERNATIVES = re.compile(r"\bor\b|\\lor\b|\\vee\b")
 _QUICK_CHARS = 200  # a longer text is left to the time limit
 _QUICK_DIGITS = 15  # sympy's floats carry 15 digits
@@ -147,12 +149,13 @@ def _clean_target(target: str) -> str:
 
 def _trim(text: str) -> str:
     """Without what stands around an answer and is not part of it: bold, a full stop, one pair of math delimiters."""
-    text = _unbold(text.replace("\\!", ""))  # a negative space, as in 4,\!320
+    text = _unbold(text.replace("\\!", "").replace("{,}", ","))  # 4,\!320 and 4{,}320
     for start, end in (("$$", "$$"), ("$", "$"), ("\\(", "\\)"), ("\\[", "\\]")):
         inner = text[len(start) : -len(end)]
         if len(text) > len(start + end) and text.startswith(start) and text.endswith(end) and start not in inner:
-            return _unbold(inner)
-    return text
+            text = _unbold(inner)
+            break
+    return _PRICE.sub("", text) if text.count("$") == 1 else text
 
 
 def _unbold(text: str) -> str:
@@ -163,7 +166,7 @@ def _unbold(text: str) -> str:
 def _settle(stated: _Stated, target: str) -> Verdict | None:
     if len(stated.text) > _QUICK_CHARS or len(target) > _QUICK_CHARS:
         return None
-    if _WORDS.fullmatch(target):
+    if _WORDS.fullmatch(_plain_words(target)):
         return _settle_words(stated, target)
     if stated.text == target and re.search(r"[0-9A-Za-z]", re.sub(r"\\[A-Za-z]+", "", target)):
         return Verdict(True, "same text")
@@ -172,9 +175,22 @@ def _settle(stated: _Stated, target: str) -> Verdict | None:
         return _settle_numbers(wanted, given)
     if wanted is not None and _ALTERNATIVES.search(stated.text):
         return Verdict(False, "ambiguous: several answers stated")
-    if stated.exact and _apart(latex_values(target), latex_values(stated.text)):
+    if stated.exact and (_unlike(target, stated.text) or _unlike(stated.text, target)):
         return Verdict(False, "unequal values")
     return None
+
+
+def _unlike(one: str, other: str) -> bool:
+    """Whether `one` has values that `other` can not have, whatever computer algebra makes of it."""
+    values = latex_values(one)
+    if values is None:
+        return False
+    if len(values) == 1 and ("\\cup" in other or _TEXT.fullmatch(other)):
+        return True  # a number is no union of intervals, and no word
+    left, equals, right = other.partition("=")
+    if equals and "=" not in one and not re.search(r"[=<>]|\\[gln]eq?|\\approx", left[-1:] + right):
+        other = right  # math-verify compares a number with an equation's right side
+    return _apart(values, latex_values(other.strip()))
 
 
 def _apart(wanted: tuple[complex, ...] | None, given: tuple[complex, ...] | None) -> bool:
@@ -197,9 +213,13 @@ def _clearly_unequal(one: complex, other: complex) -> bool:
 
 def _settle_words(stated: _Stated, target: str) -> Verdict | None:
     """Computer algebra takes a word for a product of its letters (`Monday` would equal `dynamo`): compare as text."""
-    given = re.sub(r"\\(?:text|mathrm|textbf|mbox)\s*\{([^{}]*)\}", r"\1", stated.text).strip(" .!*\"'$")
-    same = given.casefold().split() == target.casefold().split()
+    same = _plain_words(stated.text) == _plain_words(target)
     return Verdict(same, "same words" if same else "not the target's words")
+
+
+def _plain_words(text: str) -> str:
+    text = re.sub(r"\\(?:text|mathrm|textbf|mbox)\s*\{([^{}]*)\}", r"\1", text)
+    return " ".join(text.strip(" .!*\"'$").casefold().split())
 
 
 def _settle_numbers(wanted: tuple[Fraction, bool], given: tuple[Fraction, bool]) -> Verdict | None:
