@@ -22,7 +22,7 @@ from scripts.train.distillation import MultiTeacherTrainer, route
 from scripts.train.policy import check_prompts, policy_tokenizer
 from scripts.train.rows import prompt_set, render_prompt
 from scripts.train.settings import OpdStep
-from scripts.train.trainer import TrainingError, arguments, fit, load_tokenizer, rollouts, weights
+from scripts.train.trainer import TrainingError, arguments, fit, frozen_weights, load_tokenizer, rollouts
 
 PROBE: list[Message] = [
     {"role": "system", "content": "Be brief."},
@@ -53,7 +53,7 @@ def distill(run: Run[OpdStep]) -> None:
             settings,
             run,
             beta=settings.beta,
-            teacher_model_init_kwargs=weights(settings),
+            teacher_model_init_kwargs=frozen_weights(settings),
             **rollouts(settings, thinking),
         ),
         train_dataset=Dataset.from_list([{"prompt": row["prompt"], "domain": row["domain"]} for row in prompts]),

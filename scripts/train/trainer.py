@@ -51,8 +51,13 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
 
 
 def weights(settings: Optimizer) -> dict[str, str]:
-    """How TRL loads a model that is trained or scored: float32 weights, whatever precision the steps use."""
+    """How TRL loads a model that is trained: float32 weights, whatever precision the steps compute in."""
     return {"dtype": "float32", "attn_implementation": settings.attention}
+
+
+def frozen_weights(settings: Optimizer) -> dict[str, str]:
+    """How TRL loads a teacher: in the precision that the steps compute in."""
+    return weights(settings) | {"dtype": "bfloat16" if settings.bf16 else "float32"}
 
 
 def arguments(kind: type[A], settings: Optimizer, run: Run[Any], **own: Any) -> A:
@@ -124,6 +129,7 @@ def fit(trainer: Trainer, run: Run[Any]) -> None:
     run.counts |= {"steps": trainer.state.global_step, "parameters": model_of(trainer).num_parameters()}
     run.notes |= {
         "train_seconds": round(result.metrics[SUMMARY], 3),
+        "cpu_seconds": round(time.process_time(), 3),  # of the whole process: start, data and training
         "steps_per_second": round(result.metrics["train_steps_per_second"], 3),
         "resumed_at": int(start.name.rpartition("-")[2]) if start else None,
     }
