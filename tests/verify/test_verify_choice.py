@@ -1,0 +1,103 @@
+"""Choice: the usual ways to state an option, and the ways to hedge."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from verifiers import choice
+
+from scripts.verify import verify
+
+OPTIONS = ["Paris", "London", "A river", "None of the above"]
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        "B",
+        "(B)",
+        "B.",
+        "**B**",
+        "B) London",
+        "The answer is B",
+        "The answer is (B).",
+        "The correct answer is **B**.",
+        "Answer: B",
+        "**Answer:** B",
+        "Answer: **B**",
+        "answer is b)".replace("b)", "(b)"),
+        "So the answer is B because London is in England.",
+        "Some words.\n\nAnswer: B) London",
+        "Some words.\n\nFinal Answer: $\\boxed{B}$",
+        "\\boxed{\\text{B}}",
+        "\\boxed{(B)}",
+        "\\boxed{b}",
+        "\\boxed{B. London}",
+        "First I thought the answer is A.\nBut no: the answer is B.",
+        "Answer:\nB",
+        "The answer is\n\n**B**",
+        "Reasoning about A and C.\n\nB",
+        "#### B",
+        "Option A is wrong. Option B is right.\nAnswer: Option B",
+        "The best choice is B.",
+    ],
+)
+def test_a_stated_option_is_found(response: str) -> None:
+    assert verify(response, choice("B")).correct is True
+    assert verify(response, choice("b", options=OPTIONS)).correct is True
+    assert verify(response, choice("C")).correct is False
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        "",
+        "A or B",
+        "The answer is A or B.",
+        "Answer: A, B",
+        "Answer: A/B",
+        "Answer: A and B",
+        "\\boxed{A, B}",
+        "\\boxed{A} \\boxed{B}",
+        "The answer is A. The answer is B.",
+        "The answer is not B.",
+        "It is neither A nor B.",
+        "Both look good to me: B maybe, or C.",
+        "A. Paris\nB. London\nC. A river\nSomething else",
+        "ABCD",
+        "The answer is Better",
+        "Be careful.",
+        "Options: A B C D",
+    ],
+)
+def test_an_ambiguous_or_missing_statement_is_false_for_every_option(response: str) -> None:
+    for letter in "ABCD":
+        assert verify(response, choice(letter)).correct is False, letter
+
+
+@pytest.mark.parametrize("response", ["The answer is A good question.", "Answer: I think so", "The answer is A river"])
+def test_the_words_a_and_i_are_no_options(response: str) -> None:
+    assert verify(response, choice("A")).correct is False
+    assert verify(response, choice("I")).correct is False
+
+
+def test_the_text_of_an_option_counts_where_the_options_are_given() -> None:
+    assert verify("The answer is London.", choice("B", options=OPTIONS)).correct is True
+    assert verify("The answer is A river.", choice("C", options=OPTIONS)).correct is True
+    assert verify("London", choice("B", options={"A": "Paris", "B": "London"})).correct is True
+    assert verify("The answer is London.", choice("A", options=OPTIONS)).correct is False
+    assert verify("The answer is London.", choice("B")).correct is False
+
+
+def test_a_letter_that_is_no_option_is_no_answer() -> None:
+    assert verify("The answer is E.", choice("A", options=OPTIONS)).correct is False
+
+
+@given(
+    st.sampled_from("ABCD"), st.text(alphabet="abcdefgh ,.\n", max_size=60), st.sampled_from(["", " ", "\n", "\t \n"])
+)
+def test_white_space_and_prose_after_the_answer_do_not_matter(letter: str, prose: str, space: str) -> None:
+    response = f"{space}Answer: {letter}.{space}\n{prose}"
+    for wanted in "ABCD":
+        assert verify(response, choice(wanted)).correct is (wanted == letter)

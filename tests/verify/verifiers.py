@@ -1,0 +1,42 @@
+"""What the tests of the verifiers share: the real corpora, answers in short, files of lines."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scripts.verify import Answer
+
+CORPORA = Path(os.environ.get("NEBULA_CORPORA", Path(__file__).parents[3] / "shared" / "corpora"))
+needs_corpora = pytest.mark.skipif(
+    not CORPORA.is_dir(), reason=f"the real corpora are not at {CORPORA} (set NEBULA_CORPORA)"
+)
+
+
+def math(target: str) -> Answer:
+    return Answer("math", {"target": target})
+
+
+def choice(target: str, **spec: Any) -> Answer:
+    return Answer("choice", {"target": target, **spec})
+
+
+def code(*tests: str | dict[str, str], **spec: Any) -> Answer:
+    return Answer("code", {"tests": list(tests), **spec})
+
+
+def instructions(*constraints: tuple[str, dict[str, Any]]) -> Answer:
+    names, arguments = zip(*constraints, strict=True)
+    return Answer("instructions", {"instruction_id_list": list(names), "kwargs": list(arguments)})
+
+
+def json_lines(path: str) -> list[dict[str, Any]]:
+    """The rows of a corpus' file of JSON lines, gzipped or not."""
+    file = CORPORA / path
+    with gzip.open(file, "rt") if file.suffix == ".gz" else file.open() as lines:
+        return [json.loads(line) for line in lines]
