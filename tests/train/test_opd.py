@@ -183,7 +183,7 @@ def test_a_teacher_of_another_vocabulary_is_an_error(lab: types.SimpleNamespace,
     ("file", "old", "new", "message"),
     [
         ("chat_template.jinja", "<|im_start|>assistant", "<|im_start|>robot", "give both one chat template"),
-        ("tokenizer.json", '"Ġ', '"ĠĠ', "do not have the same tokens"),
+        ("tokenizer.json", '"!":', '"!!":', "do not have the same tokens"),
     ],
 )
 def test_a_teacher_of_another_tokenizer_is_an_error(
@@ -192,9 +192,8 @@ def test_a_teacher_of_another_tokenizer_is_an_error(
     shutil.copytree(lab.ins.parent, tmp_path / "teacher")
     changed = tmp_path / "teacher" / file
     text = changed.read_text()
-    if file == "tokenizer.json":
-        text = text.replace('"!":', '"!!":', 1)
-    changed.write_text(text if file == "tokenizer.json" else text.replace(old, new))
+    assert old in text
+    changed.write_text(text.replace(old, new))
     with pytest.raises(TrainingError, match=message):
         distilled(lab, tmp_path / "run", {"all": finished(tmp_path / "teacher")})
 
