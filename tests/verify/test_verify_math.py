@@ -1,0 +1,283 @@
+"""Math: where the answer is found, what equals what, and that the quick path never changes math-verify's verdict."""
+
+from __future__ import annotations
+
+import logging
+import random
+from functools import cache
+from itertools import pairwise
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from verifiers import CORPORA, json_lines, math, needs_corpora
+
+from scripts.verify import VerifierPool, VerifySettings, mathematics, verify
+from scripts.verify.latex_value import latex_values
+
+
+@pytest.mark.parametrize(
+    ("response", "target", "correct"),
+    [
+        # the three rules
+        ("so \\boxed{18}", "18", True),
+        ("\\boxed{17} no: \\boxed{18}", "18", True),
+        ("\\boxed{18} no: \\boxed{17}", "18", False),
+        ("\\boxed{\\frac{1}{2}} and then 3", "0.5", True),
+        ("\\boxed{18", "18", False),
+        ("\\boxed{} 18", "18", False),
+        ("The answer is 18.", "18", True),
+        ("**Final Answer:** 18", "18", True),
+        ("Answer: $\\frac{3}{4}$", "0.75", True),
+        ("The final answer is $x = 3$.", "3", True),
+        ("#### 1,234", "1234", True),
+        ("Answer:\n18", "18", True),
+        ("The answer is 7.\nNo, the answer is 18.", "18", True),
+        ("I count 7 and then 18.", "18", True),
+        ("I count 18 and then 7.", "18", False),
+        ("no number", "18", False),
+        ("", "18", False),
+        # the box before the marker before the last expression
+        ("The answer is 17. \\boxed{18}", "18", True),
+        ("\\boxed{18}. The answer is 17", "18", True),
+        ("The answer is 18. I used 5 apples.", "18", True),
+        # what follows a stated answer does not count
+        ("Answer: 5, since 3 * 6 = 18", "18", False),
+        ("Answer: 5. Then x = 18", "18", False),
+        ("Answer: 12 or 18", "18", False),
+        ("\\boxed{12 \\text{ or } 18}", "18", False),
+        ("\\boxed{12, 18}", "18", False),
+        # forms
+        ("\\boxed{18.}", "18", True),
+        ("\\boxed{18.0}", "18", True),
+        ("\\boxed{\\$18}", "18", True),
+        ("\\boxed{1\\,8}", "18", False),
+        ("\\boxed{4,\\!320}", "4320", True),
+        ("\\boxed{0.333333}", "1/3", True),
+        ("\\boxed{0.33}", "1/3", False),
+        ("\\boxed{(x+1)^2}", "x^2+2x+1", True),
+        ("\\boxed{(x+2)^2}", "x^2+2x+1", False),
+        ("\\boxed{\\sqrt{8}}", "2\\sqrt{2}", True),
+        ("\\boxed{3 \\frac{1}{2}}", "\\frac{7}{2}", True),
+        ("\\boxed{x=3}", "3", True),
+        ("\\boxed{(1,2)}", "(1, 2)", True),
+        ("\\boxed{(2,1)}", "(1, 2)", False),
+        ("\\boxed{90^\\circ}", "90", True),
+        ("\\boxed{50\\%}", "50", True),
+        ("\\boxed{5 \\text{ cm}}", "5", True),
+        # words, which algebra would take for products of letters
+        ("\\boxed{Monday}", "Monday", True),
+        ("\\boxed{\\text{monday}}", "Monday", True),
+        ("\\boxed{dynamo}", "Monday", False),
+        ("The answer is Monday.", "\\text{Monday}", True),
+        # targets as data sets write them
+        ("\\boxed{18}", "#### 18", True),
+        ("\\boxed{18}", "$18$", True),
+        ("\\boxed{18}", "\\boxed{18}", True),
+    ],
+)
+def test_verdicts(pool: VerifierPool, response: str, target: str, correct: bool) -> None:
+    assert pool.verify(response, math(target)).correct is correct
+
+
+def test_rules_are_configuration() -> None:
+    boxed_only = VerifySettings(math_extraction=("boxed",))
+    assert verify("The answer is 18", math("18"), boxed_only).correct is False
+    assert verify("\\boxed{18}", math("18"), boxed_only).correct is True
+    marker_first = VerifySettings(math_extraction=("marker", "boxed"))
+    assert verify("\\boxed{17} The answer is 18", math("18"), marker_first).correct is True
+
+
+def test_a_target_that_cannot_be_parsed_is_unverifiable_but_for_its_own_text(pool: VerifierPool) -> None:
+    assert pool.verify("\\boxed{\\frac{1}", math("\\frac{1")).correct is None
+    verdict = pool.verify("\\boxed{x^2}", math("\\frac{x"))
+    assert (verdict.correct, verdict.reason.partition(":")[0]) == (None, "unparseable target")
+    assert pool.verify("\\boxed{f^{-1}(\\spadesuit 3}) }", math("f^{-1}(\\spadesuit 3})")).correct is not False
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("5", (5,)),
+        ("-\\frac{1}{2}", (-0.5,)),
+        ("\\frac12", (0.5,)),
+        ("3\\frac{1}{2}", (3.5,)),
+        ("-3\\frac{1}{2}", (-3.5,)),
+        ("2\\sqrt{9} + 1", (7,)),
+        ("\\sqrt[3]{8}", (2,)),
+        ("2^{10} - 2^3", (1016,)),
+        ("(2+1)(4-1)", (9,)),
+        ("3 \\cdot 4", (12,)),
+        ("2i", (2j,)),
+        ("(1, 2]", (1, 2)),
+        ("\\left\\{1, 2\\right\\}", (1, 2)),
+        ("\\begin{pmatrix} 1 \\\\ 2 \\end{pmatrix}", (1, 2)),
+        ("(-\\infty, 3)", (float("-inf"), 3)),
+        ("5 \\text{ cm}", (5,)),
+        ("90^\\circ", (90,)),
+        ("2^10", None),
+        ("2 3", None),
+        ("f(x)", None),
+        ("10m", None),
+        ("\\frac{1}{0}", None),
+        ("(1,234)", None),
+        ("10^{10^{10}}", None),
+        ("5\\%", None),
+        ("x = 3", None),
+        ("", None),
+        ("(" * 150, None),
+    ],
+)
+def test_values_of_latex(text: str, values: tuple[complex, ...] | None) -> None:
+    found = latex_values(text)
+    assert found == (None if values is None else pytest.approx(values))
+
+
+@cache
+def library() -> Any:
+    import math_verify
+
+    logging.getLogger("math_verify").setLevel(logging.CRITICAL)
+    return math_verify
+
+
+def reference(target: str, answer: str) -> bool:
+    """math-verify alone, as its README uses it."""
+    lib = library()
+    gold, given_ = (lib.parse(f"\\boxed{{{text}}}", parsing_timeout=None) for text in (target, answer))
+    return lib.verify(gold, given_, timeout_seconds=None)
+
+
+def quick(target: str, answer: str) -> bool | None:
+    verdict = mathematics.quick(f"\\boxed{{{answer}}}", {"target": target}, VerifySettings())
+    return None if verdict is None else verdict.correct
+
+
+numbers = st.one_of(
+    st.integers(-3000, 3000).map(str),
+    st.integers(0, 10**7).map(lambda value: f"{value:,}"),
+    st.decimals(-1000, 1000, places=3).map(str),
+    st.decimals(0, 10, places=7).map(str),
+    st.tuples(st.integers(-50, 50), st.integers(1, 50)).map(
+        lambda pair: f"\\frac{{{pair[0]}}}{{{pair[1]}}}".replace("{-", "{")
+    ),
+    st.tuples(st.integers(0, 50), st.integers(1, 50)).map(lambda pair: f"{pair[0]}/{pair[1]}"),
+    st.tuples(st.integers(1, 9), st.integers(2, 9)).map(lambda pair: f"{pair[0]}\\sqrt{{{pair[1]}}}"),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(numbers, numbers)
+def test_the_quick_path_agrees_with_math_verify_on_numbers(target: str, answer: str) -> None:
+    verdict = quick(target, answer)
+    if verdict is not None:
+        assert verdict == reference(target, answer)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10**6), st.integers(-2, 2))
+def test_the_quick_path_agrees_on_near_misses_of_decimals(micro: int, off: int) -> None:
+    target, answer = f"{micro / 1e6:.6f}", f"{(micro + off) / 1e6:.6f}"
+    verdict = quick(target, answer)
+    if verdict is not None:
+        assert verdict == reference(target, answer)
+
+
+@cache
+def answers() -> dict[str, list[str]]:
+    """The answers of the real sets."""
+    gsm8k = [row["answer"].partition("####")[2].strip() for row in json_lines("gsm8k/test.jsonl")]
+    sets = {"gsm8k": gsm8k}
+    for name, file in (("math", "math/train.parquet"), ("deepmath", "deepmath/DeepMath_deduped.parquet")):
+        rows = pq.read_table(CORPORA / file).to_pylist()
+        sets[name] = [str(row["answer"] if "answer" in row else row["reward_model"]["ground_truth"]) for row in rows]
+    return sets
+
+
+@needs_corpora
+@pytest.mark.parametrize("name", ["gsm8k", "math", "deepmath"])
+def test_real_answers_verify_against_themselves(pool: VerifierPool, name: str) -> None:
+    """Every distinct one; those of algebra by their own text."""
+    distinct = sorted(set(answers()[name]) - {""})  # MATH has one empty answer
+    verdicts = pool.verify_many([(f"Thus \\boxed{{{answer}}}", math(answer)) for answer in distinct])
+    wrong = [(answer, verdict) for answer, verdict in zip(distinct, verdicts, strict=True) if not verdict.correct]
+    assert wrong == []
+
+
+@needs_corpora
+@pytest.mark.parametrize("name", ["gsm8k", "math"])
+def test_real_answers_do_not_verify_against_others(pool: VerifierPool, name: str) -> None:
+    """Against the answers that follow, where the quick path says false; a sample is confirmed by math-verify below."""
+    distinct = sorted(set(answers()[name]) - {""})[:: 1 if name == "gsm8k" else 3]
+    pairs = [(one, other) for one, other in zip(distinct, distinct[1:] + distinct[:1], strict=True)]
+    said = [(target, answer) for target, answer in pairs if quick(target, answer) is True]
+    assert [pair for pair in said if not reference(*pair)] == []
+    if name == "gsm8k":
+        assert len(said) < 0.01 * len(pairs)
+
+
+@needs_corpora
+def test_the_quick_path_agrees_with_math_verify_on_real_answers() -> None:
+    """Pairs of real answers, a third of them a digit apart; math-verify's own verdict is the expectation."""
+    chance = random.Random(3)
+    pool_of_answers = sorted((set(answers()["math"]) | set(answers()["deepmath"])) - {""})
+    compared = 0
+    for _ in range(250):
+        target, answer = chance.sample(pool_of_answers, 2)
+        if chance.random() < 0.4:
+            answer = _one_digit_changed(target, chance)
+        verdict = quick(target, answer)
+        if verdict is None or any(
+            mathematics._WORDS.fullmatch(mathematics._plain_words(text)) for text in (target, answer)
+        ):
+            continue
+        target, answer = (mathematics._clean_target(text) for text in (target, answer))
+        assert verdict == reference(target, answer), (target, answer)
+        compared += 1
+    assert compared > 90
+
+
+def _one_digit_changed(text: str, chance: random.Random) -> str:
+    places = [index for index, character in enumerate(text) if character.isdigit()]
+    if not places:
+        return text
+    place = chance.choice(places)
+    return text[:place] + str(chance.randint(1, 9)) + text[place + 1 :]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 999), st.text(alphabet="abc .,!?:-'\n\t", max_size=80))
+def test_words_after_a_wrong_answer_do_not_make_it_right(number: int, prose: str) -> None:
+    for form in (f"\\boxed{{{number}}}", f"The answer is {number}.", f"#### {number}\n"):
+        assert quick_response(f"{form} {prose} {number + 1}", str(number + 1)) is not True
+        assert quick_response(f"{form} {prose}", str(number)) is True
+
+
+def quick_response(response: str, target: str) -> bool | None:
+    verdict = mathematics.quick(response, {"target": target}, VerifySettings())
+    return None if verdict is None else verdict.correct
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(-999, 999),
+    st.text(alphabet=" \t\n", max_size=5),
+    st.sampled_from(["\\boxed{%s}", "Answer: $%s$", "**Answer**: %s"]),
+)
+def test_white_space_does_not_matter(number: int, space: str, form: str) -> None:
+    response = space + form % f"{space.replace(chr(10), ' ')}{number}" + space
+    assert quick_response(response, str(number)) is True
+    assert quick_response(response, str(number + 1)) is False
+
+
+@needs_corpora
+def test_gsm8k_solutions_as_they_are_written(pool: VerifierPool) -> None:
+    rows = json_lines("gsm8k/test.jsonl")
+    items = [(row["answer"], math(row["answer"])) for row in rows]
+    assert all(verdict.correct for verdict in pool.verify_many(items))
+    neighbours = list(pairwise(row["answer"] for row in rows))
+    verdicts = pool.verify_many([(response, math(target)) for response, target in neighbours])
+    same = [one.split("####")[1] == other.split("####")[1] for one, other in neighbours]
+    assert [verdict.correct for verdict in verdicts] == same
