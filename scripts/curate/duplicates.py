@@ -58,6 +58,7 @@ def save(
         columns["similarity"] = similarity
     path.parent.mkdir(parents=True, exist_ok=True)
     np.savez(path, position=duplicates, **columns)
+    load.cache_clear()
 
 
 @cache

@@ -2,8 +2,9 @@
 
 LSH also proposes prompts of one template that differ in a number (of MATH, DAPO and DeepMath, six pairs of
 seven), so each pair is compared on the shingles themselves, and each dropped record is as similar as the
-setting asks to the record kept instead, not to a chain that leads there. Numbers and operators stay in the
-shingles: `3 + 4` and `3 - 5` are different questions. The signature covers prompt and response.
+setting asks to the record kept instead, not to a chain that leads there. Prompts with different numbers are
+different questions however alike they are. Operators stay in the shingles. The signature covers prompt and
+response.
 
 python -m scripts.curate.near_dedup --recipe JSON --records MANIFEST... --out MANIFEST
 """
@@ -11,7 +12,7 @@ python -m scripts.curate.near_dedup --recipe JSON --records MANIFEST... --out MA
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -29,7 +30,7 @@ from scripts.curate import views
 from scripts.curate.duplicates import HIT, DuplicateFilter, Positions, priorities_of, save
 from scripts.curate.frame import Corpus, Job, job
 from scripts.curate.settings import NearDedup
-from scripts.curate.words import RegexTokenizer
+from scripts.curate.words import RegexTokenizer, words
 
 NOTHING = (np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
 SPELLING = TextNormConfig(remove_punctuation=False, norm_numbers=False)
@@ -45,10 +46,10 @@ def deduplicate(work: Job, settings: NearDedup) -> dict[str, Any]:
     """Write kept and dropped records; the counts of the manifest, with how many pairs LSH proposed."""
     sign = signer(settings, work.work / "signatures")
     pairs = propose(work, sign)
-    shingles = shingles_of(work.corpus, pairs, sign)
-    similar = pairs[[jaccard(shingles[one], shingles[other]) >= settings.similarity for one, other in pairs.tolist()]]
+    sketches = sketches_of(work.corpus, pairs, sign)
+    similar = pairs[[likeness(sketches[one], sketches[other]) >= settings.similarity for one, other in pairs.tolist()]]
     priorities = priorities_of(work.corpus, settings.priorities)
-    found = lead(components(similar), shingles, priorities, settings.similarity)
+    found = lead(components(similar), sketches, priorities, settings.similarity)
     table = work.work / "duplicates.npz"
     save(table, work.corpus, *(np.array(column) for column in zip(*found, strict=True)) if found else NOTHING)
     block = DuplicateFilter(table, "near-duplicate")
@@ -67,11 +68,33 @@ def propose(work: Job, sign: MinhashDedupSignature) -> Positions:
     return np.unique(offsets[found[:, [0, 2]]] + found[:, [1, 3]], axis=0)
 
 
-def shingles_of(corpus: Corpus, pairs: Positions, sign: MinhashDedupSignature) -> dict[int, np.ndarray]:
-    """The distinct shingles of every record that stands in a pair, by position."""
+class Sketch(NamedTuple):
+    """What is compared of a record."""
+
+    shingles: np.ndarray
+    """Hashes of the distinct n-grams of prompt and response, ascending."""
+    numbers: tuple[str, ...]
+    """The numbers of the prompt in their order."""
+
+
+def sketches_of(corpus: Corpus, pairs: Positions, sign: MinhashDedupSignature) -> dict[int, Sketch]:
+    """The sketch of every record that stands in a pair, by position."""
     wanted = set(pairs.ravel().tolist())
-    records = enumerate(corpus.iterate(["messages"]))
-    return {i: np.unique(sign.get_shingles(views.whole(record))) for i, record in records if i in wanted}
+    records = ((i, record) for i, record in enumerate(corpus.iterate(["messages"])) if i in wanted)
+    return {
+        i: Sketch(np.unique(sign.get_shingles(views.whole(record))), numbers(views.prompt(record)))
+        for i, record in records
+    }
+
+
+def numbers(text: str) -> tuple[str, ...]:
+    """The numbers of a text in their order."""
+    return tuple(word for word in words(text) if word.isdigit())
+
+
+def likeness(one: Sketch, other: Sketch) -> float:
+    """Jaccard similarity of the shingles, and 0 where the prompts' numbers differ: that is another question."""
+    return jaccard(one.shingles, other.shingles) if one.numbers == other.numbers else 0.0
 
 
 def jaccard(one: np.ndarray, other: np.ndarray) -> float:
@@ -92,7 +115,7 @@ def components(pairs: Positions) -> list[list[int]]:
 
 
 def lead(
-    groups: list[list[int]], shingles: dict[int, np.ndarray], priorities: Positions, similarity: float
+    groups: list[list[int]], sketches: dict[int, Sketch], priorities: Positions, similarity: float
 ) -> list[tuple[int, int, float]]:
     """(duplicate, record kept instead, their similarity), by leaders: the most preferred record of a group is
     kept and takes all that are similar to it; what is left of the group starts again."""
@@ -103,7 +126,7 @@ def lead(
             leader, *others = rest
             rest = []
             for other in others:
-                value = jaccard(shingles[leader], shingles[other])
+                value = likeness(sketches[leader], sketches[other])
                 if value >= similarity:
                     found.append((other, leader, value))
                 else:

@@ -24,6 +24,7 @@ SENTENCE_GAP = re.compile(
 )  # a stop after a word: `find . -name` is no sentence
 SENTENCE_END = re.compile(rf"[\w)\"'][{STOPS}]\s*$", re.MULTILINE)
 WHOLE = re.compile(r"https?://\S+$|:\s*\S*[\dA-Z]$")  # a link, or `Answer: 42`: finished without a stop
+CUT_BOX = re.compile(r"\\b(o(x(ed?)?)?)?$")
 ITEM = re.compile(r"^\s*([-*+•#|>]|\d+[.)])")  # list items, headings, tables and quotes need no full stop
 
 
@@ -58,7 +59,9 @@ class TruncationFilter(BaseFilter):
 
 
 def _open_box(text: str) -> bool:
-    """The last \\boxed{...} is not closed."""
+    """The last \\boxed{...} is not closed, or its name is cut."""
+    if CUT_BOX.search(text):
+        return True
     start = text.rfind("\\boxed{")
     return start >= 0 and text.count("{", start) > text.count("}", start)
 

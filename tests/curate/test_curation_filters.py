@@ -121,6 +121,7 @@ TRUNCATED = TruncationFilter(Truncation(step="truncation", minimum_words=3, unpu
         ("Sum them. Answer: 42", None),
         ("We add 2 and 3. The result is \\boxed{5}", None),
         ("We add 2 and 3. The result is \\boxed{5", "open-formula"),
+        ("2 + 3 = \\boxe", "open-formula"),
         ("So \\( a + b", "open-formula"),
         ("```python\ndef f(x):\n    return x\n```", None),
         ("```python\ndef f(x):\n    return", "open-code-fence"),

@@ -94,8 +94,16 @@ def test_records_of_one_template_are_kept(tmp_path: Path) -> None:
     template = "A train leaves the station at noon with {} people and {} more get on. How many people are on the train?"
     rows = [chat(template.format(a, b), f"{a} + {b} = {a + b}") for a in range(2, 12) for b in range(20, 30)]
     work = job(tmp_path, "near-dedup", rows)
-    counts = near(work, NEAR.model_copy(update={"similarity": 0.85}))
+    counts = near(work, NEAR)
     assert counts["kept"] == 100 and counts["pairs"]["proposed"] > 0  # LSH alone would have dropped some
+
+
+def test_another_number_is_another_question(tmp_path: Path) -> None:
+    text = "A long story about a farmer with {} cows, who sells some of them on a market day in spring, and walks home"
+    rows = [chat(text.format(5)), chat(text.format(6)), chat(text.format(5) + ".")]
+    work = job(tmp_path, "near-dedup", [row | {"id": str(i)} for i, row in enumerate(rows)])
+    near(work, NEAR)
+    assert [(row["id"], row["duplicate_of"]) for row in dropped(work)] == [("2", "0")]
 
 
 def test_a_chain_is_no_group(tmp_path: Path) -> None:
