@@ -192,3 +192,31 @@ def test_scales_use_environments_that_are_locked() -> None:
     for file in sorted((ROOT / "scales").glob("*.yaml")):
         for name in read(file.stem).environments.values():
             assert (ROOT / "envs" / f"{name}.txt").is_file(), (file.stem, name)
+
+
+# --- docs/recipe.md ---
+
+
+def test_the_recipes_page_names_every_source_benchmark_and_setting(paper: Config) -> None:
+    text = (ROOT / "docs" / "recipe.md").read_text()
+    names = {source.dataset for source in paper.sources.values() if isinstance(source, HubSource)}
+    names |= {benchmark.title for benchmark in paper.benchmarks.values()}
+    assert paper.training is not None
+    for settings in (paper.training.sft, paper.training.grpo, paper.training.opd):
+        names |= {f"`{name}`" for name in {**settings, **settings.get("rollout", {})} if name != "rollout"}
+    names |= {f"`{step.step}`" for step in paper.pools["sft"].steps}
+    missing = sorted(name for name in names if name not in text)
+    assert not missing, missing
+
+
+def test_the_recipes_page_has_the_rows_of_every_source(paper: Config) -> None:
+    text = (ROOT / "docs" / "recipe.md").read_text()
+    for role in ("sft", "rl", "benchmark"):
+        for name, count in rows(paper, role).items():
+            assert f"{count:,}" in text, (name, count)
+
+
+def test_the_recipes_page_has_the_size_of_every_data_set(paper: Config) -> None:
+    text = (ROOT / "docs" / "recipe.md").read_text()
+    for name, dataset in paper.datasets.items():
+        assert dataset.size is None or f"{dataset.size:,}" in text, (name, dataset.size)
