@@ -1,4 +1,5 @@
-"""Drop records that say the same as another one, up to Unicode forms, case and white space.
+"""Drop records that say the same as another one: the prompt up to Unicode forms, case and white space, the response
+as it stands, for there indentation and letter case are right or wrong.
 
 python -m scripts.curate.exact_dedup --recipe JSON --records MANIFEST... --out MANIFEST
 """
@@ -27,7 +28,7 @@ def prompt_key(record: dict[str, Any]) -> str:
 
 def record_key(record: dict[str, Any]) -> str:
     """What two records with the same prompt and response have in common."""
-    return normalise(views.prompt(record)) + "\0" + normalise(views.response(record))
+    return normalise(views.prompt(record)) + "\0" + views.response(record).strip()
 
 
 KEYS = {"prompt": prompt_key, "prompt-response": record_key}

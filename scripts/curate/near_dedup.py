@@ -33,7 +33,7 @@ from scripts.curate.settings import NearDedup
 from scripts.curate.words import RegexTokenizer, words
 
 NOTHING = (np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
-SPELLING = TextNormConfig(remove_punctuation=False, norm_numbers=False)
+SPELLING = TextNormConfig(lowercase=False, remove_punctuation=False, norm_numbers=False)  # all may be what is asked
 
 
 def signer(settings: NearDedup, folder: Path) -> MinhashDedupSignature:

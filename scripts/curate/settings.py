@@ -124,7 +124,7 @@ class Preference(Settings):
 
 
 class ExactDedup(Preference):
-    """Same text after normalising Unicode forms, case and white space."""
+    """Same prompt after normalising Unicode forms, case and white space, and same response."""
 
     step: Literal["exact-dedup"]
     key: Literal["prompt", "prompt-response"] = Field(description="what makes two records the same")

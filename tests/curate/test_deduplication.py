@@ -33,10 +33,16 @@ def test_exact_duplicates_by_normalised_prompt_and_response(tmp_path: Path) -> N
         chat("What is 2+2?", "5"),
         chat("What is 2-2?", "4"),
     ]
-    rows.append(chat("\uff37hat is 2+2?", "4"))  # a full-width W
+    rows.append(chat("\uff37hat is 2+2?", "4\n"))  # a full-width W
+    rows += [
+        chat("Write lowercase.", "ok"),
+        chat("write lowercase.", "Ok"),
+        chat("Code?", "if a:\n  b\nc"),
+        chat("Code?", "if a:\n  b\n  c"),
+    ]
     work = job(tmp_path, "exact-dedup", [row | {"id": str(i)} for i, row in enumerate(rows)])
-    assert exact(work, EXACT) == {"in": 5, "kept": 3, "dropped": {"duplicate": 2}}
-    assert [row["id"] for row in kept(work)] == ["0", "2", "3"]
+    assert exact(work, EXACT) == {"in": 9, "kept": 7, "dropped": {"duplicate": 2}}
+    assert [row["id"] for row in kept(work)] == ["0", "2", "3", "5", "6", "7", "8"]
     assert [(row["id"], row["duplicate_of"]) for row in dropped(work)] == [("1", "0"), ("4", "0")]
 
 
