@@ -120,8 +120,8 @@ def _ended(outcome: Outcome, settings: VerifySettings, words: str) -> Verdict:
         return Verdict(None, f"timeout: the machine gave it {outcome.cpu:.1f} s of CPU time in {outcome.wall:.0f} s")
     if outcome.overdue:
         return Verdict(False, f"timeout: it waited for more than {settings.code_wall_seconds:g} s")
-    if words and not number:
-        return Verdict(False, f"program raised {words}" if outcome.status else f"program ended: {words}")
+    if words:
+        return Verdict(False, f"program ended: {words}")
     how = f"by {signal.Signals(number).name}" if number else f"with exit code {outcome.status >> 8}"
     return Verdict(False, f"program ended {how}")
 

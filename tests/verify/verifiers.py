@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -40,3 +42,22 @@ def json_lines(path: str) -> list[dict[str, Any]]:
     file = CORPORA / path
     with gzip.open(file, "rt") if file.suffix == ".gz" else file.open() as lines:
         return [json.loads(line) for line in lines]
+
+
+@dataclass(frozen=True)
+class Program:
+    """An entry of a file in programs/: its code blocks, and the reason it expects where it states one."""
+
+    blocks: tuple[str, ...]
+    reason: str
+
+
+def programs(name: str) -> dict[str, Program]:
+    """The entries of programs/<name>.md by their headings."""
+    text = (Path(__file__).parent / "programs" / f"{name}.md").read_text()
+    entries = {}
+    for entry in text.split("\n## ")[1:]:
+        blocks = tuple(re.findall(r"```python\n(.*?)\n```", entry, re.DOTALL))
+        reason = re.search(r"^Reason: (.*)$", entry, re.MULTILINE)
+        entries[entry.partition("\n")[0]] = Program(blocks, reason[1] if reason else "")
+    return entries

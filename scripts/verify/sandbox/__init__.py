@@ -12,7 +12,6 @@ import select
 import socket
 import subprocess
 import sys
-import sysconfig
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -195,10 +194,9 @@ def _interpreter() -> str:
 
 
 def _visible() -> list[str]:
-    """The folders that a program may read: the system's libraries and the standard library."""
-    library = {sysconfig.get_path(name, vars={"base": sys.base_prefix}) for name in ("stdlib", "platstdlib")}
-    prefix = os.path.join(sys.base_exec_prefix, "lib")
-    return [*_SYSTEM, *sorted(path for path in {*library, prefix} if not path.startswith(("/usr/lib", "/lib")))]
+    """The folders that a program may read: the system's libraries, and those of the interpreter (no virtual one)."""
+    prefixes = {sys.base_prefix, sys.base_exec_prefix} - {"/usr", "/"}
+    return [*_SYSTEM, *(f"{prefix}/{name}" for prefix in sorted(prefixes) for name in sorted({"lib", sys.platlibdir}))]
 
 
 __all__ = ["Outcome", "Sandbox", "SandboxError", "zygote"]

@@ -41,7 +41,9 @@ def judge(job: dict[str, Any], connection: socket.socket, most_bytes: int, resul
     except (RecursionError, MemoryError) as error:
         correct, reason, gone = False, f"wrong: a value that the tests cannot hold ({type(error).__name__})", False
     except BaseException as error:
-        correct, reason, gone = None, f"bad test: {type(error).__name__}: {error}", False
+        by_program = hasattr(error, "raised_by_peer")
+        correct, gone = False if by_program else None, False
+        reason = f"{'program raised' if by_program else 'bad test:'} {_describe(error)}"
     os.write(result, json.dumps({"correct": correct, "reason": reason[:500], "gone": gone}).encode())
 
 
@@ -131,7 +133,7 @@ def _run_one(
     return None
 
 
-def _describe(error: Exception) -> str:
+def _describe(error: BaseException) -> str:
     name = getattr(error, "raised_by_peer", type(error).__name__)
     return f"{name}: {error}"[:200] if str(error) else str(name)
 

