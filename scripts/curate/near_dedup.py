@@ -1,7 +1,7 @@
 """Drop near-duplicates across sources: MinHash proposes them (DataTrove), their Jaccard similarity decides.
 
-LSH also proposes prompts of one template that differ in a number (of MATH, DAPO and DeepMath, six pairs of
-seven), so each pair is compared on the shingles themselves, and each dropped record is as similar as the
+LSH also proposes prompts of one template that differ in a number (of MATH, DAPO and DeepMath, three pairs of
+four), so each pair is compared on the shingles themselves, and each dropped record is as similar as the
 setting asks to the record kept instead, not to a chain that leads there. Prompts with different numbers are
 different questions however alike they are. Operators stay in the shingles. The signature covers prompt and
 response.
