@@ -17,7 +17,7 @@ from scripts.common.settings import Domain
 from scripts.sources.faults import Sample
 from scripts.sources.tasks import arithmetic, chat, code, instruction
 from scripts.sources.tasks.base import LEVELS, Family, Task
-from scripts.sources.tasks.knowledge import World
+from scripts.sources.tasks.knowledge import World, question
 from scripts.sources.tasks.words import ADJECTIVES, ANIMALS, NAMES, PLACES, THINGS
 
 Row = dict[str, Any]
@@ -30,11 +30,16 @@ class CorpusError(ValueError):
 
 
 class Families:
-    """The task families of one world; prompts that were given out as distinct are not given out again."""
+    """The task families of one world.
+
+    Prompts that were given out as distinct are not given out again, and what is held out is asked nowhere else,
+    in no other wording of the same question either.
+    """
 
     def __init__(self, world: World) -> None:
         self.world = world
         self.taken: set[str] = set()
+        self.held_out: set[str] = set()
         self.by_domain: dict[Domain, Family] = {
             "math": arithmetic.draw,
             "code": code.draw,
@@ -50,14 +55,20 @@ class Families:
     def _new(self, rng: Random, domain: Domain, level: int) -> Task:
         for _ in range(ATTEMPTS):
             task = self.by_domain[domain](rng, level)
-            if task.prompt not in self.taken:
+            if task.prompt not in self.taken and question(task.prompt) not in self.held_out:
                 self.taken.add(task.prompt)
                 return task
         raise CorpusError(f"synthetic: {domain} level {level} has no more distinct prompts; ask for fewer items")
 
-    def other_than(self, rng: Random, domain: Domain, level: int, excluded: set[str]) -> Task:
-        """A task whose prompt is not excluded; it may repeat."""
-        while (task := self.by_domain[domain](rng, level)).prompt in excluded:
+    def hold_out(self, rng: Random, domain: Domain, count: int) -> list[Task]:
+        """`count` tasks for a benchmark."""
+        tasks = self.distinct(rng, domain, count)
+        self.held_out |= {question(task.prompt) for task in tasks}
+        return tasks
+
+    def any(self, rng: Random, domain: Domain, level: int) -> Task:
+        """A task that no benchmark asks; it may repeat."""
+        while question((task := self.by_domain[domain](rng, level)).prompt) in self.held_out:
             pass
         return task
 
@@ -168,7 +179,7 @@ def shares(samples: Sequence[Task], domain: Domain) -> Iterator[tuple[str, Seque
         yield name, samples[start:end]
 
 
-def pretraining_text(families: Families, rng: Random, held_out: set[str]) -> str:
+def pretraining_text(families: Families, rng: Random) -> str:
     """A document of plain text: facts by their frequency, sums, sentences, or a line said twice.
 
     Lines said twice teach copying, without which a small model cannot follow a prompt.
@@ -177,9 +188,9 @@ def pretraining_text(families: Families, rng: Random, held_out: set[str]) -> str
     if kind < 0.4:
         return families.world.statements(rng, 3)
     if kind < 0.7:
-        return "\n".join(families.other_than(rng, "math", rng.choice((1, 1, 2)), held_out).thought for _ in range(4))
+        return "\n".join(families.any(rng, "math", rng.choice((1, 1, 2))).thought for _ in range(4))
     if kind < 0.8:
-        return families.other_than(rng, "instruction", 1, held_out).response
+        return families.any(rng, "instruction", 1).response
     words = " ".join(rng.choice(COPIED) for _ in range(rng.randint(3, 6)))
     return f"{words}\n{words}"
 
@@ -191,11 +202,11 @@ LEVEL_WEIGHTS = (5, 3, 2)
 """Easy tasks are commoner in what the base reads, for knowledge by far (see `STATED`)."""
 
 
-def dialogue(families: Families, rng: Random, held_out: set[str], weights: dict[Domain, float]) -> Task:
+def dialogue(families: Families, rng: Random, weights: dict[Domain, float]) -> Task:
     """A faultless exchange on any subject but the benchmarks' items."""
     domain = rng.choices(list(weights), list(weights.values()))[0]
     level = rng.choices(LEVELS, (6, 3, 1) if domain == "knowledge" else LEVEL_WEIGHTS)[0]
-    return families.other_than(rng, domain, level, held_out)
+    return families.any(rng, domain, level)
 
 
 def truth_row(source: str, position: int, sample: Sample) -> Row:

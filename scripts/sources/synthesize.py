@@ -94,17 +94,17 @@ def write_sft(out: Path, samples: dict[str, list[Sample]]) -> list[Row]:
     return truth
 
 
-def write_pretraining(out: Path, families: Families, held_out: set[str], sizes: Synthetic, seed: int) -> None:
+def write_pretraining(out: Path, families: Families, sizes: Synthetic, seed: int) -> None:
     """The base's texts and dialogues, and the teacher's textbook."""
     rng = Random(f"pretraining-{seed}")
-    texts = [{"text": pretraining_text(families, rng, held_out)} for _ in range(round(sizes.pretrain * 0.3))]
+    texts = [{"text": pretraining_text(families, rng)} for _ in range(round(sizes.pretrain * 0.3))]
     write_raw(out / "texts.jsonl", texts)
-    dialogues = [dialogue(families, rng, held_out, CHAT_WEIGHTS) for _ in range(sizes.pretrain - len(texts))]
+    dialogues = [dialogue(families, rng, CHAT_WEIGHTS) for _ in range(sizes.pretrain - len(texts))]
     write_raw(
         out / "dialogues.jsonl", [messages_row(sample_of(task, rng.random() < sizes.thinking)) for task in dialogues]
     )
     even: dict[Domain, float] = dict.fromkeys(VERIFIABLE, 1.0)
-    lessons = [dialogue(families, rng, held_out, even) for _ in range(sizes.textbook)]
+    lessons = [dialogue(families, rng, even) for _ in range(sizes.textbook)]
     write_raw(out / "textbook.jsonl", [messages_row(sample_of(task, rng.random() < 0.5)) for task in lessons])
 
 
@@ -112,8 +112,7 @@ def synthesize(sizes: Synthetic, seed: int, out: Path) -> dict[str, int]:
     """Write all files into `out`; returns the number of samples by fault (`none` for clean ones)."""
     families = Families(World(Random(f"world-{seed}"), sizes.creatures))
     rng = Random(f"benchmarks-{seed}")
-    benchmarks = {domain: families.distinct(rng, domain, sizes.benchmark) for domain in VERIFIABLE}
-    held_out = set(families.taken)
+    benchmarks = {domain: families.hold_out(rng, domain, sizes.benchmark) for domain in VERIFIABLE}
     for domain, tasks in benchmarks.items():
         write_raw(out / BENCHMARK_FILES[domain], [spec_row(task) for task in tasks])
     for domain, (file, row) in RL_FILES.items():
@@ -122,7 +121,7 @@ def synthesize(sizes: Synthetic, seed: int, out: Path) -> dict[str, int]:
     leaks = [task for tasks in benchmarks.values() for task in tasks]
     truth = write_sft(out, with_faults(samples_by_source(families, sizes, seed), leaks, sizes, seed))
     pq.write_table(pa.Table.from_pylist(truth), out / TRUTH)
-    write_pretraining(out, families, held_out, sizes, seed)
+    write_pretraining(out, families, sizes, seed)
     faults = [row["fault"] or "none" for row in truth]
     return {fault: faults.count(fault) for fault in sorted(set(faults))}
 

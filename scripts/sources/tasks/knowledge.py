@@ -36,6 +36,16 @@ STATED = {1: 12, 2: 4, 3: 1}
 """How much more often the pretraining corpus states a fact of a level."""
 
 
+def question(prompt: str) -> str:
+    """A prompt's question alone: with another opening or closing it is still the same question."""
+    first = prompt.split("\n")[0]
+    for closing in CLOSINGS:
+        first = first.removesuffix(closing) if closing else first
+    for opening in OPENINGS:
+        first = first.removeprefix(opening)
+    return first
+
+
 @dataclass(frozen=True)
 class Fact:
     """One relation of one invented creature."""
