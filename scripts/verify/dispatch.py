@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
 from scripts.verify import choice, mathematics
@@ -42,6 +43,7 @@ def judge(response: str, answer: Answer, settings: VerifySettings) -> Verdict:
     return verdict
 
 
+@cache
 def load(kind: Kind) -> None:
     """Import what `judge` needs for a kind, so that it counts against no item's time limit."""
     if kind == "math":
@@ -54,7 +56,8 @@ def load(kind: Kind) -> None:
 
 def wall_limit(answer: Answer, settings: VerifySettings) -> float:
     """Seconds after which a worker that judges this item is taken for hung: above every limit inside it."""
-    runs = len(answer.spec.get("tests", ())) if answer.kind == "code" else 0
+    tests = answer.spec.get("tests") if answer.kind == "code" else None
+    runs = len(tests) if isinstance(tests, list) else 0
     return settings.item_wall_seconds + runs * settings.code_wall_seconds
 
 

@@ -286,5 +286,5 @@ def _math_verify() -> Any:
 
 
 def load() -> None:
-    """Load the library now, so that its import counts against no item's time limit."""
-    _math_verify()
+    """Load the library now, with what it loads when first used: that is to count against no item's time limit."""
+    _compare("x^2 + 2x + 1", _Stated("\\frac{(x + 1)^3}{x + 1}", exact=True))

@@ -66,7 +66,7 @@ class VerifierPool:
         if open_items:
             with self._lock:
                 self._run(items, open_items, verdicts)
-        return [verdict for verdict in verdicts if verdict is not None]
+        return [_present(verdict) for verdict in verdicts]
 
     def close(self) -> None:
         """End the worker processes. The pool can be used again: it starts new ones."""
@@ -79,7 +79,7 @@ class VerifierPool:
         while len(self._workers) < min(self._size, len(todo)):
             self._workers.append(_Worker(self.settings))
         try:
-            while todo or any(each.held for each in self._workers):
+            while todo or any(each.busy for each in self._workers):
                 for each in self._workers:
                     each.feed(items, todo)
                 self._collect(verdicts)
@@ -103,6 +103,12 @@ class VerifierPool:
             verdicts[index] = verdict
 
 
+def _present(verdict: Verdict | None) -> Verdict:
+    if verdict is None:
+        raise RuntimeError("an item was left without a verdict: this is a fault of the pool")
+    return verdict
+
+
 class _Worker:
     """One worker process; when it dies it is replaced, and the item it was at gets the blame."""
 
@@ -124,6 +130,11 @@ class _Worker:
                 env=os.environ | worker.ENVIRONMENT,
             )
         self.connection = Connection(ours.detach())
+
+    @property
+    def busy(self) -> bool:
+        """Whether it has items to judge, sent or taken back from one that died."""
+        return bool(self.held or self._unsent)
 
     def feed(self, items: Sequence[Item], todo: deque[int]) -> None:
         """Send items until the worker holds a chunk."""

@@ -251,7 +251,10 @@ def test_where_isolation_is_impossible_programs_are_refused(tmp_path: Path) -> N
 
 def test_it_works_inside_a_container_s_user_namespace() -> None:
     """As in an Apptainer container: root of a namespace whose only user is an ordinary one."""
-    script = "from scripts.verify import *\nprint(verify('def f(x): return x + 1', Answer('code', {'tests': ['assert f(1) == 2']})))"
+    script = (
+        "from scripts.verify import *\n"
+        "print(verify('def f(x): return x + 1', Answer('code', {'tests': ['assert f(1) == 2']})))"
+    )
     command = ["unshare", "-Ur", sys.executable, "-c", script]
     done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True)
     if "unshare:" in done.stderr:
@@ -349,7 +352,7 @@ def _mutated(program: str, chance: random.Random) -> str | None:
 def _passes_plainly(program: str, answer: Answer) -> bool:
     source = "\n".join([program, *answer.spec["tests"]])
     try:
-        done = subprocess.run([sys.executable, "-I", "-"], input=source.encode(), capture_output=True, timeout=4)
+        done = subprocess.run([sys.executable, "-I", "-"], input=source.encode(), capture_output=True, timeout=20)
         return done.returncode == 0
     except subprocess.TimeoutExpired:
         return False
@@ -362,14 +365,14 @@ def test_mbpp_s_canonical_solutions_pass(pool: VerifierPool) -> None:
 
 
 @needs_corpora
-def test_a_set_with_broken_items_gets_the_verdicts_of_plain_execution(strict: VerifierPool) -> None:
+def test_a_set_with_broken_items_gets_the_verdicts_of_plain_execution(pool: VerifierPool) -> None:
     """Some of Shadow-HumanEval's tests are no Python, name what is not there, or contradict the solution."""
     items = []
     for row in json_lines("shadow_humaneval/python.jsonl"):
         name = json.loads(row["labels"])["entry_point"]
         program = row["content"] + row["canonical_solution"]
         items.append((program, code(row["test"], f"check({name})", entry_point=name)))
-    verdicts = strict.verify_many(items)
+    verdicts = pool.verify_many(items)
     assert [verdict.correct is True for verdict in verdicts] == [_passes_plainly(*item) for item in items]
     assert {verdict.reason.partition(":")[0] for verdict in verdicts if verdict.correct is None} == {
         "bad spec",

@@ -60,6 +60,7 @@ def test_an_unreadable_answer_is_an_error_with_words(kind: object, spec: object)
         Answer("choice", {"target": "E", "options": ["a", "b"]}),
         Answer("code", {}),
         Answer("code", {"tests": []}),
+        Answer("code", {"tests": 5}),
         Answer("code", {"tests": ["assert f("]}),
         Answer("code", {"tests": [{"input": "1"}]}),
         Answer("instructions", {"instruction_id_list": ["punctuation:no_comma"], "kwargs": []}),
