@@ -20,7 +20,7 @@ CONFIG = configuration.load(config)
 R = CONFIG.results
 
 # Jobs outside of an image run in the environment that Snakemake runs in.
-os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+os.environ.update(PATH=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}")
 
 
 def git(*arguments):
@@ -167,3 +167,54 @@ def teachers_of(name):
     """The teachers of a distilled model by domain; one teacher alone stands under `all`."""
     found = CONFIG.models[name]
     return {"all": found.teacher} if found.teacher is not None else dict(found.teachers)
+
+
+def pool_step(name, step):
+    """The settings of a pool's step; a deduplication also gets the priorities of the pool's sources."""
+    found = next(item for item in CONFIG.pools[name].steps if item.step == step)
+    if "priorities" not in type(found).model_fields:
+        return found
+    priorities = {source: CONFIG.sources[source].priority for source in CONFIG.pools[name].sources}
+    return found.model_copy(update={"priorities": {**priorities, **found.priorities}})
+
+
+def before(name, step):
+    """Manifests that a pool's step reads: the step before it, or the pool's raw sources."""
+    steps = [item.step for item in CONFIG.pools[name].steps]
+    position = steps.index(step)
+    if position == 0:
+        return raw(CONFIG.pools[name].sources)
+    return [f"{R}/pools/{name}/{steps[position - 1]}/manifest.json"]
+
+
+def row_of(wildcards):
+    """The row that a cell names; unknown tables, rows and columns are errors with the close matches."""
+    table = CONFIG.tables[checked("table", wildcards.table, CONFIG.tables)]
+    rows = {row.name: row for row in table.rows}
+    checked(f"column of {wildcards.table}", wildcards.column, table.columns)
+    return rows[checked(f"row of {wildcards.table}", wildcards.row, rows)]
+
+
+def cell_columns(wildcards):
+    """The benchmarks that a cell is made from: its own, or all of its row's for the average."""
+    row_of(wildcards)
+    columns = CONFIG.tables[wildcards.table].columns
+    return list(columns[:-1]) if wildcards.column == columns[-1] else [wildcards.column]
+
+
+def cell_scores(wildcards):
+    """Score files that a cell reads."""
+    return [f"{R}/scores/{row_of(wildcards).model}/{column}.json" for column in cell_columns(wildcards)]
+
+
+def cell_settings(wildcards):
+    """What a cell says of itself."""
+    row = row_of(wildcards)
+    return {
+        "table": wildcards.table,
+        "row": row.name,
+        "column": wildcards.column,
+        "model": row.model,
+        "reported": row.reported.get(wildcards.column),
+        "scale": CONFIG.scale,
+    }

@@ -7,25 +7,6 @@ needs   raw/{source}/ of the pool's sources, and of the benchmarks (decontaminat
 BENCHMARK_SOURCES = list(dict.fromkeys(benchmark.source for benchmark in CONFIG.benchmarks.values()))
 POOL_SOURCES = list(dict.fromkeys(source for pool in CONFIG.pools.values() for source in pool.sources))
 
-
-def pool_step(name, step):
-    """The settings of a pool's step; a deduplication also gets the priorities of the pool's sources."""
-    found = next(item for item in CONFIG.pools[name].steps if item.step == step)
-    if "priorities" not in type(found).model_fields:
-        return found
-    priorities = {source: CONFIG.sources[source].priority for source in CONFIG.pools[name].sources}
-    return found.model_copy(update={"priorities": {**priorities, **found.priorities}})
-
-
-def before(name, step):
-    """Manifests that a pool's step reads: the step before it, or the pool's raw sources."""
-    steps = [item.step for item in CONFIG.pools[name].steps]
-    position = steps.index(step)
-    if position == 0:
-        return raw(CONFIG.pools[name].sources)
-    return [f"{R}/pools/{name}/{steps[position - 1]}/manifest.json"]
-
-
 # What a step reads besides the records, by the option's name.
 CURATE_EXTRAS = {
     "language": ("--classifier", [f"{R}/classifiers/language/manifest.json"]),

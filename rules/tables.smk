@@ -5,39 +5,6 @@ needs   scores/{model}/{benchmark}.json, pools' and data sets' manifests, traini
 """
 
 
-def row_of(wildcards):
-    """The row that a cell names; unknown tables, rows and columns are errors with the close matches."""
-    table = CONFIG.tables[checked("table", wildcards.table, CONFIG.tables)]
-    rows = {row.name: row for row in table.rows}
-    checked(f"column of {wildcards.table}", wildcards.column, table.columns)
-    return rows[checked(f"row of {wildcards.table}", wildcards.row, rows)]
-
-
-def cell_columns(wildcards):
-    """The benchmarks that a cell is made from: its own, or all of its row's for the average."""
-    row_of(wildcards)
-    columns = CONFIG.tables[wildcards.table].columns
-    return list(columns[:-1]) if wildcards.column == columns[-1] else [wildcards.column]
-
-
-def cell_scores(wildcards):
-    """Score files that a cell reads."""
-    return [f"{R}/scores/{row_of(wildcards).model}/{column}.json" for column in cell_columns(wildcards)]
-
-
-def cell_settings(wildcards):
-    """What a cell says of itself."""
-    row = row_of(wildcards)
-    return {
-        "table": wildcards.table,
-        "row": row.name,
-        "column": wildcards.column,
-        "model": row.model,
-        "reported": row.reported.get(wildcards.column),
-        "scale": CONFIG.scale,
-    }
-
-
 localrules:
     make_cell,
     make_table,

@@ -40,7 +40,8 @@ class Order:
         if stage in fixed:
             return fixed[stage]
         if stage == "pools":
-            return 3 + [step.step for step in self.config.pools[parts[1]].steps].index(parts[2])
+            steps: list[str] = [step.step for step in self.config.pools[parts[1]].steps]
+            return 3 + steps.index(parts[2])
         after = {"generations": 4, "scores": 5}
         if stage in after:
             return self._model(parts[1]) + after[stage]

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, ValidationError
 
 from scripts.common.budget import Budget
 from scripts.common.fingerprint import ROOT
@@ -48,22 +48,20 @@ class Config(Settings):
     pools: dict[str, Pool]
     engine: Engine
     verify: VerifySettings
-    responses: dict[str, ResponseSet] = {}
-    graded: dict[str, GradedSet] = {}
-    datasets: dict[str, Dataset] = {}
+    responses: dict[str, ResponseSet] = Field(default={})
+    graded: dict[str, GradedSet] = Field(default={})
+    datasets: dict[str, Dataset] = Field(default={})
     training: Training | None = None
-    models: dict[str, Model] = {}
+    models: dict[str, Model] = Field(default={})
     benchmarks: dict[str, Benchmark]
     evaluate_together: tuple[tuple[str, ...], ...] = Field(
         default=(), description="benchmarks that one job generates and scores; one not named stands alone"
     )
-    tables: dict[str, Table] = {}
+    tables: dict[str, Table] = Field(default={})
     resources: dict[str, Budget] = Field(
         default={}, description="by step (`train.sft`), and `default`: never part of an artifact's identity"
     )
-    image_base: str | None = Field(
-        default=None, description="folder or image to build images on, not the pinned one"
-    )
+    image_base: str | None = Field(default=None, description="folder or image to build images on, not the pinned one")
     disk_gb: int = Field(default=0, description="free space that a run of the scale needs, checked before it starts")
 
     @property
@@ -76,10 +74,10 @@ class Config(Settings):
         model = self.models[name]
         if isinstance(model, HubModel) or self.training is None:
             raise ConfigError(f"models.{name} is not trained: it has no training settings")
-        kinds = {"pretrain": Pretrain, "sft": Sft, "grpo": Grpo, "opd": Opd}
+        kinds: dict[str, type[Optimizer]] = {"pretrain": Pretrain, "sft": Sft, "grpo": Grpo, "opd": Opd}
         base = getattr(self.training, model.kind) or {}
         try:
-            return TypeAdapter(kinds[model.kind]).validate_python(merge(base, model.training))
+            return kinds[model.kind].model_validate(merge(base, model.training))
         except ValidationError as error:
             raise ConfigError(_explain(error, f"training.{model.kind} with models.{name}.training")) from None
 
@@ -180,8 +178,8 @@ def _source_problems(config: Config) -> Iterable[str]:
         if source.kind == "synthetic" and config.synthetic is None:
             yield f"sources.{name}: kind is synthetic but there is no `synthetic:` section"
     for name, pool in config.pools.items():
-        for source in pool.sources:
-            yield from _unknown(f"pools.{name}.sources", source, config.sources)
+        for member in pool.sources:
+            yield from _unknown(f"pools.{name}.sources", member, config.sources)
     for name, benchmark in config.benchmarks.items():
         yield from _unknown(f"benchmarks.{name}.source", benchmark.source, config.sources)
         found = config.sources.get(benchmark.source)

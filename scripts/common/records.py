@@ -27,6 +27,8 @@ import pyarrow.parquet as pq
 class Message(TypedDict):
     role: str
     content: str
+
+
 class AnswerColumn(TypedDict):
     kind: str
     spec: str

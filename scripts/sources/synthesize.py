@@ -75,7 +75,7 @@ def with_faults(
     for name, found in samples.items():
         rng = Random(f"faults-{seed}-{name}")
         # a source without gold answers has no wrong answer that could be found
-        rates = {
+        rates: dict[str, float] = {
             fault: rate for fault, rate in sizes.faults.items() if fault != "wrong" or name not in ("forum", "chats")
         }
         own = [task for task in leaks if task.domain in SFT_SOURCES[name].domains] or leaks
