@@ -1,4 +1,4 @@
-"""What the rule files share: the checked configuration, recipes, paths and input functions.
+"""Shared by the files of rules: the checked configuration, recipes, paths and input functions.
 
 Nothing here reads a file per job: configuration, fingerprints and digests are computed once a process.
 """
