@@ -29,6 +29,11 @@ class Checkout:
     def results(self) -> Path:
         return self.root / "results" / "tiny"
 
+    @property
+    def python(self) -> str:
+        """The interpreter of the environment that the tests run in."""
+        return sys.executable
+
     def snakemake(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run Snakemake as a user would, at the tests' small size."""
         command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments, "--configfile", str(MINI)]
