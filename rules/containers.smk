@@ -44,7 +44,7 @@ def resources(step):
     if budget.gpus:
         asked |= {"gpu": budget.gpus * budget.nodes, "nodes": budget.nodes}
         if "gpu_partition" in SITE:
-            asked["slurm_partition"] = SITE["gpu_partition"]
+            asked["slurm_partition"] = SITE["gpu_partition"].raw
     return asked
 
 

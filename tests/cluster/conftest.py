@@ -16,7 +16,7 @@ import pytest
 from scripts.common.artifacts import read_json, run_path
 from scripts.containers.images import identity
 from tests.cluster import machine, slurm
-from tests.conftest import MINI, ROOT, copy_of_the_project
+from tests.conftest import ROOT, copy_of_the_project
 
 OVERLAY = Path(__file__).with_name("cluster.yaml")
 IMAGES = machine.FOLDER / "images"
@@ -63,11 +63,14 @@ class Site:
                 text=True,
             )
 
-    def changed(self, *targets: str) -> set[str]:
-        """Rules of which a job would run because its own parameters have changed, not for what comes before it."""
-        plan = self.snakemake(*targets, "--dry-run")
-        blocks = re.findall(r"^(?:local)?rule (\S+):\n((?: {4}.*\n)+)", plan, re.M)
-        return {rule for rule, text in blocks if "Params have changed" in text}
+    def background_log(self) -> str:
+        """The end of what `start` said."""
+        return (self.root / "snakemake.log").read_text()[-8000:]
+
+    def planned(self, *targets: str) -> set[str]:
+        """Rules of which a job would run."""
+        table = re.search(r"^job +count\n-+ +-+\n(.*?)^total", self.snakemake(*targets, "--dry-run"), re.M | re.S)
+        return {line.split()[0] for line in table[1].splitlines()} if table else set()
 
     def checkpoints(self) -> list[Path]:
         """Complete checkpoints of trainings that are not finished."""
@@ -89,7 +92,7 @@ class Site:
 
 def small(overlay: str | None) -> list[str]:
     """The tests' size and images, as options; they take all words that follow, so they stand last."""
-    overlays = [str(MINI), str(OVERLAY), *([overlay] if overlay else [])]
+    overlays = [str(OVERLAY), *([overlay] if overlay else [])]
     return ["--configfile", *overlays, "--config", "scale=tiny", f"image_base={machine.BASE}"]
 
 
@@ -145,8 +148,8 @@ def images(site: Site) -> Path:
             _build(site, folder / kept.name)
             for made in (folder / kept.name, run_path(folder / kept.name)):
                 shutil.move(made, IMAGES / made.name)
-        for file in (kept, run_path(kept)):
-            (folder / file.name).symlink_to(file)
+        (folder / kept.name).symlink_to(kept)
+        shutil.copy2(run_path(kept), folder)
     return folder
 
 

@@ -100,7 +100,7 @@ def link(file: Path) -> None:
 
 
 def start() -> None:
-    """Start the daemons that do not run, and wait until every node is idle."""
+    """Start the daemons that do not run, the controller without memory of older jobs; wait until every node is idle."""
     configure()
     STATE.chmod(0o755)
     if not _runs("munged.pid"):
@@ -114,7 +114,7 @@ def start() -> None:
             seconds=START_SECONDS,
         )
     if not _runs("slurmctld.pid"):
-        run("slurmctld", "-f", str(CONFIG), seconds=START_SECONDS)
+        run("slurmctld", "-c", "-f", str(CONFIG), seconds=START_SECONDS)
     for name in NODES:
         if not _runs(f"slurmd-{name}.pid"):
             run("slurmd", "-N", name, "-f", str(CONFIG), seconds=START_SECONDS)
