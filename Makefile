@@ -32,7 +32,7 @@ cell: $(STAMP) ## one cell and all it needs: make cell CELL=instruct/ins-grpo/if
 	@cat results/$(SCALE)/cells/$(CELL).json
 
 test: $(STAMP) ## all tests but the cluster's (10 minutes)
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
 
 lint: $(STAMP) ## ruff, snakefmt, snakemake --lint, mypy
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
