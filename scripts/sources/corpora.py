@@ -196,7 +196,7 @@ def pretraining_text(families: Families, rng: Random) -> str:
 
 
 COPIED = (*NAMES, *THINGS, *PLACES, *ANIMALS, *ADJECTIVES, *code.FUNCTIONS, *(str(number) for number in range(1, 30)))
-CHAT_WEIGHTS: dict[Domain, float] = {"math": 4, "code": 1, "instruction": 2, "knowledge": 1, "general": 0.5}
+CHAT_WEIGHTS: dict[Domain, float] = {"math": 4, "code": 0.4, "instruction": 2, "knowledge": 1, "general": 0.5}
 """Share of each domain in the pretraining dialogues: sums need the most examples."""
 LEVEL_WEIGHTS = (5, 3, 2)
 """Easy tasks are commoner in what the base reads, for knowledge by far (see `STATED`)."""
