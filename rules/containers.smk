@@ -10,6 +10,7 @@ from snakemake.logging import logger
 from snakemake.settings.types import DeploymentMethod
 
 from scripts.containers import images, preflight
+from scripts.containers import launch as launching
 
 IMAGES = sorted(set(CONFIG.environments.values()))
 SITE = workflow.resource_settings.default_resources or {}
@@ -20,13 +21,19 @@ for name in ("CUDA_VISIBLE_DEVICES", "SLURM_JOB_ID", "HF_TOKEN", "http_proxy", "
         os.environ[f"APPTAINERENV_{name}"] = os.environ[name]
 
 
-def image(role):
-    """The image that a role's jobs run in; none where jobs run in the environment that Snakemake runs in."""
-    if not CONFIG.containers:
+def image(role, step=None):
+    """The image that a role's jobs run in; none where they run outside of images, or enter it on each of their nodes."""
+    if not CONFIG.containers or (step and CONFIG.budget_of(step).nodes > 1):
         return None
     path = str(images.image_file(CONFIG.environments[role]))
     # A plan can be drawn without Apptainer, though Snakemake looks for it as soon as a job has a container.
     return lambda wildcards: None if workflow.dryrun and not shutil.which("apptainer") else path
+
+
+def launch(step):
+    """What stands before the module's name of a training: python, or a launcher of several processes."""
+    trained_in = images.image_file(CONFIG.environments["train"]) if CONFIG.containers else None
+    return launching.launch(CONFIG.budget_of(step), trained_in, workflow.deployment_settings.apptainer_args)
 
 
 def cpus(step):
@@ -43,6 +50,8 @@ def resources(step):
     }
     if budget.gpus:
         asked |= {"gpu": budget.gpus * budget.nodes, "nodes": budget.nodes}
+        if budget.nodes > 1:  # the rule's own srun starts the tasks, one on each node
+            asked |= {"mpi": "srun", "tasks": budget.nodes, "tasks_per_gpu": 0}
         if "gpu_partition" in SITE:
             asked["slurm_partition"] = SITE["gpu_partition"].raw
     return asked
@@ -63,8 +72,11 @@ def image_recipe(wildcards):
 onstart:
     jobs = list(workflow.dag.needrun_jobs())
     slurm = workflow.executor_plugin.name == "slurm"
+    needed = {Path(job.container_img_url).stem for job in jobs if job.container_img_url}
+    if CONFIG.containers and any(job.resources.get("mpi") for job in jobs):
+        needed.add(CONFIG.environments["train"])
     problems = preflight.image_problems(
-        {Path(job.container_img_url).stem for job in jobs if job.container_img_url},
+        needed,
         apptainer=DeploymentMethod.APPTAINER in workflow.deployment_settings.deployment_method,
     )
     problems += preflight.disk_problems(Path(R), CONFIG.disk_gb)

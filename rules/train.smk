@@ -33,14 +33,15 @@ rule pretrain_model:
     wildcard_constraints:
         model=one_of(models_of("pretrain")),
     container:
-        image("train")
+        image("train", "train.pretrain")
     threads: cpus("train.pretrain")
     resources:
         **resources("train.pretrain"),
     params:
+        launch=launch("train.pretrain"),
         recipe=recipe("scripts.train.pretrain", "train", lambda w: {"training": CONFIG.training_of(w.model)}),
     shell:
-        "python -m scripts.train.pretrain --recipe {params.recipe:q} --dataset {input.dataset}"
+        "{params.launch} scripts.train.pretrain --recipe {params.recipe:q} --dataset {input.dataset}"
         " --out {output} > {log} 2>&1"
 
 
@@ -55,14 +56,15 @@ rule finetune_model:
     wildcard_constraints:
         model=one_of(models_of("sft")),
     container:
-        image("train")
+        image("train", "train.sft")
     threads: cpus("train.sft")
     resources:
         **resources("train.sft"),
     params:
+        launch=launch("train.sft"),
         recipe=recipe("scripts.train.sft", "train", lambda w: {"training": CONFIG.training_of(w.model)}),
     shell:
-        "python -m scripts.train.sft --recipe {params.recipe:q} --dataset {input.dataset} --init {input.init}"
+        "{params.launch} scripts.train.sft --recipe {params.recipe:q} --dataset {input.dataset} --init {input.init}"
         " --out {output} > {log} 2>&1"
 
 
@@ -77,11 +79,12 @@ rule reinforce_model:
     wildcard_constraints:
         model=one_of(models_of("grpo")),
     container:
-        image("train")
+        image("train", "train.grpo")
     threads: cpus("train.grpo")
     resources:
         **resources("train.grpo"),
     params:
+        launch=launch("train.grpo"),
         recipe=recipe(
             "scripts.train.grpo",
             "train",
@@ -92,7 +95,7 @@ rule reinforce_model:
             },
         ),
     shell:
-        "python -m scripts.train.grpo --recipe {params.recipe:q} --dataset {input.dataset} --init {input.init}"
+        "{params.launch} scripts.train.grpo --recipe {params.recipe:q} --dataset {input.dataset} --init {input.init}"
         " --out {output} > {log} 2>&1"
 
 
@@ -108,11 +111,12 @@ rule distill_model:
     wildcard_constraints:
         model=one_of(models_of("opd")),
     container:
-        image("train")
+        image("train", "train.opd")
     threads: cpus("train.opd")
     resources:
         **resources("train.opd"),
     params:
+        launch=launch("train.opd"),
         recipe=recipe(
             "scripts.train.opd",
             "train",
@@ -123,5 +127,5 @@ rule distill_model:
         ),
         teachers=lambda w: [f"{domain}={model(name)}" for domain, name in sorted(teachers_of(w.model).items())],
     shell:
-        "python -m scripts.train.opd --recipe {params.recipe:q} --dataset {input.dataset} --init {input.init}"
+        "{params.launch} scripts.train.opd --recipe {params.recipe:q} --dataset {input.dataset} --init {input.init}"
         " --teachers {params.teachers} --out {output} > {log} 2>&1"

@@ -286,6 +286,11 @@ def _resource_problems(config: Config) -> Iterable[str]:
     steps = {".".join(file.with_suffix("").parts[-2:]) for file in (ROOT / "scripts").glob("*/*.py")}
     for name in config.resources:
         yield from _unknown("resources", name, dict.fromkeys(steps | {"default"}))
+        budget = config.resources[name]
+        if budget.nodes > 1 and not name.startswith("train."):
+            yield f"resources.{name}.nodes: {budget.nodes}, but only trainings run on several nodes"
+        if budget.deepspeed and not (ROOT / budget.deepspeed).is_file():
+            yield f"resources.{name}.deepspeed: {budget.deepspeed} does not exist; scales/zero-3.json is one"
 
 
 def main() -> None:

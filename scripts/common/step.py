@@ -9,7 +9,8 @@ the log's first line prints:
 
 `--recipe` is the step's only source of settings; each input is a manifest (or a single-file artifact),
 verified before the step starts. The step writes into a private folder, which becomes the artifact in
-one rename at the end; a step that fails or is killed leaves nothing that looks finished.
+one rename at the end; a step that fails or is killed leaves nothing that looks finished. Where a launcher
+runs several processes of a step, all share the work folder, and what the others than the first write elsewhere goes.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import shlex
 import shutil
 import socket
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -106,7 +108,8 @@ def step(
     arguments = _parse(module, inputs, named)
     recipe = json.loads(arguments.recipe)
     command = shlex.join(["python", "-m", module, *sys.argv[1:]])
-    print(command, flush=True)
+    if is_main_process():
+        print(command, flush=True)
     started, clock, code = datetime.now(UTC), time.perf_counter(), fingerprint(module)
     run = _prepare(arguments, recipe, settings, inputs, named)
     try:
@@ -130,7 +133,8 @@ def step(
             "peak_bytes": _peak_bytes(),
             "notes": run.notes,
         }
-        _finish(run, record)
+        if is_main_process():
+            _finish(run, record)
     except Exception as error:
         faults.note(run.work, error)
         raise
@@ -177,8 +181,13 @@ def _prepare(
         names=names,
         outputs=arguments.out,
         work=Path("work") / digest_json(identity),
-        out=_private_folder(arguments.out[0]),
+        out=_private_folder(arguments.out[0]) if is_main_process() else Path(tempfile.mkdtemp()),
     )
+
+
+def is_main_process() -> bool:
+    """Whether this process puts the artifact in place; of a training's several, the first, as its launcher says."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 def _private_folder(output: Path) -> Path:

@@ -29,6 +29,7 @@ from transformers import (
 
 from scripts.common.artifacts import write_json
 from scripts.common.step import Run
+from scripts.train.interruption import Interruption
 from scripts.train.settings import Grpo, Opd, Optimizer, Supervised
 
 A = TypeVar("A", bound=TrainingArguments)
@@ -121,6 +122,7 @@ def fit(trainer: Trainer, run: Run[Any]) -> None:
     progress = Progress(run.work)
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(progress)
+    trainer.add_callback(Interruption())
     start = last_checkpoint(run.work)
     if start is not None:
         print(f"resuming from {start}", file=sys.stderr, flush=True)

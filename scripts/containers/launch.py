@@ -1,0 +1,50 @@
+"""How a training's processes are started: one, one a GPU, or one a GPU on each node of an allocation.
+
+A launch says how a job runs, not what it makes, so it is no part of a recipe; the number of processes is known to the
+training by WORLD_SIZE.
+"""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+from scripts.common.budget import Budget
+from scripts.common.fingerprint import ROOT
+
+SAVE_SECONDS = 170
+"""What processes have to write a checkpoint after SIGTERM; a little less than the profile's --signal gives them."""
+ON_NODE = ROOT / "containers" / "on_node.sh"
+
+
+@dataclass(frozen=True)
+class Launch:
+    """What stands before a module's name in a rule's command. No plain string, so Snakemake does not compare it."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def launch(budget: Budget, image: Path | None, apptainer_arguments: str) -> Launch:
+    """The launch of a training with the budget; `image` and arguments matter where it enters the image on each node."""
+    if budget.gpus * budget.nodes <= 1:
+        return Launch("python -m")
+    if budget.nodes == 1:
+        return Launch(f"{_sharding(budget)}{_torchrun(budget)} --standalone -m")
+    within = f"env {_sharding(budget)}{_torchrun(budget)} --nnodes {budget.nodes} --rdzv-backend c10d -m"
+    enter = f"bash {ON_NODE} {image or '-'} {shlex.quote(apptainer_arguments)}"
+    tasks = f"--nodes {budget.nodes} --ntasks {budget.nodes} --ntasks-per-node 1 --cpus-per-task {budget.cpus}"
+    return Launch(f"srun {tasks} --kill-on-bad-exit=1 {enter} {within}")
+
+
+def _torchrun(budget: Budget) -> str:
+    return f"python -m torch.distributed.run --nproc-per-node {budget.gpus} --shutdown-timeout {SAVE_SECONDS}"
+
+
+def _sharding(budget: Budget) -> str:
+    if budget.deepspeed is None:
+        return ""
+    return f"ACCELERATE_USE_DEEPSPEED=true ACCELERATE_DEEPSPEED_CONFIG_FILE={ROOT / budget.deepspeed} "
