@@ -24,7 +24,7 @@ $(STAMP): envs/cpu.txt
 
 reproduce: $(STAMP) ## the whole chain, then the tables (SCALE=tiny, SEEDS=1, CORES=all)
 	$(BIN)/python -m scripts.reproduce --scale $(SCALE) --seeds $(SEEDS) --cores $(CORES)
-	$(BIN)/python -m scripts.tables.terminal results/$(SCALE)
+	$(BIN)/python -m scripts.tables.terminal results/$(SCALE) --all
 
 cell: $(STAMP) ## one cell and all it needs: make cell CELL=instruct/ins-grpo/ifeval
 	@test -n "$(CELL)" || { echo 'say which: make cell CELL=table/row/column'; exit 2; }
