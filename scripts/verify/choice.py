@@ -28,8 +28,12 @@ _MARKER = re.compile(
 )
 _BOXED = re.compile(r"\\(?:boxed|fbox)\s*\{((?:[^{}]|\{[^{}]*\})*)\}")
 _ALTERNATIVE = re.compile(r"\s*(?:,|/|&|\||;|\b(?:and|or)\b)+\s*(?:(?:and|or)\s+)?" + _LETTER)
-_AFTER = re.compile(r"\s*(?:$|[.,;:!)\]}*$\n\\u2014\u2013-]|(?:because|since|as|is|which|due|given|for|and|or)\b)")
+_AFTER = re.compile(r"\s*(?:$|[.,;:!)\]}*$\n\\\u2014\u2013-]|(?:because|since|as|is|which|due|given|for|and|or)\b)")
 """What may follow a letter that is also a word (`A`, `I`) for it to be an answer; `the answer is A dog` states none."""
+_AFTER_ALONE = re.compile(r"\s*(?:$|[.):,\u2014\u2013-]|is\s+(?:the\s+)?(?:correct|right|best|answer)\b)")
+"""What must follow an option that opens a response of one line, without a marker."""
+_HEADING = re.compile(r"(?i)\banswer\b[*_]*(?:\s*is)?[*_: ]*$")
+_STATEMENT_CHARS = 300  # a stated option, its text included, is shorter
 
 
 def verify(response: str, spec: Mapping[str, Any], settings: VerifySettings) -> Verdict:
@@ -61,14 +65,14 @@ def _target(spec: Mapping[str, Any]) -> tuple[str, dict[str, str]]:
 
 def _stated(response: str, options: Mapping[str, str]) -> set[str]:
     """The options stated on the last line that states any; in the last line itself a bare option counts."""
-    lines = [line for line in response.splitlines() if line.strip()]
+    lines = [line.strip() for line in response.splitlines() if line.strip()]
     for index in range(len(lines) - 1, -1, -1):
-        stated = set(_statements(lines[index], options))
         following = lines[index + 1] if index + 1 < len(lines) else ""
-        if not stated and following and re.search(r"(?i)\banswer\b[*_]*\s*(?:is)?\s*:?[*_]*\s*$", lines[index]):
-            stated = _options_at(following, options, alone=False)
-        if not stated and index == len(lines) - 1:
-            stated = _options_at(lines[index], options, alone=len(lines) > 1)
+        stated = set(_statements(lines[index], options))
+        if not stated and following and _HEADING.search(lines[index][-_STATEMENT_CHARS:]):
+            stated = _options_at(following, options)
+        if not stated and not following:
+            stated = _option_alone(lines[index], options) if index else _opening_option(lines[index], options)
         if stated:
             return stated
     return set()
@@ -77,34 +81,52 @@ def _stated(response: str, options: Mapping[str, str]) -> set[str]:
 def _statements(line: str, options: Mapping[str, str]) -> Iterator[str]:
     boxes = _BOXED.findall(line)
     for content in boxes:
-        yield from _options_at(content, options, alone=False, boxed=True)
+        text = content.strip()
+        yield from _options_at(text.upper() if re.fullmatch("[a-z]", text) else text, options)
     if not boxes:
         for marker in _MARKER.finditer(line):
-            yield from _options_at(line[marker.end() :], options, alone=False)
+            yield from _options_at(line[marker.end() :][:_STATEMENT_CHARS], options)
 
 
-def _options_at(text: str, options: Mapping[str, str], alone: bool, boxed: bool = False) -> set[str]:
-    """The options that `text` begins with; with `alone` nothing else may follow but the option's text."""
+def _options_at(text: str, options: Mapping[str, str]) -> set[str]:
+    """The options that `text` begins with, or the one whose text it is."""
     text = text.strip()
-    if boxed and re.fullmatch(r"[a-z]", text):
-        return {text.upper()}
     match = _OPENING.match(text)
     found: set[str] = set()
-    if match and (match[1] or match[2] not in "AI" or _AFTER.match(text[match.end() :])):
-        found.add((match[1] or match[2]).upper())
-        end = match.end()
-        while other := _ALTERNATIVE.match(text, end):
-            found.add((other[1] or other[2]).upper())
-            end = other.end()
-        if alone and not _only_option(text[end:], found, options):
-            return set()
+    while match:
+        letter = match[1] or match[2]
+        found.add(letter.upper())
+        alternative = _ALTERNATIVE.match(text, match.end())
+        if alternative is None and not match[1] and letter in "AI" and not _AFTER.match(text, match.end()):
+            return _by_text(text, options)
+        match = alternative
     known = found & set(options) if options else found
     return known or _by_text(text, options)
 
 
-def _only_option(rest: str, found: set[str], options: Mapping[str, str]) -> bool:
-    rest = _plain(rest)
-    return not rest or rest in {_plain(options[name]) for name in found if name in options}
+def _opening_option(line: str, options: Mapping[str, str]) -> set[str]:
+    """The option that a response of one line opens with."""
+    match = _OPENING.match(line)
+    if (
+        match
+        and not match[1]
+        and not _AFTER_ALONE.match(line, match.end())
+        and not _ALTERNATIVE.match(line, match.end())
+    ):
+        return _by_text(line, options)
+    return _options_at(line[:_STATEMENT_CHARS], options)
+
+
+def _option_alone(line: str, options: Mapping[str, str]) -> set[str]:
+    """The option that a line consists of: its letter, its text, or both."""
+    match = _OPENING.match(line)
+    if match is None:
+        return _by_text(line, options)
+    letter = (match[1] or match[2]).upper()
+    rest = _plain(line[match.end() :])
+    if rest and rest != _plain(options.get(letter, "")):
+        return _by_text(line, options)
+    return {letter} if not options or letter in options else set()
 
 
 def _by_text(text: str, options: Mapping[str, str]) -> set[str]:

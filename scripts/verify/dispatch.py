@@ -13,6 +13,8 @@ from scripts.verify.thinking import strip_thinking
 
 Verifier = Callable[[str, Mapping[str, Any], VerifySettings], Verdict | None]
 
+_REASON_CHARS = 500
+
 
 def quick(response: str, answer: Answer, settings: VerifySettings) -> Verdict | None:
     """The verdict where plain Python reaches it in microseconds, else None: then `judge` must be asked."""
@@ -63,8 +65,14 @@ def wall_limit(answer: Answer, settings: VerifySettings) -> float:
 
 def _guarded(verifier: Verifier, response: str, answer: Answer, settings: VerifySettings) -> Verdict | None:
     try:
-        return verifier(strip_thinking(response), answer.spec, settings)
+        verdict = verifier(strip_thinking(response), answer.spec, settings)
     except AnswerError as error:
-        return Verdict(None, f"bad spec: {error}")
+        verdict = Verdict(None, f"bad spec: {error}")
     except Exception as error:  # any other failure here is the verifier's own: nothing is said about the response
-        return Verdict(None, f"crash: {type(error).__name__}: {error}"[:300])
+        verdict = Verdict(None, f"crash: {type(error).__name__}: {error}")
+    return verdict and Verdict(verdict.correct, _printable(verdict.reason))
+
+
+def _printable(reason: str) -> str:
+    """A reason may quote a program or a spec: it must not break a table, a terminal or an encoding."""
+    return "".join(character if character.isprintable() else " " for character in reason[:_REASON_CHARS])

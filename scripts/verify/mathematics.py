@@ -20,7 +20,7 @@ from scripts.verify.answer import AnswerError, Verdict
 from scripts.verify.latex_value import latex_values
 from scripts.verify.settings import ExtractionRule, VerifySettings
 
-_BOXED = re.compile(r"\\(?:boxed|fbox)\s*\{")
+_BRACES = re.compile(r"\\(?:boxed|fbox)\s*\{|\\[{}\\]|[{}]")
 _MARKER = re.compile(
     r"(?:^|(?<=[\s*_>(]))"
     r"(?:####|(?i:answer)[*_]*\s*(?:(?i:is|are)\b\s*:?|[:=]))"
@@ -40,6 +40,7 @@ _WORDS = re.compile(r"[A-Za-z]{4,}(?:[ -][A-Za-z]+)*")
 _PRICE = re.compile(r"^\\?\$\s*(?=[\d.])")
 _TEXT = re.compile(r"\\(?:text|mbox|mathrm)\{(?!\s*(?:pi|and|or)\b)[A-Za-z ]{2,}\}")
 _ALTERNATIVES = re.compile(r"\bor\b|\\lor\b|\\vee\b")
+_MARKED_CHARS = 500  # an answer on its line is shorter
 _QUICK_CHARS = 200  # a longer text is left to the time limit
 _QUICK_DIGITS = 15  # sympy's floats carry 15 digits
 _ROUNDING = 1e-5  # math-verify rounds decimals to 6 places: further apart than this is unequal
@@ -83,21 +84,17 @@ def find_answer(response: str, settings: VerifySettings) -> _Stated | None:
 
 
 def _boxed(response: str, settings: VerifySettings) -> _Stated | None:
-    """The content of the last box that is closed."""
-    for start in reversed([match.end() for match in _BOXED.finditer(response)]):
-        end = _closing_brace(response, start)
-        if end is not None:
-            return _Stated(_trim(response[start:end]), exact=True)
-    return None
-
-
-def _closing_brace(text: str, start: int) -> int | None:
-    depth = 1
-    for match in re.finditer(r"\\[{}\\]|[{}]", text[start:]):
-        depth += {"{": 1, "}": -1}.get(match.group(), 0)
-        if depth == 0:
-            return start + match.start()
-    return None
+    """The content of the last box that is closed. One pass: a response may hold thousands that are not."""
+    open_braces: list[int | None] = []  # where a box's content starts; None for any other brace
+    start = end = -1
+    for match in _BRACES.finditer(response):
+        if match.group()[-1] == "{" and match.group() != "\\{":
+            open_braces.append(match.end() if len(match.group()) > 1 else None)
+        elif match.group() == "}" and open_braces:
+            opened = open_braces.pop()
+            if opened is not None and opened > start:
+                start, end = opened, match.start()
+    return _Stated(_trim(response[start:end]), exact=True) if start >= 0 else None
 
 
 def _marked(response: str, settings: VerifySettings) -> _Stated | None:
@@ -105,7 +102,7 @@ def _marked(response: str, settings: VerifySettings) -> _Stated | None:
     lines = [match.group(1) for match in _MARKER.finditer(response) if match.group(1).strip()]
     if not lines:
         return None
-    text = lines[-1].strip()
+    text = lines[-1].strip()[:_MARKED_CHARS]
     for match in _WORD.finditer(text):
         head = text[: match.start()]
         if re.search(r"[\d$)]", head) and head.count("$") % 2 == 0 and head.count("\\(") == head.count("\\)"):

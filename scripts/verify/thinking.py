@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import re
-
 OPEN, CLOSE = "<think>", "</think>"
-_BLOCK = re.compile(f"{OPEN}.*?{CLOSE}", re.DOTALL)
 
 
 def strip_thinking(text: str) -> str:
@@ -14,8 +11,11 @@ def strip_thinking(text: str) -> str:
     Closed blocks go. A `</think>` that is left had its opening tag in the prompt (as chat templates do): all before
     it is thinking. A `<think>` that is left was never closed: all after it is thinking.
     """
-    if OPEN in text and CLOSE in text:
-        text = _BLOCK.sub("", text)
+    kept, position = [], 0
+    while (start := text.find(OPEN, position)) >= 0 and (end := text.find(CLOSE, start)) >= 0:
+        kept.append(text[position:start])
+        position = end + len(CLOSE)
+    text = "".join([*kept, text[position:]])
     _, _, answer = text.rpartition(CLOSE)
     answer, _, _ = answer.partition(OPEN)
     return answer.strip()

@@ -5,12 +5,22 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 from verifiers import choice, math
 
-from scripts.verify import Answer, AnswerError, VerifierPool, VerifySettings, strip_thinking, verify, verify_many
+from scripts.verify import (
+    Answer,
+    AnswerError,
+    VerifierPool,
+    VerifySettings,
+    dispatch,
+    strip_thinking,
+    verify,
+    verify_many,
+)
 
 
 @pytest.mark.parametrize(
@@ -23,6 +33,7 @@ from scripts.verify import Answer, AnswerError, VerifierPool, VerifySettings, st
         ("<think>never closed 5", ""),
         ("<think>a</think> b <think>c</think> d", "b  d"),
         ("<think>a <think>b</think> c</think> d", "d"),
+        ("a <think>b</think> c </think> d <think> e", "d"),
         ("18 <think>was it 18?</think>", "18"),
         ("", ""),
     ],
@@ -124,6 +135,48 @@ def test_the_command_keeps_every_line_in_its_place(tmp_path: Path, end: bytes) -
     assert rows[0]["answer"] == {"kind": "math", "spec": {"target": "18"}}
     assert "null  bad line" in done.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.jsonl", "out.jsonl"]
+
+
+HOSTILE = [
+    "\\boxed{" * 20_000,
+    "\\boxed{}" * 20_000,
+    "{" * 100_000 + "\\boxed{18}",
+    "<think>" * 20_000 + "</think>" + "<think>" * 20_000,
+    "</think>" + "<think>" * 20_000,
+    "<think></think>" * 10_000,
+    "answer" + " " * 100_000 + "x",
+    "answer " * 20_000,
+    "answer: " * 20_000,
+    "Answer: " + "word " * 30_000,
+    "Answer: " + "1 word " * 30_000,
+    "Answer:" + "\n" * 100_000,
+    "A or " * 30_000,
+    "Answer: " + "A or " * 30_000,
+    "*" * 100_000 + "A",
+    "$" * 100_000,
+    "\\boxed{" + "(" * 190 + "}",
+    "\\boxed{" + "9" * 190 + "^" + "9" * 5 + "}",
+    "\\boxed{" + "\\text{a" * 25 + "}",
+    "####" * 30_000,
+]
+
+
+@pytest.mark.parametrize("index", range(len(HOSTILE)))
+def test_what_runs_without_a_time_limit_is_linear(index: int) -> None:
+    """Texts on which a careless pattern or loop takes minutes; all of these take milliseconds."""
+    start = time.process_time()
+    for answer in (math("18"), math("x^2"), choice("A"), choice("A", options=["one", "two"]), Answer("none", {})):
+        dispatch.quick(HOSTILE[index], answer, VerifySettings())
+    assert time.process_time() - start < 2.0
+
+
+def test_reasons_are_printable(pool: VerifierPool) -> None:
+    """They go into JSON, Parquet and terminals, and hold words of the program's choice."""
+    program = "def f():\n    raise ValueError('\\ud800 \\x1b[2J\\n\\0' + 'x' * 10_000)"
+    verdict = pool.verify(program, Answer("code", {"tests": ["assert f() == 1"]}))
+    assert verdict.correct is False
+    assert verdict.reason.isprintable()
+    assert len(verdict.reason) <= 500
 
 
 def test_no_items_give_no_verdicts() -> None:

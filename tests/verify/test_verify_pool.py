@@ -47,7 +47,7 @@ def test_the_number_of_workers_does_not_matter(pool: VerifierPool, workers: int)
     assert verdicts == pool.verify_many(MIXED * 3)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.integers(0, len(MIXED) - 1), max_size=40))
 def test_neighbours_and_order_do_not_matter(pool: VerifierPool, order: list[int]) -> None:
     verdicts = pool.verify_many([MIXED[index] for index in order])
