@@ -37,7 +37,7 @@ test: $(STAMP) ## all tests but the cluster's (10 minutes)
 lint: $(STAMP) ## ruff, snakefmt, snakemake --lint, mypy
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile rules
-	$(SNAKEMAKE) --lint
+	$(BIN)/python -m snakemake --config scale=paper --lint  # the scale whose rules name their images
 	$(BIN)/mypy
 
 plan: $(STAMP) ## what would run and what it costs; starts nothing (SCALE=, CELL= or TABLE=)

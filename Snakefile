@@ -24,6 +24,7 @@ configfile: scale_file(config["scale"])
 
 
 include: "rules/common.smk"
+include: "rules/resources.smk"
 include: "rules/containers.smk"
 include: "rules/sources.smk"
 include: "rules/curate.smk"

@@ -56,7 +56,7 @@ def test_a_second_run_has_nothing_to_do(built: Checkout) -> None:
         ("scales/paper.yaml", lambda text: text + "\n# another scale\n"),
         ("config.yaml", replaced("title: Instruct branch", "title: Another title")),
     ],
-)  # fmt: skip
+)
 def test_what_no_result_depends_on_reruns_nothing(built: Checkout, name: str, change: Callable[[str], str]) -> None:
     if not (built.root / name).exists():
         shutil.copytree(MINI.parents[2] / Path(name).parent, built.root / Path(name).parent, dirs_exist_ok=True)
@@ -68,25 +68,43 @@ def test_what_no_result_depends_on_reruns_nothing(built: Checkout, name: str, ch
     ("name", "change", "expected"),
     [
         # one model's hyperparameter: that model and what is made from it
-        ("config.yaml", replaced("mopd:\n    kind: opd\n", "mopd:\n    kind: opd\n    training: {learning_rate: 1.0e-4}\n"),
-         {"distill_model": 1, "generate_benchmarks": 1, "score_benchmarks": 1, "make_cell": 1}),
+        (
+            "config.yaml",
+            replaced("mopd:\n    kind: opd\n", "mopd:\n    kind: opd\n    training: {learning_rate: 1.0e-4}\n"),
+            {"distill_model": 1, "generate_benchmarks": 1, "score_benchmarks": 1, "make_cell": 1},
+        ),
         # two hyperparameters that swap their values: invisible to Snakemake's own comparison of parameters
-        ("scales/tiny.yaml", replaced("epsilon: 0.2\n    epsilon_high: 0.28", "epsilon: 0.28\n    epsilon_high: 0.2"),
-         {"reinforce_model": 1, "generate_benchmarks": 1, "score_benchmarks": 1, "make_cell": 1}),
+        (
+            "scales/tiny.yaml",
+            replaced("epsilon: 0.2\n    epsilon_high: 0.28", "epsilon: 0.28\n    epsilon_high: 0.2"),
+            {"reinforce_model": 1, "generate_benchmarks": 1, "score_benchmarks": 1, "make_cell": 1},
+        ),
         # a metric: scores anew from the generations that are there
-        ("scales/tiny.yaml", replaced("metric: strict-prompt", "metric: pass@1"), {"score_benchmarks": 3, "make_cell": 3}),
+        (
+            "scales/tiny.yaml",
+            replaced("metric: strict-prompt", "metric: pass@1"),
+            {"score_benchmarks": 3, "make_cell": 3},
+        ),
         # a benchmark's sampling: generations, nothing that was trained
-        ("scales/tiny.yaml", replaced("instruct: &greedy {temperature: 0.0, max_tokens: 48}",
-                                      "instruct: &greedy {temperature: 0.0, max_tokens: 40}"),
-         {"generate_benchmarks": 3, "score_benchmarks": 3, "make_cell": 3}),
+        (
+            "scales/tiny.yaml",
+            replaced(
+                "instruct: &greedy {temperature: 0.0, max_tokens: 48}",
+                "instruct: &greedy {temperature: 0.0, max_tokens: 40}",
+            ),
+            {"generate_benchmarks": 3, "score_benchmarks": 3, "make_cell": 3},
+        ),
         # the code of one step
         ("scripts/evaluate/score.py", lambda text: text + "\n# edited\n", {"score_benchmarks": 3, "make_cell": 3}),
-        ("scripts/train/opd.py", lambda text: text + "\n# edited\n",
-         {"distill_model": 2, "generate_benchmarks": 2, "score_benchmarks": 2, "make_cell": 2}),
+        (
+            "scripts/train/opd.py",
+            lambda text: text + "\n# edited\n",
+            {"distill_model": 2, "generate_benchmarks": 2, "score_benchmarks": 2, "make_cell": 2},
+        ),
         # a helper of one stage's steps
         ("scripts/tables/cells.py", lambda text: text + "\n# edited\n", {"make_cell": 3}),
     ],
-)  # fmt: skip
+)
 def test_an_edit_reruns_exactly_what_depends_on_it(
     built: Checkout, name: str, change: Callable[[str], str], expected: dict[str, int]
 ) -> None:
@@ -161,7 +179,9 @@ def test_a_corrupted_checkpoint_is_caught_by_the_job_that_reads_it(built: Checko
     before = weights.read_bytes()
     weights.write_bytes(before[:-1] + bytes([before[-1] ^ 1]))
     try:
-        with edited(built, "scales/tiny.yaml", replaced("max_tokens: 48}\n    thinking", "max_tokens: 47}\n    thinking")):
+        with edited(
+            built, "scales/tiny.yaml", replaced("max_tokens: 48}\n    thinking", "max_tokens: 47}\n    thinking")
+        ):
             target = "results/tiny/generations/opd/ifeval.parquet"
             kept = (built.root / target).read_bytes()
             run = built.snakemake(target, check=False)

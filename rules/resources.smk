@@ -1,0 +1,85 @@
+"""Shared by the files of rules: the image a job runs in, what it asks a cluster for, and checks before the first job."""
+
+import shutil
+
+from snakemake.logging import logger
+from snakemake.settings.types import DeploymentMethod
+
+from scripts.containers import images, preflight
+from scripts.containers import launch as launching
+
+IMAGES = sorted(set(CONFIG.environments.values()))
+SITE = workflow.resource_settings.default_resources or {}
+
+# Containers shut the host's environment out; these alone are handed in.
+for name in ("CUDA_VISIBLE_DEVICES", "SLURM_JOB_ID", "HF_TOKEN", "http_proxy", "https_proxy"):
+    if name in os.environ:
+        os.environ[f"APPTAINERENV_{name}"] = os.environ[name]
+
+
+def image(role, step=None):
+    """The image that a role's jobs run in; none where they run outside of images, or enter it on each of their nodes."""
+    if not CONFIG.containers or (step and CONFIG.budget_of(step).nodes > 1):
+        return None
+    path = str(images.image_file(CONFIG.environments[role]))
+    # A plan can be drawn without Apptainer, though Snakemake looks for it as soon as a job has a container.
+    return lambda wildcards: None if workflow.dryrun and not shutil.which("apptainer") else path
+
+
+def launch(step):
+    """What stands before the module's name of a training: python, or a launcher of several processes."""
+    trained_in = images.image_file(CONFIG.environments["train"]) if CONFIG.containers else None
+    return launching.launch(CONFIG.budget_of(step), trained_in, workflow.deployment_settings.apptainer_args)
+
+
+def cpus(step):
+    """CPUs of a step's jobs on each of their nodes."""
+    return CONFIG.budget_of(step).cpus
+
+
+def resources(step):
+    """What a step's jobs ask SLURM for, as keywords of a rule's `resources`."""
+    budget = CONFIG.budget_of(step)
+    asked = {
+        "mem_mb": lambda wildcards, attempt: budget.of_attempt(attempt).memory_gb * 1000,
+        "runtime": lambda wildcards, attempt: budget.of_attempt(attempt).minutes,
+    }
+    if budget.gpus:
+        asked |= {"gpu": budget.gpus * budget.nodes, "nodes": budget.nodes}
+        if budget.nodes > 1:  # the rule's own srun starts the tasks, one on each node
+            asked |= {"mpi": "srun", "tasks": budget.nodes, "tasks_per_gpu": 0}
+        if "gpu_partition" in SITE:
+            asked["slurm_partition"] = SITE["gpu_partition"].raw
+    return asked
+
+
+def image_recipe(wildcards):
+    """Params function: what an image is made from, and by which code."""
+    return canonical_json(
+        {
+            "settings": {"environment": wildcards.environment, "base": CONFIG.image_base},
+            "seed": CONFIG.seed,
+            "code": fingerprint("scripts.containers.build"),
+            "environment": images.identity(wildcards.environment, contained=True),
+        }
+    )
+
+
+onstart:
+    jobs = list(workflow.dag.needrun_jobs())
+    slurm = workflow.executor_plugin.name == "slurm"
+    needed = {Path(job.container_img_url).stem for job in jobs if job.container_img_url}
+    if CONFIG.containers and any(job.resources.get("mpi") for job in jobs):
+        needed.add(CONFIG.environments["train"])
+    problems = preflight.image_problems(
+        needed,
+        apptainer=DeploymentMethod.APPTAINER in workflow.deployment_settings.deployment_method,
+    )
+    problems += preflight.disk_problems(Path(R), CONFIG.disk_gb)
+    if slurm:
+        submitted = [job for job in jobs if not job.is_local]
+        problems += preflight.slurm_problems({job.resources.get("slurm_partition") for job in submitted} - {None})
+    if problems:
+        raise WorkflowError(*problems)
+    if slurm and (warning := preflight.sharing_warning(Path(R))):
+        logger.warning(warning)
