@@ -1,0 +1,1 @@
+"""Speed of the project's parts beside what one would otherwise use; `make bench`."""
