@@ -75,7 +75,7 @@ class Order:
 
 def pending(command: list[str], targets: list[str]) -> list[str]:
     """The outputs that Snakemake would make for the targets, as its public summary states them."""
-    run = subprocess.run([*command, *targets, "--summary"], capture_output=True, text=True)
+    run = subprocess.run([*command, "--summary", "--", *targets], capture_output=True, text=True)
     if run.returncode:
         raise SystemExit(run.stderr.strip() or run.stdout.strip())
     header, *lines = [line for line in run.stdout.splitlines() if "\t" in line]
@@ -99,7 +99,7 @@ def build(config: Config, command: list[str], targets: list[str]) -> None:
 def run_snakemake(command: list[str], targets: list[str]) -> None:
     """One invocation, its output condensed to a line of progress; a failure shows the log and stops."""
     process = subprocess.Popen(
-        [*command, *targets, "--show-failed-logs"], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+        [*command, "--show-failed-logs", "--", *targets], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
     )
     assert process.stderr is not None
     progress = Progress()
@@ -182,7 +182,7 @@ def main() -> None:
         command = [sys.executable, "-m", "snakemake", "--cores", str(arguments.cores), "--rerun-incomplete", *PROFILE]
         if arguments.configfile:
             command += ["--configfile", str(arguments.configfile)]
-        command += ["--config", f"scale={arguments.scale}", f"seed={seed}", "--"]
+        command += ["--config", f"scale={arguments.scale}", f"seed={seed}"]
         try:
             config = read(arguments.scale, {**overlay, "seed": seed})
         except ConfigError as error:
