@@ -20,8 +20,6 @@ from scripts.verify.sandbox import Outcome, Sandbox, SandboxError
 from scripts.verify.settings import VerifySettings
 
 _FENCE = re.compile(r"^[ \t]{0,3}(`{3,}|~{3,})[^\n`]*\n(.*?)(?:^[ \t]{0,3}\1[`~]*[ \t]*$|\Z)", re.DOTALL | re.MULTILINE)
-_BUSY_SHARE = 0.05
-"""A program past its wall time that had less of the CPU than this was waiting, not starved by a busy machine."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +114,7 @@ def _ended(outcome: Outcome, settings: VerifySettings, words: str) -> Verdict:
     number = outcome.status & 0x7F
     if outcome.cpu >= settings.code_cpu_seconds - 0.1:
         return Verdict(False, f"timeout: more than {settings.code_cpu_seconds} s of CPU time")
-    if outcome.overdue and outcome.cpu > _BUSY_SHARE * outcome.wall:
+    if outcome.overdue and not outcome.waiting:
         return Verdict(None, f"timeout: the machine gave it {outcome.cpu:.1f} s of CPU time in {outcome.wall:.0f} s")
     if outcome.overdue:
         return Verdict(False, f"timeout: it waited for more than {settings.code_wall_seconds:g} s")

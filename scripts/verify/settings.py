@@ -41,7 +41,7 @@ class VerifySettings(Settings):
     instructions_mode: Literal["strict", "loose"] = Field(default="strict", description="IFEval's two readings")
 
     item_wall_seconds: float = Field(
-        default=120.0, gt=0, description="wall time after which a worker process that still says nothing is killed"
+        default=600.0, gt=0, description="wall time after which a worker process that still says nothing is killed"
     )
 
     @model_validator(mode="after")

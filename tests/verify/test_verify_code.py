@@ -24,7 +24,7 @@ ANSWER = code("assert f(1) == 2", "assert f(5) == 6", entry_point="f")
 @pytest.fixture(scope="module")
 def strict() -> Iterator[VerifierPool]:
     """Limits low enough to be met."""
-    settings = VerifySettings(code_cpu_seconds=1, code_wall_seconds=3.0, code_memory=256, code_disk=4, code_output=2)
+    settings = VerifySettings(code_cpu_seconds=1, code_wall_seconds=60.0, code_memory=256, code_disk=4, code_output=2)
     with VerifierPool(workers=1, settings=settings) as pool:
         yield pool
 
@@ -157,6 +157,28 @@ def test_limits_hold_and_are_named(strict: VerifierPool, name: str) -> None:
         verdict = strict.verify(program.replace("PORT", str(server.getsockname()[1])), ANSWER)
     assert verdict.correct is False
     assert verdict.reason.startswith(LIMITS[name].reason), verdict
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "import time\ndef f(x):\n    time.sleep(60)",
+        "import threading\ndef f(x):\n    threading.Lock().acquire() and threading.Event().wait()",
+        "import os\ndef f(x):\n    os.read(os.pipe()[0], 1)",
+    ],
+)
+def test_a_program_that_waits_is_wrong(program: str) -> None:
+    with VerifierPool(1, VerifySettings(code_cpu_seconds=1, code_wall_seconds=1.5)) as pool:
+        verdict = pool.verify(program, ANSWER)
+    assert (verdict.correct, verdict.reason) == (False, "timeout: it waited for more than 1.5 s")
+
+
+def test_a_program_that_the_machine_starves_is_unverifiable() -> None:
+    """It works until the wall time is over, and has not used up its CPU time by then."""
+    with VerifierPool(1, VerifySettings(code_cpu_seconds=2, code_wall_seconds=2.0)) as pool:
+        verdict = pool.verify("def f(x):\n    while True: pass", ANSWER)
+    assert verdict.correct is None
+    assert verdict.reason.startswith("timeout: the machine gave it ")
 
 
 PROBES = {

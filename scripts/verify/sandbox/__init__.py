@@ -25,8 +25,8 @@ _MIB = 1 << 20
 _START = "import sys; sys.path.insert(0, sys.argv.pop(1)); from inside import zygote; sys.path.pop(0); zygote.main()"
 _ENVIRONMENT = {"PYTHONHASHSEED": "0", "PYTHONUTF8": "1", "LC_ALL": "C.UTF-8", "PATH": "", "HOME": "/tmp"}
 _SYSTEM = ("/lib", "/lib64", "/lib32", "/usr/lib", "/usr/lib64", "/usr/lib32", "/usr/share/zoneinfo")
-_START_SECONDS = 30.0
-_GRACE_SECONDS = 10.0  # beyond the zygote's own deadline: after that it is taken for hung
+_START_SECONDS = 120.0
+_GRACE_SECONDS = 60.0  # beyond the zygote's own deadline: after that it is taken for hung
 
 
 class SandboxError(Exception):
@@ -42,6 +42,8 @@ class Outcome:
     cpu: float
     wall: float
     overdue: bool
+    waiting: bool
+    """At the deadline every thread slept: the program's own doing, while a runnable one was starved."""
     result: bytes
     """What the tests' process said (JSON), or in `run_main` the program's own words about its failure."""
     output: bytes = b""

@@ -5,7 +5,7 @@ processes ended. Messages on the control socket (SOCK_SEQPACKET) are small JSON 
 
     in   {"mode": "tests" | "main", "limits": {...}, "wall": s, "most_bytes": n}
          with descriptors: job, result, and for "main" standard input and output
-    out  {"status": n, "cpu": s, "wall": s, "overdue": bool}: how the program's process ended
+    out  {"status": n, "cpu": s, "wall": s, "overdue": bool, "waiting": bool}: how the program's process ended
          or {"error": "..."}: the sandbox failed, nothing is known of the program
 """
 
@@ -43,6 +43,8 @@ class Confinement:
 
     isolated: bool
     temporary_bytes: int
+    host_processes: int = -1
+    """Descriptor of the host's /proc, which tells whether an overdue process waits or is starved."""
     process_namespace: int = -1
     """Descriptor of the zygote's own process namespace, to come back to after each fork into a new one."""
     temporary_mark: int = 0
@@ -87,7 +89,7 @@ def main() -> None:
     options = json.loads(sys.argv[2])
     for name in _PRELOADED.split():
         importlib.import_module(name)
-    cell = Confinement(options["isolate"], options["temporary_bytes"])
+    cell = Confinement(options["isolate"], options["temporary_bytes"], os.open("/proc", os.O_RDONLY))
     try:
         if cell.isolated:
             _enter_namespaces(cell, control)
@@ -174,13 +176,14 @@ def _run(request: dict[str, Any], descriptors: list[int], cell: Confinement, con
         child, judge = cell.fork_confined(limits, descriptors, run_main), None
     else:
         child, judge = _fork_pair(descriptors, limits, request["most_bytes"], cell)
-    overdue = _watch(child, judge, start + request["wall"], control)
+    overdue, waiting = _watch(child, judge, start + request["wall"], control, cell)
     status, usage = _end_child(child)
     return {
         "status": status,
         "cpu": usage.ru_utime + usage.ru_stime,
         "wall": time.monotonic() - start,
         "overdue": overdue,
+        "waiting": waiting,
     }
 
 
@@ -202,16 +205,44 @@ def _read(descriptor: int) -> dict[str, Any]:
         return json.loads(file.read())
 
 
-def _watch(child: int, judge: int | None, deadline: float, control: socket.socket) -> bool:
-    """Wait for the job's end, or make it. True where the program was still running at the deadline."""
+def _watch(
+    child: int, judge: int | None, deadline: float, control: socket.socket, cell: Confinement
+) -> tuple[bool, bool]:
+    """Wait for the job's end, or make it. Whether it was still going at the deadline, and only waiting then."""
     overdue = not _wait(child if judge is None else judge, deadline, control, other=child)
+    waiting = overdue and all(_asleep(each, cell.host_processes) for each in (child, judge) if each is not None)
     if judge is not None:
         if overdue:
             _kill(child)  # the tests' process then reads the end of the connection
             _wait(judge, time.monotonic() + _GRACE, control, other=None)
         _kill(judge)
         os.waitpid(judge, 0)
-    return overdue
+    return overdue, waiting
+
+
+def _asleep(process: int, host_processes: int) -> bool:
+    """Whether every thread of a process sleeps: one that is runnable at its deadline was starved by the machine.
+
+    The host's /proc knows the process under another number, which a descriptor of the process tells.
+    """
+    watched = os.pidfd_open(process)
+    try:
+        fields = dict(line.split(":", 1) for line in _text(f"self/fdinfo/{watched}", host_processes).splitlines())
+        tasks = os.open(f"{int(fields['Pid'])}/task", os.O_RDONLY, dir_fd=host_processes)
+        try:
+            return all(_text(f"{task}/stat", tasks).rpartition(")")[2].split()[0] == "S" for task in os.listdir(tasks))
+        finally:
+            os.close(tasks)
+    except (OSError, KeyError, ValueError, IndexError):
+        return False  # it cannot be told, so it is not held against the program
+    finally:
+        os.close(watched)
+
+
+def _text(path: str, folder: int) -> str:
+    descriptor = os.open(path, os.O_RDONLY, dir_fd=folder)
+    with os.fdopen(descriptor) as file:
+        return file.read()
 
 
 def _wait(process: int, deadline: float, control: socket.socket, other: int | None) -> bool:
