@@ -42,7 +42,7 @@ DIRTY = "true" if git("status", "--porcelain") else "false"
 shell.prefix(
     f"set -euo pipefail; export NEBULA_COMMIT={COMMIT} NEBULA_DIRTY={DIRTY} PYTHONPATH={workflow.basedir}"
     f" {RUN_VARIABLE}={os.environ[RUN_VARIABLE]}"
-    " OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false HF_HUB_OFFLINE=${{HF_HUB_OFFLINE:-0}} PYTHONHASHSEED=0; exec env "
+    " OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false HF_HUB_OFFLINE=1 PYTHONHASHSEED=0; exec env "
 )
 
 
@@ -108,6 +108,13 @@ def checked(kind, name, known):
 def raw(names):
     """Manifests of normalised sources."""
     return [f"{R}/raw/{name}/manifest.json" for name in names]
+
+
+def source_files(wildcards):
+    """What a source is read from, if another job makes it."""
+    kind = CONFIG.sources[wildcards.source].kind
+    folders = {"synthetic": "synthetic", "hub": f"downloads/{wildcards.source}", "file": None}
+    return f"{R}/{folders[kind]}/manifest.json" if folders[kind] else []
 
 
 def pool(name):

@@ -12,9 +12,12 @@ IMAGES = sorted(set(CONFIG.environments.values()))
 SITE = workflow.resource_settings.default_resources or {}
 
 # Containers shut the host's environment out; these alone are handed in.
-for name in ("CUDA_VISIBLE_DEVICES", "SLURM_JOB_ID", "HF_TOKEN", "http_proxy", "https_proxy"):
+for name in ("CUDA_VISIBLE_DEVICES", "HF_HOME", "HF_ENDPOINT", "HF_TOKEN", "http_proxy", "https_proxy"):
     if name in os.environ:
         os.environ[f"APPTAINERENV_{name}"] = os.environ[name]
+
+# Only the rules that fetch may ask the hub, and they only where the user does not forbid it.
+OFFLINE = launching.Untracked(os.environ.get("HF_HUB_OFFLINE", "0"))
 
 
 def image(role, step=None):

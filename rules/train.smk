@@ -5,6 +5,11 @@ needs   datasets/{dataset}/, the model it starts from, its teachers
 """
 
 
+# Where Snakemake runs there is a network, on the nodes of a cluster often none.
+localrules:
+    fetch_hub_model,
+
+
 rule fetch_hub_model:
     output:
         f"{R}/models/{{model}}/manifest.json",
@@ -18,9 +23,10 @@ rule fetch_hub_model:
     resources:
         **resources("train.hub"),
     params:
+        offline=OFFLINE,
         recipe=recipe("scripts.train.hub", "train", lambda w: CONFIG.models[w.model]),
     shell:
-        "python -m scripts.train.hub --recipe {params.recipe:q} --out {output} > {log} 2>&1"
+        "HF_HUB_OFFLINE={params.offline} python -m scripts.train.hub --recipe {params.recipe:q} --out {output} > {log} 2>&1"
 
 
 rule pretrain_model:

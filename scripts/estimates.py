@@ -148,6 +148,7 @@ class Estimator:
 
     def _estimate(self, step: str, artifact: tuple[str, ...]) -> Cost | None:
         makers = {
+            "sources.download": self._download,
             "sources.normalize": self._normalize,
             "distill.sample": self._sample,
             "distill.grade": self._grade,
@@ -182,10 +183,18 @@ class Estimator:
             basis=f"{count:,.0f} documents x {milliseconds:g} ms",
         )
 
+    def _download(self, artifact: tuple[str, ...]) -> Cost:
+        count = self.rows(artifact[1])
+        size = count * self.assumed.record_bytes
+        return Cost(disk_bytes=size, download_bytes=size, basis=f"{count:,.0f} rows")
+
     def _normalize(self, artifact: tuple[str, ...]) -> Cost:
         count = self.rows(artifact[1])
         cost = self._documents("sources.normalize", count)
-        return Cost(cost.gpu_hours, cost.cpu_hours, cost.disk_bytes, count * self.assumed.record_bytes, cost.basis)
+        fetched = (
+            count * self.assumed.record_bytes if "://" in getattr(self.config.sources[artifact[1]], "path", "") else 0
+        )
+        return Cost(cost.gpu_hours, cost.cpu_hours, cost.disk_bytes, fetched, cost.basis)
 
     def _curate(self, step: str, artifact: tuple[str, ...]) -> Cost | None:
         count = self.pool_size(artifact[1]) / self.assumed.kept

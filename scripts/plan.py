@@ -90,6 +90,8 @@ def step_of(config: Config, parts: Sequence[str]) -> str:
     match parts[0]:
         case "synthetic":
             return "sources.synthesize"
+        case "downloads":
+            return "sources.download"
         case "raw":
             return "sources.normalize"
         case "classifiers":
@@ -196,12 +198,11 @@ def downloads(config: Config, priced: Iterable[Priced]) -> list[tuple[str, float
     for item in priced:
         name = item.job.parts[1] if len(item.job.parts) > 1 else ""
         size = item.cost.download_bytes if item.cost else 0.0
-        if item.job.step == "sources.normalize":
+        if item.job.step == "sources.download":
             source = config.sources[name]
-            if source.kind == "hub":
-                found.append((f"{source.dataset} @ {source.revision[:8]}", size))
-            elif source.kind == "file" and "://" in source.path:
-                found.append((source.path, size))
+            found.append((f"{getattr(source, 'dataset', name)} @ {getattr(source, 'revision', '')[:8]}", size))
+        elif item.job.step == "sources.normalize" and "://" in (path := getattr(config.sources[name], "path", "")):
+            found.append((path, size))
         elif item.job.step == "train.hub":
             model = config.models[name]
             found.append((f"{getattr(model, 'repository', name)} @ {getattr(model, 'revision', '')[:8]}", size))

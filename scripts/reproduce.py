@@ -36,7 +36,7 @@ class Order:
         """Level of an artifact's path below the results folder."""
         parts = Path(path).relative_to(self.config.results).parts
         stage = parts[0]
-        fixed = {"synthetic": 0, "raw": 1, "classifiers": 2}
+        fixed = {"synthetic": 0, "downloads": 0, "raw": 1, "classifiers": 2}
         if stage in fixed:
             return fixed[stage]
         if stage == "pools":

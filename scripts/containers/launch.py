@@ -19,8 +19,8 @@ ON_NODE = ROOT / "containers" / "on_node.sh"
 
 
 @dataclass(frozen=True)
-class Launch:
-    """What stands before a module's name in a rule's command. No plain string, so Snakemake does not compare it."""
+class Untracked:
+    """A word of a rule's command that says how a job runs, not what it makes. Snakemake compares plain values alone."""
 
     text: str
 
@@ -28,16 +28,16 @@ class Launch:
         return self.text
 
 
-def launch(budget: Budget, image: Path | None, apptainer_arguments: str) -> Launch:
+def launch(budget: Budget, image: Path | None, apptainer_arguments: str) -> Untracked:
     """The launch of a training with the budget; `image` and arguments matter where it enters the image on each node."""
     if budget.gpus * budget.nodes <= 1:
-        return Launch("python -m")
+        return Untracked("python -m")
     if budget.nodes == 1:
-        return Launch(f"{_sharding(budget)}{_torchrun(budget)} --standalone -m")
+        return Untracked(f"{_sharding(budget)}{_torchrun(budget)} --standalone -m")
     within = f"env {_sharding(budget)}{_torchrun(budget)} --nnodes {budget.nodes} --rdzv-backend c10d -m"
     enter = f"bash {ON_NODE} {image or '-'} {shlex.quote(apptainer_arguments)}"
     tasks = f"--nodes {budget.nodes} --ntasks {budget.nodes} --ntasks-per-node 1 --cpus-per-task {budget.cpus}"
-    return Launch(f"srun {tasks} --kill-on-bad-exit=1 {enter} {within}")
+    return Untracked(f"srun {tasks} --kill-on-bad-exit=1 {enter} {within}")
 
 
 def _torchrun(budget: Budget) -> str:

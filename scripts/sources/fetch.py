@@ -1,4 +1,4 @@
-"""The raw rows of a source: a file of the embedded corpora, a local file or URL, or a pinned hub data set."""
+"""The raw rows of a source: a file of the embedded corpora, a local file or URL, or a hub data set that was downloaded."""
 
 from __future__ import annotations
 
@@ -12,21 +12,26 @@ from typing import Any
 
 from scripts.common.fingerprint import sha256_file
 from scripts.sources.rows import BadRow, SourceError, read_rows
-from scripts.sources.settings import UNPINNED, FileSource, HubSource, Source
+from scripts.sources.settings import FileSource, HubSource, Source
 
 CORPORA = "NEBULA_CORPORA"
 """Environment variable with the folder that `file` paths are relative to: where files lie is no identity."""
 
 
-def open_source(name: str, source: Source, synthetic: Path | None, work: Path) -> Iterator[dict[str, Any] | BadRow]:
-    """Rows of a source. Raises SourceError naming the source and the fix when it cannot be read."""
-    if source.kind == "hub":
-        return _hub_rows(name, source)
+def open_source(name: str, source: Source, files: Path | None, work: Path) -> Iterator[dict[str, Any] | BadRow]:
+    """Rows of a source; `files` is what the generator made, or what was downloaded.
+
+    Raises SourceError naming the source and the fix when it cannot be read.
+    """
     if source.kind == "file":
         return read_rows(_checked_file(name, source, work))
-    if synthetic is None or not (synthetic / source.file).is_file():
+    if files is None:
+        raise SourceError(f"sources.{name}: a source of kind {source.kind} needs --files")
+    if source.kind == "hub":
+        return _hub_rows(name, source, files)
+    if not (files / source.file).is_file():
         raise SourceError(f"sources.{name}.file: the generator makes no {source.file!r}")
-    return read_rows(synthetic / source.file)
+    return read_rows(files / source.file)
 
 
 def _checked_file(name: str, source: FileSource, work: Path) -> Path:
@@ -65,22 +70,15 @@ def _download(url: str, work: Path) -> Path:
     return target
 
 
-def _hub_rows(name: str, source: HubSource) -> Iterator[dict[str, Any]]:
-    """Rows of a hub data set at its commit; with HF_HUB_OFFLINE=1, from the cache alone."""
-    if source.revision == UNPINNED:
-        raise SourceError(
-            f"sources.{name}.revision: {source.dataset} is {UNPINNED}. Pin it where there is a network, "
-            "with `python -m scripts.pin --scale <scale>`, or state the commit"
-        )
+def _hub_rows(name: str, source: HubSource, download: Path) -> Iterator[dict[str, Any]]:
+    """Rows of a hub data set that was fetched."""
     from datasets import load_dataset  # heavy: a second of imports that other kinds do not need
-    from huggingface_hub import snapshot_download
 
     try:
-        folder = snapshot_download(source.dataset, repo_type="dataset", revision=source.revision)
-        rows = load_dataset(folder, source.subset, split=source.split)
-    except Exception as error:  # the libraries raise many types; each means that the data is not there
+        rows = load_dataset(str(download), source.subset, split=source.split)
+    except Exception as error:  # the library raises many types; each means that the source is stated wrongly
         raise SourceError(
-            f"sources.{name}: {source.dataset} at {source.revision} could not be loaded ({error}). "
-            "Fetch it where there is a network, or set HF_HOME to the cache that holds it"
+            f"sources.{name}: {source.dataset} at {source.revision} could not be read ({error}): "
+            "check its subset and split"
         ) from error
     return itertools.islice(iter(rows), source.rows)

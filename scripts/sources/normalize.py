@@ -1,6 +1,6 @@
 """Raw rows of one source to records; what is no record is kept aside with the reason.
 
-    python -m scripts.sources.normalize --recipe JSON [--synthetic results/tiny/synthetic/manifest.json] \
+    python -m scripts.sources.normalize --recipe JSON [--files results/tiny/synthetic/manifest.json] \
         --out results/tiny/raw/NAME/manifest.json
 """
 
@@ -64,11 +64,11 @@ def _dropped(settings: Normalize, raw: str, reason: str) -> dict[str, Any]:
 
 def main() -> None:
     """The step: records/, dropped/ and the counts raw = kept + dropped."""
-    with step(__spec__, inputs=("synthetic",), settings=Normalize) as run:
+    with step(__spec__, inputs=("files",), settings=Normalize) as run:
         name, source = run.settings.name, run.settings.source
-        synthetic = run.input("synthetic").folder if run.inputs["synthetic"] else None
+        files = run.input("files").folder if run.inputs["files"] else None
         dropped: list[dict[str, Any]] = []
-        rows = open_source(name, source, synthetic, run.work)
+        rows = open_source(name, source, files, run.work)
         kept = records.write(run.out / records.KEPT, normalize(run.settings, rows, dropped))
         records.write(run.out / records.DROPPED, dropped, DROPPED_SCHEMA)
         if not kept:

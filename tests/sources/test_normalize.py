@@ -21,10 +21,13 @@ REVISION = "0123456789abcdef0123456789abcdef01234567"
 PAIR = {"shape": "pair", "prompt": "p", "response": "r"}
 
 
-def normalize(tmp_path: Path, source: dict[str, Any], **environment: str) -> subprocess.CompletedProcess[str]:
+def normalize(
+    tmp_path: Path, source: dict[str, Any], *files: Path, **environment: str
+) -> subprocess.CompletedProcess[str]:
     """Run the step as its rule does; the artifact is tmp_path/out."""
     recipe = canonical_json({"settings": {"name": "mine", "source": source}, "seed": 1})
     command = [sys.executable, "-m", "scripts.sources.normalize", "--recipe", recipe, "--out", "out/manifest.json"]
+    command += ["--files", *map(str, files)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
     return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
 
@@ -85,15 +88,43 @@ def hub_source(split: str = "train") -> dict[str, Any]:
     return {"kind": "hub", "dataset": "org/data", "revision": REVISION, "split": split, **common}
 
 
-def test_a_hub_data_set_comes_from_a_local_mirror_of_the_hub(tmp_path: Path) -> None:
+def download(tmp_path: Path, revision: str = REVISION) -> subprocess.CompletedProcess[str]:
+    """Run the step that fetches; the artifact is tmp_path/download, the cache tmp_path/hub."""
+    settings = {"name": "mine", "dataset": "org/data", "revision": revision}
+    recipe = canonical_json({"settings": settings, "seed": 1})
+    command = [sys.executable, "-m", "scripts.sources.download", "--recipe", recipe, "--out", "download/manifest.json"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "HF_HOME": str(tmp_path / "hub"), "HF_HUB_OFFLINE": "1"}
+    return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+
+
+@pytest.fixture
+def downloaded(tmp_path: Path) -> Path:
+    """A download out of a cache that holds the data set."""
     snapshot = tmp_path / "hub" / "hub" / "datasets--org--data" / "snapshots" / REVISION / "data"
     snapshot.mkdir(parents=True)
     (snapshot / "train.jsonl").write_text('{"p": "q", "r": "r"}\n{"p": "q2", "r": "r2"}\n')
-    run = normalize(tmp_path, {**hub_source(), "rows": 1}, HF_HOME=str(tmp_path / "hub"), HF_HUB_OFFLINE="1")
+    run = download(tmp_path)
+    assert run.returncode == 0, run.stderr
+    return tmp_path / "download" / "manifest.json"
+
+
+def test_a_hub_data_set_is_fetched_whole_and_read_without_a_network(tmp_path: Path, downloaded: Path) -> None:
+    assert set(read_json(downloaded)["files"]) == {"data/train.jsonl"}
+    run = normalize(tmp_path, {**hub_source(), "rows": 1}, downloaded, HF_HUB_OFFLINE="1")
     assert run.returncode == 0, run.stderr
     assert [records.response_of(row["messages"]) for row in records.read(tmp_path / "out" / "records")] == ["r"]
 
 
+def test_a_split_that_the_data_set_lacks_is_named(tmp_path: Path, downloaded: Path) -> None:
+    run = normalize(tmp_path, hub_source(split="validation"), downloaded)
+    assert run.returncode != 0 and "sources.mine: org/data" in run.stderr and "check its subset and split" in run.stderr
+
+
 def test_a_hub_data_set_without_network_names_the_way_out(tmp_path: Path) -> None:
-    run = normalize(tmp_path, hub_source(), HF_HOME=str(tmp_path / "hub"), HF_HUB_OFFLINE="1")
+    run = download(tmp_path)
     assert run.returncode != 0 and "org/data" in run.stderr and "HF_HOME" in run.stderr
+
+
+def test_an_unpinned_data_set_is_not_fetched(tmp_path: Path) -> None:
+    run = download(tmp_path, revision="unpinned")
+    assert run.returncode != 0 and "python -m scripts.pin" in run.stderr
