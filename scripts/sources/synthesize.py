@@ -59,7 +59,7 @@ def samples_by_source(families: Families, sizes: Synthetic, seed: int) -> dict[s
     """The faultless samples of every SFT source."""
     rng = Random(f"samples-{seed}")
     found: dict[str, list[Sample]] = {name: [] for name in SFT_SOURCES}
-    for domain, count in sizes.sft.items():
+    for domain, count in sorted(sizes.sft.items()):
         tasks = families.distinct(rng, domain, count)
         rng.shuffle(tasks)
         for name, part in shares(tasks, domain):

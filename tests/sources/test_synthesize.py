@@ -1,136 +1,218 @@
-"""The embedded corpora: the same bytes for a seed, true answers, faults as stated, benchmarks held out."""
+"""The embedded corpora: the same bytes for a seed, faults at their rates and places, benchmarks held out."""
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import json
+import os
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+import yaml
 
-from scripts.sources.corpora import BENCHMARK_FILES, RL_FILES, VERIFIABLE, CorpusError, Families
-from scripts.sources.faults import plant, sample_of
+from scripts.common import records
+from scripts.common.artifacts import canonical_json, read_json
+from scripts.common.fingerprint import ROOT
+from scripts.sources.corpora import SFT_SOURCES, VERIFIABLE, CorpusError
+from scripts.sources.faults import REFUSALS
+from scripts.sources.fetch import open_source
+from scripts.sources.foreign import FOREIGN
+from scripts.sources.normalize import Normalize, normalize
 from scripts.sources.settings import Synthetic
-from scripts.sources.synthesize import TRUTH, synthesize
-from scripts.sources.tasks import arithmetic, code, instruction
-from scripts.sources.tasks.base import LEVELS
-from scripts.sources.tasks.knowledge import World, question
-from scripts.verify import Answer, verify_many
+from scripts.sources.synthesize import synthesize
+from scripts.sources.tasks.knowledge import question
+from scripts.verify import Answer, VerifierPool, strip_thinking
 
-FAULTS = {
-    "wrong": 0.3, "exact": 0.05, "near": 0.05, "leak": 0.05, "language": 0.05,
-    "truncated": 0.05, "refusal": 0.05, "loop": 0.05, "format": 0.05,
-}  # fmt: skip
-SIZES = Synthetic(
-    sft={"math": 100, "code": 100, "instruction": 100, "knowledge": 100, "general": 40},
-    rl=dict.fromkeys(VERIFIABLE, 30),
-    pretrain=300,
-    textbook=60,
-    creatures=24,
-    thinking=0.25,
-    benchmark=24,
-    faults=FAULTS,
+TINY = yaml.safe_load((ROOT / "scales" / "tiny.yaml").read_text())
+SIZES = Synthetic.model_validate(
+    TINY["synthetic"]
+    | {"sft": dict.fromkeys(("math", "code", "instruction", "knowledge", "general"), 120)}
+    | {"rl": dict.fromkeys(VERIFIABLE, 60), "benchmark": 45, "pretrain": 1500, "textbook": 400}
 )
+Row = dict[str, Any]
+
+
+class Corpora:
+    """The raw files of one seed as the project's own readers and adapters see them."""
+
+    def __init__(self, folder: Path, seed: int) -> None:
+        self.folder = folder
+        folder.mkdir()
+        self.counts = synthesize(SIZES, seed, folder)
+        self.truth: list[Row] = pq.read_table(folder / "truth.parquet").to_pylist()
+        self.dropped: list[Row] = []
+        self.records = {name: self._read(name, source) for name, source in TINY["sources"].items()}
+
+    def _read(self, name: str, source: Row) -> list[Row]:
+        settings = Normalize.model_validate({"name": name, "source": source})
+        rows = open_source(name, settings.source, self.folder, self.folder / "work")
+        return list(normalize(settings, rows, self.dropped))
+
+    def of_role(self, role: str) -> dict[str, list[Row]]:
+        return {name: rows for name, rows in self.records.items() if TINY["sources"][name]["role"] == role}
+
+    def faults(self, fault: str) -> list[Row]:
+        found = [row for row in self.truth if row["fault"] == fault]
+        assert found, f"no {fault!r} was planted"
+        return found
 
 
 @pytest.fixture(scope="module")
-def corpora(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("synthetic")
-    synthesize(SIZES, 1, folder)
-    return folder
+def corpora(tmp_path_factory: pytest.TempPathFactory) -> Corpora:
+    return Corpora(tmp_path_factory.mktemp("corpora") / "one", seed=1)
+
+
+def prompts(rows: list[Row]) -> list[str]:
+    return [records.prompt_of(row["messages"]) for row in rows]
 
 
 def digests(folder: Path) -> dict[str, str]:
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
+    return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in folder.iterdir() if file.is_file()}
 
 
-def truth(folder: Path) -> list[dict[str, Any]]:
-    return pq.read_table(folder / TRUTH).to_pylist()
+def test_the_same_seed_gives_the_same_bytes_and_another_one_other_bytes(corpora: Corpora, tmp_path: Path) -> None:
+    """In another process with another hash seed, as its rule runs it."""
+    found = {}
+    for seed in (1, 2):
+        recipe = canonical_json({"settings": SIZES.model_dump(), "seed": seed})
+        command = [sys.executable, "-m", "scripts.sources.synthesize", "--recipe", recipe]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": str(seed)}
+        subprocess.run([*command, "--out", f"{seed}/manifest.json"], cwd=tmp_path, env=environment, check=True)
+        manifest = read_json(tmp_path / str(seed) / "manifest.json")
+        found[seed] = {name: entry["sha256"] for name, entry in manifest["files"].items()}
+        assert sum(manifest["counts"]["samples"].values()) == len(corpora.truth)
+    assert found[1] == digests(corpora.folder)
+    assert all(found[1][name] != found[2][name] for name in found[1])
 
 
-def prompts_of_the_benchmarks(folder: Path) -> set[str]:
-    lines = [line for name in BENCHMARK_FILES.values() for line in (folder / name).read_text().splitlines()]
-    return {json.loads(line)["prompt"] for line in lines}
+def test_every_file_has_a_source_that_reads_all_its_rows(corpora: Corpora) -> None:
+    files = {source["file"] for source in TINY["sources"].values() if source["kind"] == "synthetic"}
+    assert files == {file.name for file in corpora.folder.iterdir() if file.name != "truth.parquet"}
+    assert not corpora.dropped
+    shapes = {(source["adapter"]["shape"], Path(source["file"]).suffix) for source in TINY["sources"].values()}
+    assert {shape for shape, _ in shapes} == {"pair", "sharegpt", "instruction", "messages", "text"}
+    assert {ending for _, ending in shapes} == {".jsonl", ".json", ".gz", ".txt", ".parquet"}
 
 
-def test_a_seed_gives_the_same_bytes_and_another_seed_others(corpora: Path, tmp_path: Path) -> None:
-    for name, seed in (("same", 1), ("other", 2)):
-        (tmp_path / name).mkdir()
-        synthesize(SIZES, seed, tmp_path / name)
-    assert digests(tmp_path / "same") == digests(corpora)
-    assert not set(digests(tmp_path / "other").values()) & set(digests(corpora).values())
+def test_sizes_are_those_asked_for(corpora: Corpora) -> None:
+    added = {"exact", "near", "leak", "language"}
+    own = Counter(row["domain"] for row in corpora.truth if row["fault"] not in added)
+    assert own == SIZES.sft
+    assert {name: len(rows) for name, rows in corpora.of_role("rl").items()} == {
+        f"rl-{name}": 60 for name in VERIFIABLE
+    }
+    assert set(map(len, corpora.of_role("benchmark").values())) == {45}
+    assert {name: len(corpora.records[name]) for name in ("texts", "dialogues", "textbook")} == {
+        "texts": 450,
+        "dialogues": 1050,
+        "textbook": 400,
+    }
+    for rows in (*corpora.of_role("rl").values(), corpora.records["bench-math"]):
+        levels = Counter(next(iter(json.loads(row["meta"]).values())) for row in rows)
+        assert set(levels) == {1, 2, 3} and max(levels.values()) == min(levels.values())
 
 
-@pytest.mark.parametrize("level", LEVELS)
-@pytest.mark.parametrize("domain", VERIFIABLE)
-def test_the_verifiers_accept_every_answer_and_reject_every_wrong_one(domain: str, level: int) -> None:
-    draw = {"math": arithmetic.draw, "code": code.draw, "instruction": instruction.draw}.get(domain)
-    draw = draw or World(Random("world"), 24).draw
-    tasks = [draw(Random(f"{domain}-{level}-{index}"), level) for index in range(40)]
-    answers = [Answer(task.kind, task.spec) for task in tasks]
-    right = verify_many([(task.thinking(), answer) for task, answer in zip(tasks, answers, strict=True)], workers=0)
-    wrong = verify_many([(task.wrong, answer) for task, answer in zip(tasks, answers, strict=True)], workers=0)
-    assert [verdict.correct for verdict in right] == [True] * 40
-    assert [verdict.correct for verdict in wrong] == [False] * 40
+def test_records_are_what_the_truth_says(corpora: Corpora) -> None:
+    """Row by row through each source's raw shape: prompt, response and, where the source has one, the gold answer."""
+    for name, rows in corpora.of_role("sft").items():
+        truth = [row for row in corpora.truth if row["source"] == name]
+        assert [row["row"] for row in truth] == list(range(len(rows)))
+        for row, known in zip(rows, truth, strict=True):
+            assert records.prompt_of(row["messages"]) == known["prompt"]
+            assert records.response_of(row["messages"]) == known["response"]
+            gold = TINY["sources"][name]["adapter"].get("answer", "none") == known["kind"] != "none"
+            if gold:
+                assert json.loads(row["answer"]["spec"]) == json.loads(known["spec"])
 
 
-def test_faults_stand_at_their_rates(corpora: Path) -> None:
-    for source in ("sums", "snippets", "rules", "quiz"):
-        found = Counter(row["fault"] for row in truth(corpora) if row["source"] == source)
-        added = sum(found[fault] for fault in ("exact", "near", "leak", "language"))
-        size = found.total() - added
-        assert {fault: found[fault] for fault in FAULTS} == {
-            fault: round(rate * size) for fault, rate in FAULTS.items()
-        }
+def test_faults_stand_at_their_stated_rates(corpora: Corpora) -> None:
+    added = ("exact", "near", "leak", "language")
+    for name in SFT_SOURCES:
+        rows = [row for row in corpora.truth if row["source"] == name]
+        own = sum(row["fault"] not in added for row in rows)
+        planted = Counter(row["fault"] for row in rows if row["fault"])
+        stated = {fault: round(rate * own) for fault, rate in SIZES.faults.items()}
+        if name in ("forum", "chats"):  # no gold answers, so no wrong ones
+            assert stated.pop("wrong") and not planted["wrong"]
+        assert planted == stated
+    everything = Counter(row["fault"] or "none" for row in corpora.truth)
+    assert corpora.counts == everything
 
 
-def test_the_truth_file_says_what_is_in_the_raw_files(corpora: Path) -> None:
-    rows = [row for row in truth(corpora) if row["source"] == "rules"]
-    with gzip.open(corpora / "rules.jsonl.gz", "rt") as handle:
-        raw = [json.loads(line) for line in handle]
-    assert [row["messages"][0]["content"] for row in raw] == [row["prompt"] for row in rows]
-    assert [row["messages"][-1]["content"] for row in raw] == [row["response"] for row in rows]
+def test_every_fault_is_what_it_is_called(corpora: Corpora) -> None:
+    clean = {(row["source"], row["prompt"]): row["response"] for row in corpora.truth if not row["fault"]}
+    for row in corpora.faults("truncated"):
+        assert row["response"] and row["response"][-1].isalpha()
+    for row in corpora.faults("refusal"):
+        assert row["response"] in REFUSALS
+    for row in corpora.faults("loop"):
+        assert Counter(row["response"].splitlines()).most_common(1)[0][1] > 12
+    for row in corpora.faults("format"):
+        opened, closed = row["response"].count("<think>"), row["response"].count("</think>")
+        assert not row["response"] or opened != closed
+    for row in corpora.faults("language"):
+        assert any(row["prompt"].endswith(prompt) and row["response"] == response for prompt, response in FOREIGN)
+    assert not {(row["source"], row["prompt"]) for row in corpora.faults("wrong")} & set(clean)
 
 
-def test_copies_and_leaks_name_what_they_copy(corpora: Path) -> None:
-    held_out = prompts_of_the_benchmarks(corpora)
-    for row in truth(corpora):
-        if row["fault"] == "leak":
-            assert row["of"] in held_out
-        if row["fault"] == "exact":
-            assert row["prompt"] == row["of"]
-        if row["fault"] == "near":
-            assert row["prompt"].startswith(row["of"]) and row["prompt"] != row["of"]
+def test_wrong_answers_are_wrong_and_the_rest_is_right(corpora: Corpora) -> None:
+    right = [row for row in corpora.truth if not row["fault"] and row["kind"] != "none"]
+    wrong = corpora.faults("wrong")
+    items = [
+        (strip_thinking(row["response"]), Answer(row["kind"], json.loads(row["spec"]))) for row in [*right, *wrong]
+    ]
+    with VerifierPool(workers=2) as pool:
+        verdicts = [verdict.correct for verdict in pool.verify_many(items)]
+    assert verdicts == [True] * len(right) + [False] * len(wrong)
 
 
-def test_no_benchmark_question_stands_in_training_data_but_as_a_planted_leak(corpora: Path) -> None:
-    held_out = {question(prompt) for prompt in prompts_of_the_benchmarks(corpora)}
-    clean = [row["prompt"] for row in truth(corpora) if row["fault"] not in ("leak", "near")]
-    for name in ("dialogues.jsonl", "textbook.jsonl"):
-        rows = [json.loads(line) for line in (corpora / name).read_text().splitlines()]
-        clean += [row["messages"][0]["content"] for row in rows]
-    assert not held_out & {question(prompt) for prompt in clean}
+def test_copies_name_what_they_copy(corpora: Corpora) -> None:
+    bench = {prompt for rows in corpora.of_role("benchmark").values() for prompt in prompts(rows)}
+    own = {(row["source"], row["prompt"]) for row in corpora.truth}
+    for row in corpora.faults("exact"):
+        assert row["prompt"] == row["of"] and (row["source"], row["of"]) in own
+        same = [other for other in corpora.truth if (other["source"], other["prompt"]) == (row["source"], row["of"])]
+        assert len(same) > 1
+    for row in corpora.faults("near"):
+        assert row["prompt"] != row["of"] and row["prompt"].startswith(row["of"]) and (row["source"], row["of"]) in own
+    assert all(row["prompt"] == row["of"] in bench for row in corpora.faults("leak"))
 
 
-def test_rl_candidates_are_distinct_and_of_every_level(corpora: Path) -> None:
-    for domain, (name, _) in RL_FILES.items():
-        if name.endswith(".jsonl"):
-            rows = [json.loads(line) for line in (corpora / name).read_text().splitlines()]
-            assert len({row["prompt"] for row in rows}) == SIZES.rl[domain]
-            assert set(Counter(row["level"] for row in rows).values()) == {SIZES.rl[domain] // 3}
+def test_a_benchmarks_question_stands_nowhere_but_in_planted_leaks(corpora: Corpora) -> None:
+    bench = {question(prompt) for rows in corpora.of_role("benchmark").values() for prompt in prompts(rows)}
+    assert len(bench) == 4 * 45
+    others = {name: rows for name, rows in corpora.records.items() if TINY["sources"][name]["role"] != "benchmark"}
+    for name, rows in others.items():
+        leaks = {row["prompt"] for row in corpora.truth if row["source"] == name and row["fault"] == "leak"}
+        found = {prompt for prompt in prompts(rows) if question(prompt) in bench}
+        assert found <= leaks, f"{name} holds {sorted(found - leaks)[:3]}"
 
 
-def test_more_items_than_a_family_has_is_an_error_that_names_it() -> None:
-    with pytest.raises(CorpusError, match="math level 1 has no more distinct prompts"):
-        Families(World(Random(1), 3)).distinct(Random(1), "math", 60_000)
+def test_samples_and_candidates_are_distinct_but_for_planted_copies(corpora: Corpora) -> None:
+    added = ("exact", "near", "leak", "language")
+    asked = [row["prompt"] for row in corpora.truth if row["fault"] not in added]
+    asked += [prompt for rows in corpora.of_role("rl").values() for prompt in prompts(rows)]
+    assert len(asked) == len(set(asked))
 
 
-def test_rates_that_cannot_be_planted_are_an_error() -> None:
-    sample = sample_of(arithmetic.draw(Random(1), 1), thinking=False)
-    with pytest.raises(ValueError, match="no sample is left for 'wrong'"):
-        plant([sample], [], {"wrong": 0.6, "refusal": 1.0}, Random(1))
+def test_thinking_has_its_stated_share(corpora: Corpora) -> None:
+    for rows, share in ((corpora.records["dialogues"], SIZES.thinking), (corpora.records["textbook"], 0.5)):
+        thinking = [records.response_of(row["messages"]).startswith("<think>\n") for row in rows]
+        assert sum(thinking) / len(rows) == pytest.approx(share, abs=0.06)
+
+
+def test_more_distinct_prompts_than_there_are_is_an_error_that_says_so(tmp_path: Path) -> None:
+    greedy = SIZES.model_copy(update={"sft": {**SIZES.sft, "knowledge": 5000}})
+    with pytest.raises(CorpusError, match=r"knowledge level \d has no more distinct prompts; ask for fewer items"):
+        synthesize(greedy, 1, tmp_path)
+
+
+def test_more_faults_than_samples_is_an_error_that_says_so(tmp_path: Path) -> None:
+    damaged = SIZES.model_copy(update={"faults": {"wrong": 0.5, "truncated": 0.4, "refusal": 0.4}})
+    with pytest.raises(ValueError, match="no sample is left for 'wrong'; lower the rates"):
+        synthesize(damaged, 1, tmp_path)

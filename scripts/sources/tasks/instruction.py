@@ -85,7 +85,8 @@ def respond(topic: str, adjective: str, demands: dict[str, Arguments]) -> str:
     """A response that meets the demands, as constraint id -> arguments."""
     if "keywords:existence" in demands:
         adjective = demands["keywords:existence"]["keywords"][0]
-    joint = " and nice." if "punctuation:no_comma" in demands else ", and it is nice."
+    # shorter sentences in capitals are not English to IFEval's language detection
+    joint = " and it is nice." if "punctuation:no_comma" in demands else ", and it is nice."
     text = f"The {topic} is {adjective}{joint}"
     if "detectable_format:title" in demands:
         text = f"<<The {topic}>>\n{text}"
