@@ -1,4 +1,4 @@
-"""The raw rows of a source: a file of the embedded corpora, a local file or URL, or a hub data set that was downloaded."""
+"""The raw rows of a source: a file of the embedded corpora, a local file or URL, or a downloaded hub data set."""
 
 from __future__ import annotations
 
