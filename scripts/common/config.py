@@ -18,6 +18,7 @@ from pydantic import Field, ValidationError
 from scripts.common.budget import Budget
 from scripts.common.fingerprint import ROOT
 from scripts.common.settings import Engine, Settings
+from scripts.common.verify_settings import VerifySettings
 from scripts.curate.settings import Classifiers, Pool
 from scripts.distill.settings import GradedSet, ResponseSet
 from scripts.evaluate.settings import Benchmark
@@ -25,7 +26,6 @@ from scripts.mix.settings import Dataset
 from scripts.sources.settings import Source, Synthetic
 from scripts.tables.settings import AVERAGE, Table
 from scripts.train.settings import Grpo, HubModel, Model, Opd, OpdModel, Optimizer, Pretrain, Sft, Training
-from scripts.verify import VerifySettings
 
 EnvironmentRole = Literal["data", "train", "serve"]
 

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from scripts.common.settings import Engine, Sampling, Settings
-from scripts.verify import VerifySettings
+from scripts.common.verify_settings import VerifySettings
 
 ORIGINAL = "original"
 """What stands for a teacher's name where the response is the source's own."""

@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from scripts.common.settings import Domain, Engine, Sampling, Settings
-from scripts.verify import VerifySettings
+from scripts.common.verify_settings import VerifySettings
 
 PROMPT = "{prompt}"
 Metric = Literal["pass@1", "strict-prompt"]

@@ -19,9 +19,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from scripts.common.verify_settings import VerifySettings
 from scripts.verify.answer import Answer, AnswerError, Verdict
 from scripts.verify.pool import VerifierPool
-from scripts.verify.settings import VerifySettings
 
 BLOCK = 2048  # lines in memory at once
 

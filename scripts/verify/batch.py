@@ -23,10 +23,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from scripts.common.fingerprint import fingerprint, sha256_file
+from scripts.common.verify_settings import VerifySettings
 from scripts.verify.__main__ import count_name
 from scripts.verify.answer import Answer, AnswerError, Verdict
 from scripts.verify.pool import VerifierPool
-from scripts.verify.settings import VerifySettings
 
 BLOCK = 2048  # rows verified, and then safe, at a time
 VERDICT = pa.schema([("correct", pa.bool_()), ("reason", pa.string())])

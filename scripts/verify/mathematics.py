@@ -16,9 +16,9 @@ from functools import cache, lru_cache
 from itertools import product
 from typing import Any
 
+from scripts.common.verify_settings import ExtractionRule, VerifySettings
 from scripts.verify.answer import AnswerError, Verdict
 from scripts.verify.latex_value import latex_values
-from scripts.verify.settings import ExtractionRule, VerifySettings
 
 _BRACES = re.compile(r"\\(?:boxed|fbox)\s*\{|\\[{}\\]|[{}]")
 _MARKER = re.compile(
