@@ -133,6 +133,7 @@ def fit(trainer: Trainer, run: Run[Any]) -> None:
         "train_seconds": round(result.metrics[SUMMARY], 3),
         "cpu_seconds": round(time.process_time(), 3),  # of the whole process: start, data and training
         "steps_per_second": round(result.metrics["train_steps_per_second"], 3),
+        "processes": trainer.args.world_size,
         "resumed_at": int(start.name.rpartition("-")[2]) if start else None,
     }
     save(trainer, run.out, history)

@@ -107,11 +107,11 @@ def wait_for(what: str, seconds: float, found: Callable[[], object]) -> object:
 
 
 def jobs(pattern: str = "") -> list[dict[str, str]]:
-    """The cluster's jobs, past ones too: id, partition, state and rule, where the rule matches."""
+    """The cluster's jobs, past ones too: id, partition, state, nodes and rule, where the rule matches."""
     lines = slurm.run(
-        "squeue", "--states=all", "--noheader", "--format=%i|%P|%T|%k", seconds=slurm.COMMAND_SECONDS
+        "squeue", "--states=all", "--noheader", "--format=%i|%P|%T|%N|%k", seconds=slurm.COMMAND_SECONDS
     ).splitlines()
-    rows = [dict(zip(("id", "partition", "state", "rule"), line.split("|"), strict=True)) for line in lines]
+    rows = [dict(zip(("id", "partition", "state", "nodes", "rule"), line.split("|"), strict=True)) for line in lines]
     return [row for row in rows if re.search(pattern, row["rule"])]
 
 
@@ -131,7 +131,7 @@ def site(cluster: None, tmp_path_factory: pytest.TempPathFactory) -> Site:
     shutil.copytree(ROOT / "slurm", site.root / "slurm")
     profile = ACCOUNT_LINE.sub("", site.profile.read_text())
     profile = profile.replace("slurm-status-command: sacct", "slurm-status-command: squeue\nslurm-no-account: true")
-    profile = profile.replace("jobs: 100 ", "jobs: 2 ")
+    profile = profile.replace("jobs: 100 ", "jobs: 2 ").replace("TERM@180", "TERM@60")
     profile += "slurm-init-seconds-before-status-checks: 3\n"
     site.profile.write_text(profile)
     return site

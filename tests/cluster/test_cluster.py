@@ -36,6 +36,10 @@ def record(site: Site, model: str) -> dict[str, Any]:
     return json.loads((site.root / artifact(f"models/{model}")).with_name("run.json").read_text())
 
 
+def text_of(file: Path) -> str:
+    return file.read_text() if file.is_file() else ""
+
+
 def states(rule: str) -> list[str]:
     """States of a rule's jobs, the oldest first."""
     return [job["state"] for job in sorted(jobs(rule), key=lambda job: int(job["id"]))]
@@ -70,7 +74,7 @@ def test_a_table_cell_is_made_by_jobs_of_the_cluster(site: Site, images: Path) -
 
 def test_a_job_sees_its_gpus_and_nothing_of_the_host(site: Site, images: Path) -> None:
     run = record(site, "cluster-sft")
-    assert run["hardware"]["gpus"] == [str(number) for number in range(8)]
+    assert run["hardware"]["gpus"] == ["0", "1"]
     assert run["image"] == json.loads((images / "cpu.sif.run").read_text())["output"]
     probe = "import os, sys; print(*sys.path, *os.environ, sep='\\n')"
     container = ["apptainer", "exec", "--home", str(site.root), *IMAGE_OPTIONS.split(), str(images / "cpu.sif")]
@@ -115,21 +119,36 @@ def test_a_cancelled_job_is_resumed_and_gives_the_same_artifact(site: Site) -> N
     assert (site.root / target).read_bytes() == undisturbed
 
 
-def test_a_job_out_of_walltime_is_tried_again_and_goes_on(site: Site) -> None:
-    """A training of days with a minute of walltime; ended by Ctrl-C, which cancels the job that runs."""
+def test_a_training_saves_before_its_walltime_is_over_and_goes_on(site: Site) -> None:
+    """A training of days with three minutes of walltime; ended by Ctrl-C, which cancels the job that runs."""
     overlay = site.root / "long.yaml"
+    training = "{max_steps: 100000, save_steps: 100000}"
     overlay.write_text(
-        "resources: {train.sft: {minutes: 1}}\n"
-        "models: {long: {kind: sft, init: base, dataset: textbook, training: {max_steps: 1000000}}}\n"
+        "resources: {train.sft: {minutes: 3}}\n"
+        f"models: {{long: {{kind: sft, init: base, dataset: textbook, training: {training}}}}}\n"
     )
     run = site.start(artifact("models/long"), overlay=overlay.name)
     log = site.root / "results/tiny/logs/models/long.log"
-    wait_for("the time limit", JOB_SECONDS, lambda: "TIMEOUT" in states("wildcards_long"))
-    wait_for("a resumed attempt", JOB_SECONDS, lambda: log.is_file() and "resuming from" in log.read_text())
+    saved = wait_for("a checkpoint", JOB_SECONDS, lambda: re.search(r"SIGTERM: saved at step (\d+)", text_of(log)))
+    wait_for("the next attempt", JOB_SECONDS, lambda: f"checkpoints/checkpoint-{saved[1]}\n" in text_of(log))
     os.kill(run.pid, signal.SIGINT)
     run.wait(timeout=JOB_SECONDS)
-    wait_for("the job's end", JOB_SECONDS, lambda: states("wildcards_long") == ["TIMEOUT", "CANCELLED"])
+    wait_for("the job's end", JOB_SECONDS, lambda: states("wildcards_long") == ["FAILED", "CANCELLED"])
     assert not (site.root / artifact("models/long")).exists()
+
+
+def test_a_training_over_two_nodes_is_one_job(site: Site) -> None:
+    """Two nodes, a process and an image on each, one model."""
+    overlay = site.root / "wide.yaml"
+    overlay.write_text(
+        "resources: {train.sft: {gpus: 1, nodes: 2}}\n"
+        "models: {wide: {kind: sft, init: base, dataset: textbook, training: {max_steps: 2}}}\n"
+    )
+    site.snakemake(artifact("models/wide"), overlay=overlay.name)
+    (job,) = jobs("wildcards_wide")
+    assert (job["state"], job["nodes"]) == ("COMPLETED", "gpu[1-2]")
+    made = record(site, "wide")
+    assert made["notes"]["processes"] == 2 and made["hardware"]["gpus"] == ["0"]
 
 
 def test_a_fault_of_the_step_is_not_computed_again(site: Site) -> None:
