@@ -116,9 +116,7 @@ def test_a_verifier_reruns_all_that_verified(built: Checkout) -> None:
     with edited(built, "scripts/verify/choice.py", lambda text: text + "\n# edited\n"):
         planned = set(built.planned())
     assert {"cross_verify_responses", "grade_prompts", "reinforce_model", "score_benchmarks"} <= planned
-    assert not planned & {"synthesize_corpora", "normalize_source", "pretrain_model", "sample_responses"} - {
-        "sample_responses"
-    }
+    assert not planned & {"synthesize_corpora", "normalize_source", "pretrain_model"}
 
 
 def test_a_filter_threshold_reruns_its_pool_from_there_on(built: Checkout) -> None:
@@ -180,7 +178,9 @@ def test_a_corrupted_checkpoint_is_caught_by_the_job_that_reads_it(built: Checko
     weights.write_bytes(before[:-1] + bytes([before[-1] ^ 1]))
     try:
         with edited(
-            built, "scales/tiny.yaml", replaced("max_tokens: 48}\n    thinking", "max_tokens: 47}\n    thinking")
+            built,
+            "scales/tiny.yaml",
+            replaced("greedy {temperature: 0.0, max_tokens: 48}", "greedy {temperature: 0.0, max_tokens: 47}"),
         ):
             target = "results/tiny/generations/opd/ifeval.parquet"
             kept = (built.root / target).read_bytes()
