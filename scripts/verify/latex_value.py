@@ -13,9 +13,9 @@ from functools import lru_cache
 
 _PRIMES = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41)
 _TOKEN = re.compile(
-    r"(?:\s|\\[,;! ])+|(?P<number>\d+(?:\.\d+)?(?![\d.]))"
+    r"(?:\s|\\[,;! ])+|(?P<number>(?:\d+(?:\.\d+)?|\.\d+)(?![\d.]))"
     r"|(?P<word>\\[dt]?frac|\\sqrt|\\pi|\\cdot|\\times|\\infty)(?![A-Za-z])|(?P<letter>[a-z])"
-    r"|(?:\\left|\\right)?\s*(?P<bracket>[()\[\]]|\\[{}])|(?P<sign>[+\-^{},])"
+    r"|(?:\\left|\\right)?\s*(?P<bracket>[()\[\]]|\\[{}])|(?P<sign>[+\-/^{},])"
 )
 _VARIABLES = {name: 1.1 + math.sqrt(prime) % 1 for name, prime in zip("abknpqruvwxyz", _PRIMES, strict=True)}
 _CONSTANTS = {"\\pi": math.pi, "e": math.e, "i": 1j}
@@ -119,14 +119,24 @@ class _Reader:
         if before.isdigit() and self._tokens[self._position - 1] == before and self.peek() == "\\frac":
             return value + self._mixed()
         while (token := self.peek()) and token not in "+-)}]":
+            if token == "/":
+                return self._divided(value)
             if token in ("\\cdot", "\\times"):
                 self._take()
-            elif token[0].isdigit():
+            elif token[0].isdigit() or token[0] == ".":
                 raise _NoValue  # `2 3`
             if token == "(" and before in (*_VARIABLES, *_CONSTANTS):
                 raise _NoValue  # `f(x)`
             before = self.peek()
             value *= self._power()
+        return value
+
+    def _divided(self, value: complex) -> complex:
+        """The quotient, with nothing after it that might belong to the denominator."""
+        self._take("/")
+        value /= self._power()
+        if self.peek() not in ("", "+", "-", ")", "}"):
+            raise _NoValue
         return value
 
     def _mixed(self) -> float:
@@ -173,7 +183,7 @@ class _Reader:
         if self.peek() == "\\frac":
             return self._fraction()
         token = self._take()
-        if token[0].isdigit():
+        if token[0].isdigit() or token[0] == ".":
             return float(token)
         if token in _CONSTANTS:
             return _CONSTANTS[token]

@@ -38,7 +38,7 @@ _NUMBER = re.compile(
 )
 _WORDS = re.compile(r"[A-Za-z]{4,}(?:[ -][A-Za-z]+)*")
 _PRICE = re.compile(r"^\\?\$\s*(?=[\d.])")
-_TEXT = re.compile(r"\\(?:text|mbox|mathrm)\{(?!\s*(?:pi|and|or)\b)[A-Za-z ]{2,}\}")
+_TEXT = re.compile(r"\\(?:text|mbox|mathrm)\{(?!\s*\(?(?i:pi|and|or|i|e)\b)[A-Za-z ()]+\}")
 _ALTERNATIVES = re.compile(r"\bor\b|\\lor\b|\\vee\b")
 _MARKED_CHARS = 500  # an answer on its line is shorter
 _QUICK_CHARS = 200  # a longer text is left to the time limit
