@@ -48,7 +48,7 @@ _MAX_PARSED = 100_000  # entries kept: some hundred bytes each
 
 
 @dataclass(frozen=True)
-class _Stated:
+class Stated:
     """A final answer as the response states it: exact LaTeX (from a box, a target), or prose that holds it."""
 
     text: str
@@ -74,7 +74,7 @@ def verify(response: str, spec: Mapping[str, Any], settings: VerifySettings) -> 
     return _compare(_target(spec), stated)
 
 
-def find_answer(response: str, settings: VerifySettings) -> _Stated | None:
+def find_answer(response: str, settings: VerifySettings) -> Stated | None:
     """The final answer by the first rule of `math_extraction` that finds one."""
     for rule in settings.math_extraction:
         stated = _RULES[rule](response, settings)
@@ -83,7 +83,7 @@ def find_answer(response: str, settings: VerifySettings) -> _Stated | None:
     return None
 
 
-def _boxed(response: str, settings: VerifySettings) -> _Stated | None:
+def _boxed(response: str, settings: VerifySettings) -> Stated | None:
     """The content of the last box that is closed. One pass: a response may hold thousands that are not."""
     open_braces: list[int | None] = []  # where a box's content starts; None for any other brace
     start = end = -1
@@ -94,10 +94,10 @@ def _boxed(response: str, settings: VerifySettings) -> _Stated | None:
             opened = open_braces.pop()
             if opened is not None and opened > start:
                 start, end = opened, match.start()
-    return _Stated(_trim(response[start:end]), exact=True) if start >= 0 else None
+    return Stated(_trim(response[start:end]), exact=True) if start >= 0 else None
 
 
-def _marked(response: str, settings: VerifySettings) -> _Stated | None:
+def _marked(response: str, settings: VerifySettings) -> Stated | None:
     """What follows the last `Answer:`, `the answer is` or `####`, on its line, up to the prose after it."""
     lines = [match.group(1) for match in _MARKER.finditer(response) if match.group(1).strip()]
     if not lines:
@@ -110,18 +110,18 @@ def _marked(response: str, settings: VerifySettings) -> _Stated | None:
             break
     text, inner = _unbold(text), _trim(text)
     bare_latex = "$" not in inner and re.search(r"\\[A-Za-z]", inner) is not None
-    return _Stated(inner, exact=inner != text or bare_latex)
+    return Stated(inner, exact=inner != text or bare_latex)
 
 
-def _last(response: str, settings: VerifySettings) -> _Stated | None:
+def _last(response: str, settings: VerifySettings) -> Stated | None:
     """The end of the response, in which math-verify finds the last expression."""
     tail = response[-settings.math_tail_chars :]
     if len(tail) < len(response):
         tail = re.sub(r"^\S*\s", "", tail, count=1)  # not from the middle of a number
-    return _Stated(_trim(tail), exact=False) if tail.strip() else None
+    return Stated(_trim(tail), exact=False) if tail.strip() else None
 
 
-_RULES: dict[ExtractionRule, Callable[[str, VerifySettings], _Stated | None]] = {
+_RULES: dict[ExtractionRule, Callable[[str, VerifySettings], Stated | None]] = {
     "boxed": _boxed,
     "marker": _marked,
     "last": _last,
@@ -160,7 +160,7 @@ def _unbold(text: str) -> str:
     return text if text.endswith("..") else text.removesuffix(".").strip().strip("*_").strip()
 
 
-def _settle(stated: _Stated, target: str) -> Verdict | None:
+def _settle(stated: Stated, target: str) -> Verdict | None:
     if len(stated.text) > _QUICK_CHARS or len(target) > _QUICK_CHARS:
         return None
     if _WORDS.fullmatch(_plain_words(target)):
@@ -208,7 +208,7 @@ def _clearly_unequal(one: complex, other: complex) -> bool:
     return abs(one - other) > max(_ROUNDING, 1e-9 * max(abs(one), abs(other)))
 
 
-def _settle_words(stated: _Stated, target: str) -> Verdict | None:
+def _settle_words(stated: Stated, target: str) -> Verdict | None:
     """Computer algebra takes a word for a product of its letters (`Monday` would equal `dynamo`): compare as text."""
     same = _plain_words(stated.text) == _plain_words(target)
     return Verdict(same, "same words" if same else "not the target's words")
@@ -246,8 +246,8 @@ def _number(text: str) -> tuple[Fraction, bool] | None:
 
 
 @lru_cache(maxsize=_MAX_PARSED)
-def _compare(target: str, stated: _Stated) -> Verdict:
-    gold = _parse(_Stated(target, exact=True))
+def _compare(target: str, stated: Stated) -> Verdict:
+    gold = _parse(Stated(target, exact=True))
     if not any(not isinstance(each, str) for each in gold):
         if stated.text == target:
             return Verdict(True, "same text")
@@ -266,7 +266,7 @@ def _compare(target: str, stated: _Stated) -> Verdict:
 
 
 @lru_cache(maxsize=_MAX_PARSED)
-def _parse(stated: _Stated) -> list[Any]:
+def _parse(stated: Stated) -> list[Any]:
     text = f"\\boxed{{{stated.text}}}" if stated.exact else f"{stated.text}"
     return _math_verify().parse(text, parsing_timeout=None)
 
@@ -284,4 +284,4 @@ def _math_verify() -> Any:
 
 def load() -> None:
     """Load the library now, with what it loads when first used: that is to count against no item's time limit."""
-    _compare("x^2 + 2x + 1", _Stated("\\frac{(x + 1)^3}{x + 1}", exact=True))
+    _compare("x^2 + 2x + 1", Stated("\\frac{(x + 1)^3}{x + 1}", exact=True))
