@@ -32,10 +32,10 @@ def _scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="module")
 def classifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A language classifier that knows English from Chinese, by a few sentences of each."""
-    import fasttext
-
     from scripts.common.artifacts import write_manifest
-    from scripts.curate.classifier import LABEL, MODEL, language_text
+    from scripts.curate.classifier import MODEL, language_text
+    from scripts.curate.settings import FastText
+    from scripts.curate.train_classifier import Labelled, train
 
     sentences = {
         "en": ["The answer is three because one and two make three.", "Tell me how you found it.", "It is a number."],
@@ -43,21 +43,9 @@ def classifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
     }
     folder = tmp_path_factory.mktemp("classifiers") / "language"
     folder.mkdir()
-    lines = [f"{LABEL}{name} {language_text(text)}\n" for name, texts in sentences.items() for text in texts]
-    (folder / "train.txt").write_text("".join(lines * 10))
-    trained = fasttext.train_supervised(
-        str(folder / "train.txt"),
-        lr=0.5,
-        epoch=25,
-        dim=8,
-        wordNgrams=2,
-        minn=1,
-        maxn=3,
-        bucket=200_000,
-        thread=1,
-        verbose=0,
-    )
-    trained.save_model(str(folder / MODEL))
+    labelled = [Labelled(name, language_text(text)) for name, texts in sentences.items() for text in texts]
+    settings = FastText(epochs=25, learning_rate=0.5, dimension=8, min_char_ngram=1, max_char_ngram=3, held_out=0.1)
+    train(labelled * 10, seed=1, settings=settings, path=folder / MODEL)
     write_manifest(folder, {})
     return folder / "manifest.json"
 
