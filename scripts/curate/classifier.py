@@ -25,6 +25,10 @@ NOT_LETTERS = re.compile(r"[\W\d_]+")
 IDEOGRAPH = re.compile(f"[{CJK}]")
 
 
+class UnknownLabelError(ValueError):
+    """A label is asked for that the classifier was not trained on: the message lists those it knows."""
+
+
 def language_text(text: str) -> str:
     """The letters of `text` in lower case, without code, links and formula commands, each gap one space."""
     return NOT_LETTERS.sub(" ", CODE.sub(" ", text[:LENGTH])).strip().lower()
@@ -60,3 +64,10 @@ def probabilities(path: Path, cleaned: str) -> dict[str, float]:
 def best(path: Path, cleaned: str) -> str:
     """The likeliest label of a cleaned text."""
     return next(iter(probabilities(path, cleaned)))
+
+
+def check_labels(path: Path, keep: tuple[str, ...]) -> None:
+    """Raise UnknownLabelError where the model does not know a language that is to be kept."""
+    known = probabilities(path, "")
+    if unknown := [language for language in keep if language not in known]:
+        raise UnknownLabelError(f"languages: the classifier does not know {unknown}; it knows {sorted(known)}")

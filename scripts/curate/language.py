@@ -13,8 +13,8 @@ from datatrove.pipeline.filters.base_filter import BaseFilter
 
 from scripts.common.step import step
 from scripts.curate import views
-from scripts.curate.classifier import MODEL, language_text, letters, load, probabilities
-from scripts.curate.frame import CurationError, job
+from scripts.curate.classifier import MODEL, check_labels, language_text, letters, load, probabilities
+from scripts.curate.frame import job
 from scripts.curate.settings import Language
 
 HIT = [("language", pa.string()), ("probability", pa.float64())]
@@ -43,13 +43,6 @@ class LanguageFilter(BaseFilter):
                 doc.metadata["language"], doc.metadata["probability"] = next(iter(found.items()))
                 return False, f"{part}-language"
         return True
-
-
-def check_labels(model: Path, keep: tuple[str, ...]) -> None:
-    """Raise CurationError where the model does not know a language that is to be kept."""
-    known = probabilities(model, "")
-    if unknown := [language for language in keep if language not in known]:
-        raise CurationError(f"keep: the classifier does not know {unknown}; it knows {sorted(known)}")
 
 
 def main() -> None:

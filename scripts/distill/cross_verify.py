@@ -21,8 +21,7 @@ from scripts.common.generation.shards import chunks
 from scripts.common.records import KEPT, iterate, response_of, write
 from scripts.common.step import Run, step
 from scripts.common.verdicts import answer_of, has_verifier, reason_head, verifier_pool, verify_all
-from scripts.curate.classifier import MODEL
-from scripts.curate.language import check_labels
+from scripts.curate.classifier import MODEL, check_labels
 from scripts.distill.candidates import (
     Candidate,
     Dimensions,

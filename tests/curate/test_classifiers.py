@@ -17,7 +17,7 @@ from scripts.common.artifacts import read_json, write_manifest
 from scripts.curate import classifier, views
 from scripts.curate.classify import ADDED, DomainClassifier
 from scripts.curate.frame import CurationError
-from scripts.curate.language import HIT, LanguageFilter, check_labels
+from scripts.curate.language import HIT, LanguageFilter
 from scripts.curate.settings import Classify, FastText, Language
 from scripts.curate.train_classifier import evaluate, labelled_domains, labelled_languages, sentences, split, train
 
@@ -72,9 +72,9 @@ def test_a_dropped_row_says_which_language(language_model: Path, tmp_path: Path)
 
 
 def test_a_language_that_the_model_does_not_know_is_named(language_model: Path) -> None:
-    check_labels(language_model, ("en", "zh"))
-    with pytest.raises(CurationError, match=r"does not know \['eo'\]"):
-        check_labels(language_model, ("en", "eo"))
+    classifier.check_labels(language_model, ("en", "zh"))
+    with pytest.raises(classifier.UnknownLabelError, match=r"does not know \['eo'\]"):
+        classifier.check_labels(language_model, ("en", "eo"))
 
 
 def test_labels_come_from_the_record_then_from_the_source() -> None:
