@@ -2,7 +2,6 @@
 
 import shutil
 
-from snakemake.logging import logger
 from snakemake.settings.types import DeploymentMethod
 
 from scripts.containers import images, preflight
@@ -68,6 +67,12 @@ def image_recipe(wildcards):
     )
 
 
+def asked_of(job):
+    """What a job asks the cluster for; None where it leaves the partition to SLURM."""
+    partition = job.resources.get("slurm_partition")
+    return partition and preflight.Asked(job.rule.name, partition, job.resources.runtime)
+
+
 onstart:
     jobs = list(workflow.dag.needrun_jobs())
     slurm = workflow.executor_plugin.name == "slurm"
@@ -80,9 +85,7 @@ onstart:
     )
     problems += preflight.disk_problems(Path(R), CONFIG.disk_gb)
     if slurm:
-        submitted = [job for job in jobs if not job.is_local]
-        problems += preflight.slurm_problems({job.resources.get("slurm_partition") for job in submitted} - {None})
+        asked = [asked_of(job) for job in jobs if not job.is_local]
+        problems += preflight.slurm_problems(filter(None, asked), Path(R))
     if problems:
         raise WorkflowError(*problems)
-    if slurm and (warning := preflight.sharing_warning(Path(R))):
-        logger.warning(warning)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import socket
 import subprocess
 from collections.abc import Iterable
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from scripts.common.config import close_matches
@@ -15,6 +17,23 @@ PROFILE = "slurm/profile.yaml"
 LOCAL_FILESYSTEMS = frozenset({"ext2/ext3", "xfs", "btrfs", "tmpfs", "ramfs", "overlayfs"})
 QUERY_SECONDS = 60
 """A cluster's controller that has not answered by then is a problem of its own."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a rule's jobs ask the cluster for."""
+
+    rule: str
+    partition: str
+    minutes: int
+
+
+@dataclass
+class Partition:
+    """What `sinfo` says of a partition."""
+
+    minutes: float
+    hosts: set[str]
 
 
 def image_problems(environments: Iterable[str], apptainer: bool) -> list[str]:
@@ -29,8 +48,7 @@ def image_problems(environments: Iterable[str], apptainer: bool) -> list[str]:
 
 def disk_problems(folder: Path, needed_gb: int) -> list[str]:
     """Too little free space for what the scale still has to make."""
-    existing = next(path for path in [folder, *folder.absolute().parents] if path.exists())
-    free = shutil.disk_usage(existing).free
+    free = shutil.disk_usage(_existing(folder)).free
     missing = needed_gb * 10**9 - free
     if missing <= 0 or missing <= _size(folder):
         return []
@@ -40,31 +58,75 @@ def disk_problems(folder: Path, needed_gb: int) -> list[str]:
     ]
 
 
-def slurm_problems(partitions: Iterable[str]) -> list[str]:
-    """No SLURM here, or no such partition."""
+def slurm_problems(asked: Iterable[Asked], folder: Path) -> list[str]:
+    """No SLURM here, partitions that are unknown or allow less time than is asked for, results out of nodes' reach."""
     if shutil.which("sbatch") is None:
         return ["sbatch is not on PATH: start on a login node of the cluster, or leave out --profile slurm"]
-    known = {name.rstrip("*") for name in _sinfo("%P")}
-    return [
+    jobs, known = sorted(set(asked), key=astuple), _partitions()
+    problems = [
         f"partition {name!r} does not exist here ({close_matches(name, known)}): set it in {PROFILE}"
-        for name in sorted(set(partitions) - known)
+        for name in sorted({job.partition for job in jobs} - set(known))
     ]
+    problems += [
+        f"{job.rule} asks for {job.minutes} minutes, but {job.partition!r} allows {known[job.partition].minutes}: "
+        f"lower its step's minutes in the scale's resources, or set another partition in {PROFILE}"
+        for job in jobs
+        if job.partition in known and job.minutes > known[job.partition].minutes
+    ]
+    hosts = {host for job in jobs if job.partition in known for host in known[job.partition].hosts}
+    return problems + sharing_problems([Path.cwd(), folder], hosts)
 
 
-def sharing_warning(folder: Path) -> str | None:
-    """A hint where results lie on a file system that other machines are unlikely to see."""
-    hosts = set(_sinfo("%n"))
-    if hosts <= {socket.gethostname()}:
-        return None
-    command = ["stat", "--file-system", "--format", "%T", str(folder if folder.exists() else Path.cwd())]
-    kind = subprocess.run(command, capture_output=True, text=True).stdout.strip()
-    if kind not in LOCAL_FILESYSTEMS:
-        return None
-    return f"{folder} lies on {kind}, which the nodes may not share: run from a folder of the shared file system"
+def sharing_problems(folders: Iterable[Path], hosts: Iterable[str]) -> list[str]:
+    """The first of the folders that lies on a disk of this machine, while jobs run on other hosts."""
+    others = sorted({_short(host) for host in hosts} - {_short(socket.gethostname())})
+    for folder in folders if others else ():
+        existing = _existing(folder).resolve()
+        command = ["stat", "--file-system", "--format", "%T", str(existing)]
+        kind = subprocess.run(command, capture_output=True, text=True).stdout.strip()
+        if kind in LOCAL_FILESYSTEMS and not _exported(existing):
+            return [
+                f"{folder} lies on a disk of this machine ({kind}) that node {others[0]} does not see: "
+                "move it to the file system that the nodes share"
+            ]
+    return []
 
 
-def _sinfo(column: str) -> list[str]:
-    command = ["sinfo", "--noheader", f"--format={column}"]
+def _partitions() -> dict[str, Partition]:
+    known: dict[str, Partition] = {}
+    for line in _sinfo("%R|%l|%n"):
+        name, limit, host = line.split("|")
+        known.setdefault(name, Partition(_minutes(limit), set())).hosts.add(host)
+    return known
+
+
+def _minutes(limit: str) -> float:
+    """Of a walltime as SLURM prints it: `infinite`, `2-12:00:00`, `12:00:00` or `30:00`."""
+    days, _, clock = limit.rpartition("-")
+    fields = clock.split(":")
+    if not all(field.isdecimal() for field in fields):
+        return math.inf
+    hours, minutes = (["0", *fields])[-3:-1]
+    return (int(days or 0) * 24 + int(hours)) * 60 + int(minutes)
+
+
+def _short(host: str) -> str:
+    return host.partition(".")[0]
+
+
+def _exported(folder: Path) -> bool:
+    """Whether this machine's NFS server shares the folder."""
+    table = Path("/var/lib/nfs/etab")
+    shared = {line.partition("\t")[0] for line in table.read_text().splitlines()} if table.is_file() else set()
+    return any(str(path) in shared for path in [folder, *folder.parents])
+
+
+def _existing(folder: Path) -> Path:
+    return next(path for path in [folder, *folder.absolute().parents] if path.exists())
+
+
+def _sinfo(columns: str) -> list[str]:
+    command = ["sinfo", "--noheader", f"--format={columns}"]
     try:
         run = subprocess.run(command, capture_output=True, text=True, timeout=QUERY_SECONDS)
     except subprocess.TimeoutExpired:

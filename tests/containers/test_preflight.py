@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import socket
+import subprocess
+
 import pytest
 
 from scripts.common.budget import Budget
@@ -11,8 +15,37 @@ from scripts.containers import preflight
 
 def test_no_sbatch_on_path(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
-    (problem,) = preflight.slurm_problems({"gpu"})
+    (problem,) = preflight.slurm_problems([preflight.Asked("finetune_model", "gpu", 60)], tmp_path)
     assert problem.startswith("sbatch is not on PATH: start on a login node")
+
+
+@pytest.mark.parametrize(
+    ("printed", "minutes"),
+    [("infinite", math.inf), ("30:00", 30), ("12:00:00", 720), ("2-12:30:00", 3630)],
+)
+def test_walltimes_as_slurm_prints_them(printed, minutes):
+    assert preflight._minutes(printed) == minutes
+
+
+def test_a_disk_of_this_machine_is_refused_where_jobs_run_elsewhere(tmp_path, monkeypatch):
+    monkeypatch.setattr(preflight, "LOCAL_FILESYSTEMS", {file_system(tmp_path)})
+    (problem,) = preflight.sharing_problems([tmp_path / "results" / "paper"], {"node7.site", "node8"})
+    assert problem.startswith(f"{tmp_path}/results/paper lies on a disk of this machine (")
+    assert "that node node7 does not see: move it to the file system that the nodes share" in problem
+
+
+def test_a_shared_file_system_is_none_of_the_local_ones(tmp_path, monkeypatch):
+    monkeypatch.setattr(preflight, "LOCAL_FILESYSTEMS", frozenset({"ext2/ext3", "tmpfs"}) - {file_system(tmp_path)})
+    assert preflight.sharing_problems([tmp_path], {"node7"}) == []
+
+
+def test_any_disk_will_do_where_jobs_run_on_this_machine(tmp_path):
+    assert preflight.sharing_problems([tmp_path], {f"{socket.gethostname()}.site"}) == []
+
+
+def file_system(folder):
+    command = ["stat", "--file-system", "--format", "%T", str(folder)]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def test_jobs_with_images_but_without_apptainer():
