@@ -2,7 +2,7 @@
 
 Paper: Zhou et al. 2023, https://arxiv.org/abs/2311.07911. The checkers are lm-eval's files, read without the package
 around them; what they would download (NLTK's punkt_tab) and draw at random (language detection, missing arguments) is
-replaced: see `sentences.py`, `_detect` and `_checked_arguments`. Other constraint types are unverifiable.
+replaced: see `sentences.py`, `_detect`, `_checked_arguments` and `_check_kept`. Other constraint types are unverifiable.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import logging
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -35,9 +36,13 @@ def verify(response: str, spec: Mapping[str, Any], settings: VerifySettings) -> 
 def follow(response: str, spec: Mapping[str, Any], settings: VerifySettings) -> list[bool]:
     """For each constraint, whether the response follows it (in `loose` mode, whether a trimmed variant does)."""
     variants = _loose_variants(response) if settings.instructions_mode == "loose" else [response]
-    return [
-        any(variant.strip() and checker.check_following(variant) for variant in variants) for checker in _checkers(spec)
-    ]
+    try:
+        return [
+            any(variant.strip() and checker.check_following(variant) for variant in variants)
+            for checker in _checkers(spec)
+        ]
+    except re.error as error:
+        raise AnswerError(f"a keyword is not the regular expression that IFEval takes it for: {error}") from None
 
 
 def _loose_variants(response: str) -> list[str]:
@@ -57,16 +62,17 @@ def _checkers(spec: Mapping[str, Any]) -> Iterator[Any]:
 
 def _checker(name: object, given: object) -> Any:
     known = _library().registry
-    if name not in known:
+    if not isinstance(name, str) or name not in known:
         raise AnswerError(f"unknown constraint {name!r}: the 25 of IFEval are known")
     if not isinstance(given, dict):
         raise AnswerError(f"the arguments of {name} must be an object")
     checker = known[name](name)
-    arguments = _checked_arguments(checker, str(name), given)
+    arguments = _checked_arguments(checker, name, given)
     try:
         checker.build_description(**arguments)
     except (TypeError, ValueError, KeyError, AttributeError) as error:
         raise AnswerError(f"the arguments of {name} do not fit: {error}") from None
+    _check_kept(checker, name, arguments)
     return checker
 
 
@@ -76,7 +82,32 @@ def _checked_arguments(checker: Any, name: str, given: dict[str, Any]) -> dict[s
     missing = sorted(set(checker.get_instruction_args_keys()) - set(arguments))
     if missing:
         raise AnswerError(f"{name} lacks {', '.join(missing)}")
+    for key in sorted({"keywords", "forbidden_words"} & set(arguments)):
+        if not isinstance(arguments[key], list) or not all(isinstance(word, str) for word in arguments[key]):
+            raise AnswerError(f"{key} of {name} must be a list of words")
     return arguments
+
+
+def _check_kept(checker: Any, name: str, arguments: dict[str, Any]) -> None:
+    """Raise AnswerError where the checker has drawn something at random in the place of an argument that it was given.
+
+    It does so for an empty word, a count below zero, a paragraph that cannot be there, and for any letter but a to z:
+    a single character such as the `#` of IFEval's prompt 1122 is put back, it can be counted like any other.
+    """
+    letter = arguments.get("letter")
+    if isinstance(letter, str) and len(letter.strip()) == 1:
+        checker._letter = letter.strip().lower()
+    kept = checker.get_instruction_args() or {}
+    for key, value in arguments.items():
+        if _normal(kept[key]) != _normal(value):
+            raise AnswerError(f"{key} of {name} must not be {value!r}: IFEval's code draws another at random")
+
+
+def _normal(value: object) -> object:
+    """An argument up to what the checkers do to one that they accept: stripped, in lower case, each word once."""
+    if isinstance(value, str):
+        return value.strip().lower()
+    return {_normal(each) for each in value} if isinstance(value, list) else value
 
 
 def registry() -> dict[str, Any]:

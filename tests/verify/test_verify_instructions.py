@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from verifiers import CORPORA, instructions, json_lines, needs_corpora
 
-from scripts.verify import VerifierPool, VerifySettings, sentences
+from scripts.verify import AnswerError, VerifierPool, VerifySettings, sentences
 from scripts.verify import instructions as verifier
 
 STRICT, LOOSE = VerifySettings(), VerifySettings(instructions_mode="loose")
@@ -103,6 +103,61 @@ def test_null_arguments_are_dropped_and_a_zero_is_kept() -> None:
     name = "keywords:letter_frequency"
     given = {"letter": "z", "let_frequency": 0, "let_relation": "at least", "num_words": None}
     assert verifier.follow("no such letter", instructions((name, given)).spec, STRICT) == [True]
+
+
+DRAWN = [
+    ("length_constraints:number_words", {"num_words": -1, "relation": "at least"}),
+    ("length_constraints:number_sentences", {"num_sentences": -1, "relation": "at least"}),
+    ("length_constraints:number_paragraphs", {"num_paragraphs": -1}),
+    ("length_constraints:nth_paragraph_first_word", {"num_paragraphs": 2, "nth_paragraph": 3, "first_word": "a"}),
+    ("length_constraints:nth_paragraph_first_word", {"num_paragraphs": 2, "nth_paragraph": 0, "first_word": "a"}),
+    ("keywords:existence", {"keywords": []}),
+    ("keywords:forbidden_words", {"forbidden_words": []}),
+    ("keywords:frequency", {"keyword": "", "frequency": 1, "relation": "at least"}),
+    ("keywords:frequency", {"keyword": "a", "frequency": -1, "relation": "at least"}),
+    ("keywords:letter_frequency", {"letter": "ab", "let_frequency": 1, "let_relation": "at least"}),
+    ("keywords:letter_frequency", {"letter": "", "let_frequency": 1, "let_relation": "at least"}),
+    ("detectable_content:number_placeholders", {"num_placeholders": -1}),
+    ("detectable_format:number_bullet_lists", {"num_bullets": -1}),
+    ("detectable_format:number_highlighted_sections", {"num_highlights": -1}),
+    ("detectable_format:multiple_sections", {"section_spliter": "Part", "num_sections": -1}),
+]
+
+
+@pytest.mark.parametrize(("name", "given"), DRAWN)
+def test_an_argument_that_ifeval_s_code_would_replace_at_random_is_refused(name: str, given: dict[str, Any]) -> None:
+    with pytest.raises(AnswerError, match="at random"):
+        verifier.follow("A response.", instructions((name, given)).spec, STRICT)
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        ("keywords:existence", {"keywords": "sun"}),
+        ("keywords:existence", {"keywords": [3]}),
+        ("keywords:existence", {"keywords": ["("]}),
+        ("keywords:forbidden_words", {"forbidden_words": "rain"}),
+        ("length_constraints:number_words", {"num_words": "3", "relation": "at least"}),
+        ("length_constraints:number_words", {"num_words": 3, "relation": "about"}),
+        ("punctuation:no_comma", {"language": "en"}),
+        ("language:response_language", {"language": "xx"}),
+        (["punctuation:no_comma"], {}),
+        (5, {}),
+        ("punctuation:no_comma", [1]),
+    ],
+)
+def test_arguments_that_do_not_fit_are_refused(name: Any, given: Any) -> None:
+    with pytest.raises(AnswerError):
+        verifier.follow("A response.", {"instruction_id_list": [name], "kwargs": [given]}, STRICT)
+
+
+def test_a_letter_that_is_none_of_a_to_z_is_counted_and_not_drawn() -> None:
+    """Prompt 1122 of IFEval wants four `#`; Google's code would count a random letter instead."""
+    given = {"letter": "#", "let_frequency": 4, "let_relation": "at least"}
+    spec = instructions(("keywords:letter_frequency", given)).spec
+    for _ in range(20):
+        assert verifier.follow("# e # e # e # e", spec, STRICT) == [True]
+        assert verifier.follow("every letter but this: abcdefghijklmnopqrstuvwxyz " * 9, spec, STRICT) == [False]
 
 
 def test_language_detection_is_the_same_every_time() -> None:
