@@ -1,6 +1,6 @@
 """distill: teachers' responses, their cross-verification, and difficulty grades.
 
-makes   results/<scale>/responses/{set}/samples/{teacher}/, responses/{set}/verdicts/, graded/{set}/
+makes   results/<scale>/responses/{set}/samples/{teacher}/, responses/{set}/verdicts/, attempts/{set}/, graded/{set}/
 needs   the pool's last step, the teachers' and students' checkpoints, classifiers/language/
 """
 
@@ -61,10 +61,35 @@ rule cross_verify_responses:
         " --samples {input.samples} --classifier {input.classifier} --out {output} > {log} 2>&1"
 
 
-rule grade_prompts:
+rule sample_attempts:
     input:
         pool=lambda w: pool(CONFIG.graded[w.set].pool),
         student=lambda w: model(CONFIG.graded[w.set].student),
+    output:
+        f"{R}/attempts/{{set}}/manifest.json",
+    log:
+        f"{R}/logs/attempts/{{set}}.log",
+    wildcard_constraints:
+        set=one_of(CONFIG.graded),
+    container:
+        image("serve")
+    threads: cpus("distill.sample")
+    resources:
+        **resources("distill.sample"),
+    params:
+        recipe=recipe(
+            "scripts.distill.sample",
+            "serve",
+            lambda w: {"responses": CONFIG.graded[w.set].draw, "engine": CONFIG.engine, "only_verifiable": True},
+        ),
+    shell:
+        "python -m scripts.distill.sample --recipe {params.recipe:q} --pool {input.pool}"
+        " --teacher {input.student} --out {output} > {log} 2>&1"
+
+
+rule grade_prompts:
+    input:
+        attempts=f"{R}/attempts/{{set}}/manifest.json",
     output:
         f"{R}/graded/{{set}}/manifest.json",
     log:
@@ -72,16 +97,20 @@ rule grade_prompts:
     wildcard_constraints:
         set=one_of(CONFIG.graded),
     container:
-        image("serve")
+        image("data")
     threads: cpus("distill.grade")
     resources:
         **resources("distill.grade"),
     params:
         recipe=recipe(
             "scripts.distill.grade",
-            "serve",
-            lambda w: {"graded": CONFIG.graded[w.set], "engine": CONFIG.engine, "verify": CONFIG.verify},
+            "data",
+            lambda w: {
+                "bands": CONFIG.graded[w.set].bands,
+                "samples": CONFIG.graded[w.set].samples,
+                "verify": CONFIG.verify,
+            },
         ),
     shell:
-        "python -m scripts.distill.grade --recipe {params.recipe:q} --pool {input.pool}"
-        " --student {input.student} --out {output} > {log} 2>&1"
+        "python -m scripts.distill.grade --recipe {params.recipe:q} --attempts {input.attempts}"
+        " --out {output} > {log} 2>&1"

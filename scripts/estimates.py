@@ -64,7 +64,7 @@ DOCUMENT_MS = {
     "curate.decontaminate": 0.7,
     "curate.classify": 0.3,
 }
-ON_GPUS = ("distill.sample", "distill.grade", "evaluate.generate", "train.sft", "train.grpo", "train.opd")
+ON_GPUS = ("distill.sample", "evaluate.generate", "train.sft", "train.grpo", "train.opd")
 SELECTION_MS = 5.0  # TF-IDF, SVD and clustering of one candidate
 
 
@@ -247,24 +247,29 @@ class Estimator:
         )
 
     def _sample(self, artifact: tuple[str, ...]) -> Cost | None:
-        responses, shape = self.config.responses[artifact[1]], shape_of(self.config, artifact[3])
-        return self._draw("distill.sample", responses.draw, responses.pool, shape)
+        if artifact[0] == "attempts":
+            graded = self.config.graded[artifact[1]]
+            return self._draw(graded.draw, graded.pool, graded.student)
+        responses = self.config.responses[artifact[1]]
+        return self._draw(responses.draw, responses.pool, artifact[3])
 
-    def _grade(self, artifact: tuple[str, ...]) -> Cost | None:
-        graded = self.config.graded[artifact[1]]
-        return self._draw("distill.grade", graded, graded.pool, shape_of(self.config, graded.student))
-
-    def _draw(self, step: str, draw: Draw, pool: str, shape: Shape | None) -> Cost | None:
-        if shape is None:
+    def _draw(self, draw: Draw, pool: str, model: str) -> Cost | None:
+        if (shape := shape_of(self.config, model)) is None:
             return None
         completions = self._drawn(draw, pool) * draw.samples
         tokens = self.answer_tokens(draw.thinking, draw.sampling.max_tokens)
-        return self.decoding(shape, completions, tokens, draw.thinking, self.config.budget_of(step).gpus)
+        return self.decoding(shape, completions, tokens, draw.thinking, self.config.budget_of("distill.sample").gpus)
 
     def _verify(self, artifact: tuple[str, ...]) -> Cost:
         responses = self.config.responses[artifact[1]]
         candidates = len(responses.teachers) * responses.samples + responses.keep_original
-        count = self._drawn(responses.draw, responses.pool) * candidates
+        return self._verdicts(self._drawn(responses.draw, responses.pool) * candidates)
+
+    def _grade(self, artifact: tuple[str, ...]) -> Cost:
+        graded = self.config.graded[artifact[1]]
+        return self._verdicts(self._drawn(graded.draw, graded.pool) * graded.samples)
+
+    def _verdicts(self, count: float) -> Cost:
         return Cost(
             cpu_hours=count * self.assumed.verify_ms / 3.6e6,
             disk_bytes=count * self.assumed.record_bytes,

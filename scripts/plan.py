@@ -100,6 +100,8 @@ def step_of(config: Config, parts: Sequence[str]) -> str:
             return f"curate.{parts[2].replace('-', '_')}"
         case "responses":
             return "distill.sample" if parts[2] == "samples" else "distill.cross_verify"
+        case "attempts":
+            return "distill.sample"
         case "graded":
             return "distill.grade"
         case "datasets":

@@ -50,12 +50,12 @@ class Order:
             return first[stage]()
         if stage == "responses":
             return self._responses(parts[1]) - (parts[2] == "samples")
-        if stage == "graded":
-            return self._model(self.config.graded[parts[1]].student) + 1
+        if stage in ("attempts", "graded"):
+            return self._model(self.config.graded[parts[1]].student) + 1 + (stage == "graded")
         return 1000 + {"cells": 0, "tables": 1}.get(stage, 2)
 
     def _model(self, name: str) -> int:
-        """Four levels a generation of models: the model, samples or grades, verdicts, data set."""
+        """Four levels a generation of models: the model, samples or attempts, verdicts or grades, data set."""
         return 20 + 5 * self._depth(name)
 
     def _depth(self, name: str) -> int:
@@ -69,7 +69,7 @@ class Order:
         if dataset.responses is not None:
             return self._responses(dataset.responses) + 1
         if dataset.graded is not None:
-            return self._model(self.config.graded[dataset.graded].student) + 2
+            return self._model(self.config.graded[dataset.graded].student) + 3
         return 19
 
 

@@ -33,7 +33,7 @@ from scripts.distill.candidates import (
     refusals,
     votes,
 )
-from scripts.distill.frame import DistillError, Row, schema_of, take
+from scripts.distill.frame import DistillError, Row, extended, schema_of, take
 from scripts.distill.settings import ORIGINAL, CrossVerifySettings, ResponseSet
 from scripts.verify import AnswerError, Verdict, VerifierPool, VerifySettings
 from scripts.verify.thinking import CLOSE
@@ -199,7 +199,7 @@ def cross_verify(run: Run[CrossVerifySettings], pool: Artifact, samples: Mapping
                     yield row
                 print(f"verified {tally.prompts} prompts, {tally.candidates.total()} candidates", flush=True)
 
-    write(run.out / KEPT, rows(), schema_of(pool, COLUMNS))
+    write(run.out / KEPT, rows(), extended(schema_of(pool), COLUMNS))
     return tally.counts()
 
 

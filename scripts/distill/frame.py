@@ -15,18 +15,25 @@ from scripts.common.records import DROPPED, KEPT, iterate, read_table, shards, w
 
 Columns = Sequence[tuple[str, pa.DataType]]
 Row = dict[str, Any]
+RESPONSES = "responses"
+"""Column of the responses that a model gave to a record's prompt."""
 
 
 class DistillError(RuntimeError):
     """A step's inputs do not belong together, or hold nothing to work on: the message says which and why."""
 
 
-def schema_of(artifact: Artifact, added: Columns = ()) -> pa.Schema:
-    """The columns of an artifact's records, and those that a step adds. Raises DistillError without records."""
+def extended(schema: pa.Schema, added: Columns) -> pa.Schema:
+    """A schema with the columns that a step adds."""
+    return pa.schema([*schema, *(pa.field(name, kind) for name, kind in added)])
+
+
+def schema_of(artifact: Artifact) -> pa.Schema:
+    """The columns of an artifact's records. Raises DistillError where it holds none."""
     files = shards(artifact.folder / KEPT)
     if not files or not sum(pq.read_metadata(file).num_rows for file in files):
         raise DistillError(f"{artifact.folder / KEPT} holds no record: did an earlier step drop them all?")
-    return pa.schema([*pq.read_schema(files[0]), *(pa.field(name, kind) for name, kind in added)])
+    return pq.read_schema(files[0])
 
 
 def take(pool: Artifact, prompts: int | None) -> Iterator[Row]:
@@ -40,10 +47,11 @@ def take(pool: Artifact, prompts: int | None) -> Iterator[Row]:
 
 
 def write_parted(
-    out: Path, step: str, pool: Artifact, added: Columns, make: Callable[[Callable[[Row, str], None]], Iterable[Row]]
+    out: Path, step: str, schema: pa.Schema, added: Columns, make: Callable[[Callable[[Row, str], None]], Iterable[Row]]
 ) -> dict[str, Any]:
     """Write what `make` yields to `out/records/` and what it drops to `out/dropped/`; return the counts.
 
+    `schema` is that of the records taken; kept ones have the columns `added` besides, dropped ones step and reason.
     `make` is called with `drop(record, reason)`. Dropped records wait in memory until the end.
     """
     dropped: list[Row] = []
@@ -51,7 +59,7 @@ def write_parted(
     def drop(record: Row, reason: str) -> None:
         dropped.append(record | {"step": step, "reason": reason})
 
-    kept = write(out / KEPT, make(drop), schema_of(pool, added))
-    write(out / DROPPED, dropped, schema_of(pool, [("step", pa.string()), ("reason", pa.string())]))
+    kept = write(out / KEPT, make(drop), extended(schema, added))
+    write(out / DROPPED, dropped, extended(schema, [("step", pa.string()), ("reason", pa.string())]))
     reasons = Counter(row["reason"] for row in dropped)
     return {"in": kept + len(dropped), "kept": kept, "dropped": dict(sorted(reasons.items()))}

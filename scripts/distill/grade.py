@@ -1,27 +1,30 @@
-"""Grade the difficulty of a pool's verifiable prompts by a reference student's pass rate.
+"""Grade the difficulty of prompts by a reference student's pass rate over its attempts.
 
+The attempts are drawn before, by `scripts.distill.sample`: other bands or another verifier draw none again.
 `records/` are the pool's records with passes, samples (those that could be verified), pass_rate, band and
 degenerate (all right or all wrong: a group of such samples has no advantage, so RL learns nothing from
-it). `dropped/` are prompts without a verifier, too long for the context, or never verifiable.
+it). `dropped/` are prompts of whose attempts none could be verified.
 
-python -m scripts.distill.grade --recipe JSON --pool MANIFEST --student MANIFEST --out MANIFEST
+python -m scripts.distill.grade --recipe JSON --attempts MANIFEST --out MANIFEST
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from itertools import islice
 from math import comb
 from typing import Any
 
 import pyarrow as pa
 
 from scripts.common.generation.shards import chunks
+from scripts.common.records import KEPT, iterate
 from scripts.common.step import Run, step
-from scripts.common.verdicts import has_verifier, reason_head, verifier_pool, verify_all
-from scripts.distill.frame import DistillError, Row, schema_of, take, write_parted
-from scripts.distill.sample import OVERLONG, RESPONSES, draw
+from scripts.common.verdicts import reason_head, verifier_pool, verify_all
+from scripts.distill.frame import RESPONSES, DistillError, Row, schema_of, write_parted
 from scripts.distill.settings import Bands, GradeSettings
+from scripts.verify import Verdict, VerifierPool
 
 COLUMNS = [
     ("passes", pa.int32()),
@@ -30,7 +33,6 @@ COLUMNS = [
     ("band", pa.string()),
     ("degenerate", pa.bool_()),
 ]
-NO_VERIFIER = "not verifiable"
 UNVERIFIED = "no sample could be verified"
 CHUNK = 1_000  # prompts verified at once
 
@@ -99,50 +101,40 @@ class Tally:
 
 def grade(run: Run[GradeSettings]) -> dict[str, Any]:
     """Write graded and dropped records; return the counts."""
-    settings, pool = run.settings.graded, run.input("pool")
+    settings, attempts = run.settings, run.input("attempts")
     tally = Tally(settings.samples)
-    schema_of(pool)  # an empty pool is an error before the model is loaded
+    schema = schema_of(attempts)
+    schema = schema.remove(schema.get_field_index(RESPONSES))
 
     def make(drop: Callable[[Row, str], None]) -> Iterator[Row]:
-        drawn = draw(
-            _verifiable(take(pool, settings.prompts), drop),
-            run.input("student"),
-            run.settings.engine,
-            settings,
-            run.seed,
-            run.work,
-        )
-        with verifier_pool(run.settings.verify) as verifiers:
-            for batch in chunks(drawn, CHUNK):
-                items = [(item["text"], row["answer"]) for row in batch for item in row[RESPONSES]]
-                verdicts = iter(verify_all(verifiers, items))
-                for row in batch:
-                    found = [next(verdicts) for _ in row[RESPONSES]]
-                    tally.unverifiable.update(reason_head(item) for item in found if item.correct is None)
-                    graded = grades([item.correct for item in found], settings.bands)
-                    record = {name: value for name, value in row.items() if name != RESPONSES}
+        with verifier_pool(settings.verify) as verifiers:
+            for batch in chunks(iterate(attempts.folder / KEPT), CHUNK):
+                for record, verdicts in _verified(batch, verifiers):
+                    tally.unverifiable.update(reason_head(item) for item in verdicts if item.correct is None)
+                    graded = grades([item.correct for item in verdicts], settings.bands)
                     if graded is None:
-                        drop(record, UNVERIFIED if found else OVERLONG)
+                        drop(record, UNVERIFIED)
                         continue
                     tally.add(record | graded)
                     yield record | graded
 
-    counts = write_parted(run.out, "grade", pool, COLUMNS, make)
+    counts = write_parted(run.out, "grade", schema, COLUMNS, make)
     if not counts["kept"]:
-        raise DistillError(f"no prompt of {pool.folder} could be graded: {counts['dropped']}")
+        raise DistillError(f"no prompt of {attempts.folder} could be graded: {counts['dropped']}")
     return counts | tally.counts()
 
 
-def _verifiable(records: Iterator[Row], drop: Callable[[Row, str], None]) -> Iterator[Row]:
-    for record in records:
-        if has_verifier(record["answer"]):
-            yield record
-        else:
-            drop(record, NO_VERIFIER)
+def _verified(batch: list[Row], verifiers: VerifierPool) -> Iterator[tuple[Row, list[Verdict]]]:
+    """Each record without its attempts, and the verdicts on them."""
+    items = [(item["text"], row["answer"]) for row in batch for item in row[RESPONSES]]
+    verdicts = iter(verify_all(verifiers, items))
+    for row in batch:
+        responses = row.pop(RESPONSES)
+        yield row, list(islice(verdicts, len(responses)))
 
 
 def main() -> None:
-    with step(__spec__, inputs=("pool", "student"), settings=GradeSettings) as run:
+    with step(__spec__, inputs=("attempts",), settings=GradeSettings) as run:
         run.counts |= grade(run)
 
 

@@ -1,7 +1,8 @@
-"""Sample a teacher's responses to the prompts of a pool.
+"""Sample a model's responses to the prompts of a pool: a teacher's to learn from, or a student's to grade.
 
 `records/` are the pool's records with `responses`: list of {text, finish_reason, tokens}; `dropped/` are
-the prompts that leave no room for a completion in the teacher's context.
+the prompts that leave no room for a completion in the model's context and, with `only_verifiable`, those
+whose responses nothing could verify.
 
 python -m scripts.distill.sample --recipe JSON --pool MANIFEST --teacher MANIFEST --out MANIFEST
 """
@@ -22,11 +23,12 @@ from scripts.common.generation.shards import COMPLETION, Chat, Request, generate
 from scripts.common.records import prompt_messages
 from scripts.common.settings import Engine
 from scripts.common.step import Run, step
-from scripts.distill.frame import Row, schema_of, take, write_parted
+from scripts.common.verdicts import has_verifier
+from scripts.distill.frame import RESPONSES, DistillError, Row, schema_of, take, write_parted
 from scripts.distill.settings import Draw, SampleSettings
 
-RESPONSES = "responses"
 OVERLONG = "prompt too long for the context"
+NO_VERIFIER = "not verifiable"
 
 
 def draw(
@@ -55,24 +57,65 @@ def draw(
 
 def sample(run: Run[SampleSettings]) -> dict[str, Any]:
     """Write the sampled and the dropped records; return the counts."""
-    settings, pool = run.settings.responses, run.input("pool")
-    finish: Counter[str] = Counter()
-    schema_of(pool)  # an empty pool is an error before the model is loaded
+    settings, pool, tally = run.settings.responses, run.input("pool"), Tally()
+    schema = schema_of(pool)  # an empty pool is an error before the model is loaded
 
     def make(drop: Callable[[Row, str], None]) -> Iterator[Row]:
         records = take(pool, settings.prompts)
+        if run.settings.only_verifiable:
+            records = _verifiable(records, drop)
         for row in draw(records, run.input("teacher"), run.settings.engine, settings, run.seed, run.work):
-            responses = row[RESPONSES]
-            if not responses:
+            if row[RESPONSES]:
+                tally.add(row[RESPONSES])
+                yield row
+            else:
                 drop(row, OVERLONG)
-                continue
-            finish.update(item["finish_reason"] for item in responses)
-            finish["tokens"] += sum(item["tokens"] for item in responses)
-            yield row
 
-    counts = write_parted(run.out, "sample", pool, [(RESPONSES, pa.list_(COMPLETION))], make)
-    tokens = finish.pop("tokens", 0)
-    return counts | {"responses": finish.total(), "finish": dict(sorted(finish.items())), "tokens": tokens}
+    counts = write_parted(run.out, "sample", schema, [(RESPONSES, pa.list_(COMPLETION))], make) | tally.counts()
+    if counts["empty"] == counts["responses"]:
+        raise DistillError(_nothing_said(run.input("teacher").folder.name, counts))
+    return counts
+
+
+class Tally:
+    """Counts of the responses: how they ended, their tokens, and those without a visible character."""
+
+    def __init__(self) -> None:
+        self.finish: Counter[str] = Counter()
+        self.tokens = 0
+        self.empty = 0
+
+    def add(self, responses: list[Row]) -> None:
+        """Count one prompt's responses."""
+        self.finish.update(item["finish_reason"] for item in responses)
+        self.tokens += sum(item["tokens"] for item in responses)
+        self.empty += sum(not item["text"].strip() for item in responses)
+
+    def counts(self) -> dict[str, Any]:
+        """For the manifest."""
+        return {
+            "responses": self.finish.total(),
+            "empty": self.empty,
+            "finish": dict(sorted(self.finish.items())),
+            "tokens": self.tokens,
+        }
+
+
+def _verifiable(records: Iterator[Row], drop: Callable[[Row, str], None]) -> Iterator[Row]:
+    for record in records:
+        if has_verifier(record["answer"]):
+            yield record
+        else:
+            drop(record, NO_VERIFIER)
+
+
+def _nothing_said(model: str, counts: dict[str, Any]) -> str:
+    if not counts["responses"]:
+        return f"{model} was asked nothing: of {counts['in']} prompts were dropped {counts['dropped']}"
+    return (
+        f"{model} said nothing: all of its {counts['responses']} responses are empty ({counts['finish']}). "
+        "Compare the end-of-turn tokens of its generation_config.json with its chat template, and `thinking` with it"
+    )
 
 
 def main() -> None:

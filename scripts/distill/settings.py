@@ -100,12 +100,18 @@ class GradedSet(Draw):
     student: str
     bands: Bands
 
+    @property
+    def draw(self) -> Draw:
+        """What the student's attempts depend on; the bands are not among it."""
+        return Draw(**{name: getattr(self, name) for name in Draw.model_fields})
+
 
 class SampleSettings(Settings):
     """Of `scripts.distill.sample`."""
 
     responses: Draw
     engine: Engine
+    only_verifiable: bool = Field(default=False, description="prompts without a verifier are dropped (grading)")
 
 
 class CrossVerifySettings(Settings):
@@ -118,6 +124,6 @@ class CrossVerifySettings(Settings):
 class GradeSettings(Settings):
     """Of `scripts.distill.grade`."""
 
-    graded: GradedSet
-    engine: Engine
+    bands: Bands
+    samples: int = Field(gt=0, description="attempts a prompt: pass@k goes up to it")
     verify: VerifySettings

@@ -147,6 +147,7 @@ def test_every_step_that_a_path_stands_for_exists(paper: Config) -> None:
         *(f"pools/sft/{step.step}/manifest.json" for step in paper.pools["sft"].steps),
         "responses/raw/samples/teacher/manifest.json",
         "responses/raw/verdicts/manifest.json",
+        "attempts/instruct/manifest.json",
         "graded/instruct/manifest.json",
         "datasets/ins-rl/manifest.json",
         *(f"models/{name}/manifest.json" for name in ("base", "ins-sft-1", "ins-grpo", "opd")),

@@ -38,4 +38,6 @@ def test_a_data_set_stands_above_the_models_that_made_it() -> None:
             makers = list(config.responses[dataset.responses].teachers)
         if dataset.graded is not None:
             makers = [config.graded[dataset.graded].student]
+            steps = [f"{config.results}/{stage}/{dataset.graded}/manifest.json" for stage in ("attempts", "graded")]
+            assert [*map(order.level, steps), own] == sorted({*map(order.level, steps), own})
         assert all(order.level(f"{config.results}/models/{maker}/manifest.json") < own for maker in makers)

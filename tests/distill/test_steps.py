@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -303,25 +302,69 @@ def test_nothing_verified_gives_no_grade() -> None:
     assert grade.grades([None, None], Bands(**BANDS)) is None
 
 
-def test_grade_step_sets_apart_what_cannot_be_graded(model: Path, tmp_path: Path) -> None:
+GRADE = {"bands": BANDS, "samples": 4, "verify": {}}
+
+
+def test_attempts_are_drawn_for_verifiable_prompts_alone(model: Path, tmp_path: Path) -> None:
     pool = save_records(tmp_path / "pool", odd_records())
-    settings = {"graded": DRAW | {"samples": 4, "pool": "p", "student": "s", "bands": BANDS}, "engine": ENGINE}
-    out = run_step(grade, settings | {"verify": {}}, tmp_path / "graded/manifest.json", pool=pool, student=model)
-    kept, counts = read(out.parent / KEPT), read_json(out)["counts"]
-    wanted = odd_records()
-    assert [row["id"] for row in kept] == [wanted[place]["id"] for place in (0, 2, 4, 6, 7)]
+    settings = {"responses": DRAW | {"samples": 4}, "engine": ENGINE, "only_verifiable": True}
+    attempts = run_step(sample, settings, tmp_path / "attempts/manifest.json", pool=pool, teacher=model)
+    counts, wanted = read_json(attempts)["counts"], odd_records()
+    assert [row["id"] for row in read(attempts.parent / KEPT)] == [wanted[place]["id"] for place in (0, 2, 4, 6, 7)]
     assert counts["dropped"] == {"not verifiable": 2, "prompt too long for the context": 1}
-    assert counts["in"] == 8 == counts["kept"] + sum(counts["dropped"].values())
-    assert {row["reason"] for row in read(out.parent / DROPPED)} == set(counts["dropped"])
+    assert counts["in"] == 8 == counts["kept"] + sum(counts["dropped"].values()) and counts["responses"] == 20
+    assert {row["reason"] for row in read(attempts.parent / DROPPED)} == set(counts["dropped"])
+    out = run_step(grade, GRADE, tmp_path / "graded/manifest.json", attempts=attempts)
+    kept = read(out.parent / KEPT)
+    assert [row["id"] for row in kept] == [row["id"] for row in read(attempts.parent / KEPT)]
     assert all(row["samples"] == 4 and row["pass_rate"] == row["passes"] / 4 for row in kept)
-    assert "responses" not in kept[0]
-    assert counts["pass_at"]["1"] == pytest.approx(sum(row["pass_rate"] for row in kept) / len(kept))
-    assert json.loads(out.read_text())["counts"]["bands"]["math"]["hard"] >= 1
+
+
+def test_grades_by_the_attempts_and_new_bands_without_new_attempts(tmp_path: Path) -> None:
+    """Targets are 3, 17, 10, 42, 15: right four times, three times, twice, never, and never said."""
+    records = math_records()[:5]
+    texts = [["3"] * 4, ["17", "17", "5", "17"], ["10", "10", "9", "8"], ["1"] * 4, ["?"] * 4]
+    attempts = save_samples(tmp_path / "attempts", records, [[f"Answer: {x}" for x in found] for found in texts])
+    out = run_step(grade, GRADE, tmp_path / "graded/manifest.json", attempts=attempts)
+    kept, counts = read(out.parent / KEPT), read_json(out)["counts"]
+    assert [(row["passes"], row["band"], row["degenerate"]) for row in kept] == [
+        (4, "easy", True), (3, "easy", False), (2, "medium", False), (0, "hard", True), (0, "hard", True)
+    ]  # fmt: skip
+    assert set(kept[0]) == {*records[0], "passes", "samples", "pass_rate", "band", "degenerate"}
+    assert counts["bands"] == {"math": {"easy": 2, "hard": 2, "medium": 1}}
+    assert counts["degenerate"] == {"all right": 1, "all wrong": 2}
+    # pass@1 is the mean rate; pass@2 is 1 - C(wrong, 2) / 6: 1, 1, 5/6, 0, 0
+    assert counts["pass_at"] == pytest.approx({"1": 9 / 20, "2": 17 / 30, "4": 3 / 5})
+    strict = GRADE | {"bands": {"easy_from": 1.0, "hard_below": 0.6}}
+    again = run_step(grade, strict, tmp_path / "again/manifest.json", attempts=attempts)
+    assert [row["band"] for row in read(again.parent / KEPT)] == ["easy", "medium", "hard", "hard", "hard"]
 
 
 def test_grading_nothing_is_an_error(model: Path, tmp_path: Path) -> None:
     chat = [record for record in odd_records() if record["source"] == "chat"]
     pool = save_records(tmp_path / "pool", chat)
-    settings = {"graded": DRAW | {"pool": "p", "student": "s", "bands": BANDS}, "engine": ENGINE, "verify": {}}
-    with pytest.raises(DistillError, match=r"no prompt of .* could be graded: {'not verifiable': 1}"):
-        run_step(grade, settings, tmp_path / "graded/manifest.json", pool=pool, student=model)
+    settings = {"responses": DRAW, "engine": ENGINE, "only_verifiable": True}
+    with pytest.raises(DistillError, match=r"was asked nothing: of 1 prompts were dropped {'not verifiable': 1}"):
+        run_step(sample, settings, tmp_path / "attempts/manifest.json", pool=pool, teacher=model)
+    broken = [record | {"answer": {"kind": "math", "spec": "{}"}} for record in math_records()[:2]]
+    attempts = save_samples(tmp_path / "attempts", broken, [["Answer: 3"]] * 2)
+    with pytest.raises(DistillError, match=r"no prompt of .* could be graded: {'no sample could be verified': 2}"):
+        run_step(grade, GRADE, tmp_path / "graded/manifest.json", attempts=attempts)
+
+
+def test_a_teacher_that_says_nothing_is_an_error(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its first token ends the turn: every response is empty, and no data set should be waited for."""
+    from scripts.common.generation.transformers_engine import TransformersEngine
+
+    load = TransformersEngine.__init__
+
+    def mute(engine: Any, *arguments: Any) -> None:
+        load(engine, *arguments)
+        engine.stops = frozenset(range(len(engine.tokenizer)))
+
+    monkeypatch.setattr(TransformersEngine, "__init__", mute)
+    pool = save_records(tmp_path / "pool", math_records())
+    out = tmp_path / "out/manifest.json"
+    with pytest.raises(DistillError, match=r"teacher said nothing: all of its 12 responses are empty \({'stop': 12}\)"):
+        run_step(sample, {"responses": DRAW, "engine": ENGINE}, out, pool=pool, teacher=model)
+    assert not out.exists()
