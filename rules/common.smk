@@ -148,6 +148,13 @@ def table_cells(name):
     return [f"{R}/cells/{name}/{row.name}/{column}.json" for row in table.rows for column in table.columns]
 
 
+def table_scores(name):
+    """Every score behind a table: each row's model on each benchmark."""
+    table = CONFIG.tables[name]
+    models = dict.fromkeys(row.model for row in table.rows)
+    return [f"{R}/scores/{model}/{column}.json" for model in models for column in table.columns[:-1]]
+
+
 def dataset_origin(settings):
     """What a data set is made from: the step's option and the manifests."""
     if settings.pool is not None:

@@ -32,6 +32,7 @@ rule make_cell:
 rule make_table:
     input:
         cells=lambda w: table_cells(w.table),
+        scores=lambda w: table_scores(w.table),
     output:
         [f"{R}/tables/{{table}}.{kind}" for kind in ("json", "md", "csv", "tex")],
     log:
@@ -54,7 +55,8 @@ rule make_table:
             },
         ),
     shell:
-        "python -m scripts.tables.table --recipe {params.recipe:q} --cells {input.cells} --out {output} > {log} 2>&1"
+        "python -m scripts.tables.table --recipe {params.recipe:q} --cells {input.cells} --scores {input.scores}"
+        " --out {output} > {log} 2>&1"
 
 
 TABLE_MODELS = list(dict.fromkeys(row.model for table in CONFIG.tables.values() for row in table.rows))

@@ -41,7 +41,7 @@ def p_value(p: float) -> str:
 
 def score(entry: Entry) -> str:
     """`61.85 ± 1.20`."""
-    return f"{entry.value:.2f} ± {entry.spread:.2f}"
+    return f"{entry.value:.2f} ± {entry.stderr:.2f}"
 
 
 def paper(entry: Entry) -> str:
@@ -72,9 +72,9 @@ def markdown(result: Result) -> str:
     lines = [
         f"# {result.title}",
         "",
-        _pipe(heading),
-        _pipe([":--", *("--:" for _ in result.columns)]),
-        *(_pipe([_plain(row.title), *(cell(row.cells[column]) for column in result.columns)]) for row in result.rows),
+        pipe(heading),
+        pipe([":--", *("--:" for _ in result.columns)]),
+        *(pipe([plain(row.title), *(cell(row.cells[column]) for column in result.columns)]) for row in result.rows),
         "",
         caption(result),
     ]
@@ -83,11 +83,13 @@ def markdown(result: Result) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _pipe(cells: Sequence[str]) -> str:
+def pipe(cells: Sequence[str]) -> str:
+    """A line of a Markdown table."""
     return "| " + " | ".join(cells) + " |"
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
+    """Text that does not end a Markdown table's cell."""
     return text.replace("|", r"\|")
 
 
@@ -106,7 +108,7 @@ def latex(result: Result) -> str:
     """A booktabs table, the paper's figure in small type behind the measured one."""
 
     def cell(entry: Entry) -> str:
-        number = f"{entry.value:.2f} $\\pm$ {entry.spread:.2f}"
+        number = f"{entry.value:.2f} $\\pm$ {entry.stderr:.2f}"
         return number if entry.reported is None else f"{number} {{\\scriptsize (paper {entry.reported:.2f})}}"
 
     def line(cells: Iterable[str]) -> str:

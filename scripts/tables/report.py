@@ -10,7 +10,6 @@ the cells' own files.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from markupsafe import Markup
@@ -21,7 +20,7 @@ from scripts.common.step import Run, step
 from scripts.tables.cells import Cell
 from scripts.tables.page.html import inline, render
 from scripts.tables.page.view import cell_data, costs, facts, hits, lineage_data, sample_data
-from scripts.tables.results import Result, read_result
+from scripts.tables.results import main_first, read_result
 from scripts.tables.settings import ReportSettings
 
 INPUTS = ("tables", "cells", "scores", "generations", "figures", "funnel", "pools")
@@ -40,17 +39,12 @@ def figures(artifact: Artifact) -> list[dict[str, Any]]:
     ]
 
 
-def read_tables(artifacts: Iterable[Artifact]) -> list[Result]:
-    """The tables, main ones before ablations, each group in the order given."""
-    return sorted((read_result(item.path) for item in artifacts), key=lambda result: result.kind != "main")
-
-
 def context(run: Run[ReportSettings]) -> dict[str, Any]:
     """Everything that the template names. Raises ArtifactError when the lineage does not fit together."""
     everything = trace(item.path for items in run.inputs.values() for item in items)
     everything.digests()
     root = run.outputs[0].parent
-    results = read_tables(run.inputs["tables"])
+    results = main_first(read_result(item.path) for item in run.inputs["tables"])
     if not results:
         raise ReportError("the report needs at least one table: give --tables")
     cells = {item.path: Cell.read(item.path) for item in run.inputs["cells"]}

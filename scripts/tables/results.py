@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -27,11 +27,6 @@ class Entry:
     """The paper's figure."""
     difference: float | None
     """`value - reported`, null where the paper gives none."""
-
-    @property
-    def spread(self) -> float:
-        """What stands behind the ± sign."""
-        return self.stderr if self.sd is None else self.sd
 
 
 @dataclass(frozen=True)
@@ -82,6 +77,11 @@ class Result:
     def write(self, path: Path) -> None:
         """Write the table as JSON, atomically."""
         write_json(path, asdict(self))
+
+
+def main_first(results: Iterable[Result]) -> list[Result]:
+    """The paper's main tables before the ablations, each group in the order given."""
+    return sorted(results, key=lambda result: result.kind != "main")
 
 
 def read_result(path: Path) -> Result:

@@ -1,25 +1,28 @@
-"""Tables over several seeds: mean ± standard deviation, and the verdict on each claim by a paired t test.
+"""Tables over several seeds: mean ± standard error, and the verdict on each claim by a test over seeds.
 
     python -m scripts.tables.seeds --out results/tiny-seeds results/tiny results/tiny-seed-2 results/tiny-seed-3
 
-Each folder is one seed's results with its `tables/`. Writes {table}.json, .md, .csv and .tex for every table, and
-prints them all.
+Each folder is one seed's results with its `tables/`. Writes {table}.json, .md, .csv and .tex of every table and
+claims.md, the verdicts of all, and prints the tables. The test: `scripts.tables.statistics`.
 """
 
 from __future__ import annotations
 
 import argparse
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from scripts.common.artifacts import open_artifact
-from scripts.tables.render import RENDERERS
-from scripts.tables.results import Entry, Result, ResultClaim, read_result
-from scripts.tables.statistics import mean_and_sd, paired_t_test
+from scripts.common.artifacts import open_artifact, read_json, run_path
+from scripts.tables.render import RENDERERS, p_value, pipe, plain, signed
+from scripts.tables.results import Entry, Result, ResultClaim, main_first, read_result
+from scripts.tables.statistics import ALPHA, block_t_test, mean_and_sd
 from scripts.tables.table import judged, write_result
 from scripts.tables.terminal import show
+
+CLAIMS = "claims.md"
 
 
 class SeedsError(ValueError):
@@ -38,7 +41,7 @@ def combine(results: Sequence[Result]) -> Result:
     return replace(
         first,
         seeds=seeds,
-        spread=f"standard deviation over {len(seeds)} seeds",
+        spread=f"standard error over {len(seeds)} seeds",
         rows=tuple(
             replace(row, cells={column: _entry(results, row.name, column) for column in first.columns})
             for row in first.rows
@@ -61,9 +64,42 @@ def _entry(results: Sequence[Result], row: str, column: str) -> Entry:
 
 
 def _claim(results: Sequence[Result], claim: ResultClaim) -> ResultClaim:
-    better = [result.row(claim.better).cells[claim.column].value for result in results]
-    worse = [result.row(claim.worse).cells[claim.column].value for result in results]
-    return judged(claim, paired_t_test(better, worse))
+    names = [row.name for row in results[0].rows]
+    values = [[result.row(name).cells[claim.column].value for result in results] for name in names]
+    return judged(claim, block_t_test(values, names.index(claim.better), names.index(claim.worse)))
+
+
+def claims_markdown(results: Sequence[Result], commits: str) -> str:
+    """The verdicts on the claims of all tables, as one table for people."""
+    seeds = ", ".join(map(str, results[0].seeds))
+    verdicts = Counter(claim.verdict for result in results for claim in result.claims)
+    counted = ", ".join(f"{verdict} {number}" for verdict, number in sorted(verdicts.items()))
+    return "\n".join(
+        [
+            pipe(["table", "claim", "column", "paper", "measured", "test", "verdict"]),
+            pipe([":--", ":--", ":--", "--:", "--:", ":--", ":--"]),
+            *(_claim_row(result, claim) for result in results for claim in result.claims),
+            "",
+            f"Points of 100; *measured* is the mean difference over the seeds {seeds} ± its standard error; t test of "
+            f"a block design (seeds are blocks, rows are treatments), two-sided at {ALPHA:.0%}, not corrected for the "
+            f"number of claims: {counted}. Made at commit {commits}.",
+            "",
+        ]
+    )
+
+
+def _claim_row(result: Result, claim: ResultClaim) -> str:
+    return pipe(
+        [
+            plain(result.title),
+            plain(claim.text),
+            plain(result.columns[claim.column]),
+            "" if claim.reported is None else signed(claim.reported),
+            f"{signed(claim.difference)} ± {claim.stderr:.2f}",
+            f"{claim.test}, {p_value(claim.p)}",
+            f"**{claim.verdict}**",
+        ]
+    )
 
 
 def table_names(folders: Sequence[Path]) -> list[str]:
@@ -77,19 +113,29 @@ def table_names(folders: Sequence[Path]) -> list[str]:
     return found[0]
 
 
+def made_at(paths: Sequence[Path]) -> str:
+    """The commit that a file was made at, `+` behind one with uncommitted changes; several where they differ."""
+    records = [read_json(run_path(path)) for path in paths]
+    found = {f"{(record['commit'] or 'unknown')[:10]}{'+' if record['dirty'] else ''}" for record in records}
+    return ", ".join(sorted(found))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m scripts.tables.seeds", description=__doc__)
     parser.add_argument("results", nargs="+", type=Path, help="folders of one seed each")
     parser.add_argument("--out", required=True, type=Path, help="folder for the combined tables")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
-    combined = []
+    combined, used = [], []
     for name in table_names(arguments.results):
-        opened = [open_artifact(folder / "tables" / f"{name}.json") for folder in arguments.results]
-        combined.append(combine([read_result(item.path) for item in opened]))
+        opened = [open_artifact(folder / "tables" / f"{name}.json").path for folder in arguments.results]
+        used += opened
+        combined.append(combine([read_result(path) for path in opened]))
         write_result(combined[-1], [Path(f"{name}{ending}") for ending in (".json", *RENDERERS)], arguments.out)
-    show(sorted(combined, key=lambda result: result.kind != "main"))
-    print(f"Written to {arguments.out}")
+    combined = main_first(combined)
+    (arguments.out / CLAIMS).write_text(claims_markdown(combined, made_at(used)))
+    show(combined)
+    print(f"Written to {arguments.out}; all verdicts: {arguments.out / CLAIMS}")
 
 
 if __name__ == "__main__":

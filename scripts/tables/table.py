@@ -1,9 +1,10 @@
 """A table from its cells, as JSON, Markdown, CSV and LaTeX.
 
-    python -m scripts.tables.table --recipe JSON --cells CELL... --out results/tiny/tables/TABLE.{json,md,csv,tex}
+    python -m scripts.tables.table --recipe JSON --cells CELL... --scores SCORE... \\
+        --out results/tiny/tables/TABLE.{json,md,csv,tex}
 
 Shows value ± standard error over prompts, the paper's figure and the difference, and for each of the paper's
-claims whether this seed shows it. Verdicts over several seeds: `python -m scripts.tables.seeds`.
+claims whether this seed shows it, prompt by prompt. Verdicts over several seeds: `python -m scripts.tables.seeds`.
 """
 
 from __future__ import annotations
@@ -12,15 +13,18 @@ import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from scripts.common.artifacts import read_json
 from scripts.common.step import step
-from scripts.tables.cells import AVERAGE, Cell, CellError
+from scripts.tables.cells import AVERAGE, POINTS, Cell, CellError
 from scripts.tables.render import RENDERERS
 from scripts.tables.results import Entry, Result, ResultClaim, ResultRow
 from scripts.tables.settings import Claim, Row, Table, TableSettings
-from scripts.tables.statistics import Comparison, z_test
+from scripts.tables.statistics import Comparison, Differences, paired_z_test
 
 Cells = Mapping[tuple[str, str], Cell]
 """Cells by (row, column)."""
+Prompts = Mapping[tuple[str, str], Mapping[str, float]]
+"""By (model, benchmark): each prompt's value in points, by its id."""
 
 
 def read_cells(paths: Iterable[Path]) -> dict[tuple[str, str], Cell]:
@@ -28,7 +32,16 @@ def read_cells(paths: Iterable[Path]) -> dict[tuple[str, str], Cell]:
     return {(path.parent.name, path.stem): Cell.read(path) for path in paths}
 
 
-def assemble(settings: TableSettings, cells: Cells, seed: int) -> Result:
+def read_prompts(paths: Iterable[Path]) -> dict[tuple[str, str], dict[str, float]]:
+    """The prompts' values of score files by the model and benchmark that these name."""
+    scores = [read_json(path) for path in paths]
+    return {
+        (score["model"], score["benchmark"]): {item["id"]: POINTS * item["value"] for item in score["items"]}
+        for score in scores
+    }
+
+
+def assemble(settings: TableSettings, cells: Cells, prompts: Prompts, seed: int) -> Result:
     """The table of one seed. Raises CellError on a cell that is missing, too many, or not its row's."""
     table = settings.table
     _check(table, cells)
@@ -40,7 +53,7 @@ def assemble(settings: TableSettings, cells: Cells, seed: int) -> Result:
         spread="standard error over prompts",
         columns={column: settings.titles.get(column, column) for column in table.columns},
         rows=tuple(_row(row, table.columns, cells) for row in table.rows),
-        claims=tuple(_claim(claim, cells) for claim in table.claims),
+        claims=tuple(_claim(claim, table, cells, prompts) for claim in table.claims),
     )
 
 
@@ -100,15 +113,37 @@ def _entry(cell: Cell) -> Entry:
     )
 
 
-def _claim(claim: Claim, cells: Cells) -> ResultClaim:
-    better, worse = cells[claim.better, claim.column], cells[claim.worse, claim.column]
-    return judged(claim, z_test((better.value, better.stderr), (worse.value, worse.stderr)))
+def _claim(claim: Claim, table: Table, cells: Cells, prompts: Prompts) -> ResultClaim:
+    models = {row.name: row.model for row in table.rows}
+    columns = table.columns[:-1] if claim.column == AVERAGE else (claim.column,)
+    pairs = [_differences(models[claim.better], models[claim.worse], name, prompts) for name in columns]
+    comparison = paired_z_test(pairs)
+    shown = cells[claim.better, claim.column].value - cells[claim.worse, claim.column].value
+    if not math.isclose(comparison.difference, shown, abs_tol=1e-9):
+        raise CellError(
+            f"{claim.better} and {claim.worse} differ in {claim.column} by {shown} in the cells but by "
+            f"{comparison.difference} in the scores: make the cells again"
+        )
+    return judged(claim, comparison)
+
+
+def _differences(better: str, worse: str, benchmark: str, prompts: Prompts) -> Differences:
+    """Prompt by prompt. Raises CellError where a score is not given or the two are not of the same prompts."""
+    if lacking := [f"{model}/{benchmark}" for model in (better, worse) if (model, benchmark) not in prompts]:
+        raise CellError(f"scores missing: {', '.join(lacking)}: give --scores of every row and benchmark")
+    first, second = prompts[better, benchmark], prompts[worse, benchmark]
+    if other := sorted(first.keys() ^ second.keys()):
+        raise CellError(
+            f"{benchmark}: {better} and {worse} answered different prompts, as {other[0]}: score them again"
+        )
+    return [value - second[prompt] for prompt, value in first.items()]
 
 
 def main() -> None:
-    with step(__spec__, inputs=("cells",), settings=TableSettings) as run:
+    with step(__spec__, inputs=("cells", "scores"), settings=TableSettings) as run:
         cells = read_cells(item.path for item in run.inputs["cells"])
-        write_result(assemble(run.settings, cells, run.seed), run.outputs, run.out)
+        prompts = read_prompts(item.path for item in run.inputs["scores"])
+        write_result(assemble(run.settings, cells, prompts, run.seed), run.outputs, run.out)
 
 
 if __name__ == "__main__":

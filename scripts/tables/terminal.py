@@ -2,7 +2,7 @@
 
     python -m scripts.tables.terminal results/tiny [--all]
 
-Value ± its spread, the paper's figure and the difference below it where known, then the claims.
+Value ± standard error, the paper's figure and the difference below it where known, then the claims.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from rich.text import Text
 
 from scripts.common.artifacts import open_artifact
 from scripts.tables.render import caption, claim_numbers, paper, score
-from scripts.tables.results import Entry, Result, ResultClaim, read_result
+from scripts.tables.results import Entry, Result, ResultClaim, main_first, read_result
 
 PLAIN_WIDTH = 160  # columns, where the output is no terminal and has no width of its own
 VERDICT_STYLE = {"seen": "green", "not seen": "red", "within noise": "yellow"}
@@ -65,7 +65,7 @@ def page(results: list[Result], plain: bool) -> RenderableType:
 def read_tables(folder: Path, every: bool) -> list[Result]:
     """The tables of a results folder, the main ones alone unless `every`. Raises FileNotFoundError on none."""
     paths = sorted((folder / "tables").glob("*.json"))
-    results = [read_result(open_artifact(path).path) for path in paths]
+    results = main_first(read_result(open_artifact(path).path) for path in paths)
     chosen = [result for result in results if every or result.kind == "main"]
     if not chosen:
         raise FileNotFoundError(f"{folder}/tables holds no table to show: run `make reproduce`, or give another folder")

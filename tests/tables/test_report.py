@@ -61,14 +61,16 @@ def test_every_number_of_every_table(page: Path) -> None:
             for column, entry in row.cells.items():
                 shown = re.search(rf'href="#cell/{name}/{row.name}/{column}".*?</td>', text, re.DOTALL)
                 assert shown is not None
-                assert f">{entry.value:.2f}<" in shown[0] and f"± {entry.spread:.2f}" in shown[0]
+                assert f">{entry.value:.2f}<" in shown[0] and f"± {entry.stderr:.2f}" in shown[0]
                 assert (f"paper {entry.reported:.2f}" in shown[0]) if entry.reported else ("paper" not in shown[0])
 
 
 def test_claims_with_verdicts(page: Path) -> None:
     text = html.unescape(page.read_text())
-    assert re.search(r'class="verdict within-noise">within noise</span> <span class="text">GRPO is above SFT<', text)
-    assert "z = 1.61, p = 0.107; paper +0.86" in text
+    assert re.search(
+        r'class="verdict within-noise">within noise</span> <span class="text">GRPO is above SFT in arith', text
+    )
+    assert "paired z = 3.01, p = 0.003; paper +0.86" in text
 
 
 def test_samples_carry_their_own_verdicts(page: Path) -> None:

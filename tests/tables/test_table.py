@@ -10,6 +10,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from rich.console import Console
 
@@ -20,7 +21,7 @@ from scripts.tables.render import latex, markdown, p_value, signed, tidy_csv
 from scripts.tables.results import Result, read_result
 from scripts.tables.seeds import SeedsError, combine
 from scripts.tables.settings import Table
-from scripts.tables.statistics import mean_and_sd, paired_t_test, z_test
+from scripts.tables.statistics import block_t_test, interaction, mean_and_sd, paired_z_test
 from tests.tables.tiny_results import INSTRUCT, make_tables
 
 TABLES = Path("results/tiny/tables")
@@ -31,44 +32,86 @@ def result(project: Path) -> Result:
     return read_result(TABLES / "instruct.json")
 
 
-def test_z_by_hand() -> None:
-    """60 ± 3 against 50 ± 4: z = 10 / 5 = 2, two-sided p = 0.0455."""
-    found = z_test((60.0, 3.0), (50.0, 4.0))
-    assert (found.difference, found.stderr, found.test, found.verdict) == (10.0, 5.0, "z = 2.00", "seen")
-    assert found.p == pytest.approx(0.0455003, abs=1e-6)
+def test_paired_z_by_hand() -> None:
+    """Differences 100, 0, 0, 100 and 0, 0, 0, 100: means 50 and 25, so 37.5; variances 10000/3 and 2500, each by 4
+    prompts, so sqrt(2500/3 + 625) / 2 = 19.0941; z = 1.9640, two-sided p = 0.0495."""
+    found = paired_z_test([[100, 0, 0, 100], [0, 0, 0, 100]])
+    assert (found.difference, found.test, found.verdict) == (37.5, "paired z = 1.96", "seen")
+    assert found.stderr == pytest.approx(math.sqrt(2500 / 3 + 625) / 2)
+    assert found.p == pytest.approx(0.04953, abs=1e-5)
+
+
+def test_pairing_removes_what_prompts_share() -> None:
+    """Solving the same prompts is no difference, however far the prompts spread; one more of 40 is within noise."""
+    assert paired_z_test([[0.0] * 40]).p == 1.0
+    assert paired_z_test([[0.0] * 39 + [100.0]]).verdict == "within noise"
 
 
 @pytest.mark.parametrize(
-    ("better", "worse", "verdict"),
+    ("differences", "verdict"),
     [
-        ((59.7, 3.0), (50.0, 4.0), "within noise"),  # z = 1.94, p = 0.0524
-        ((50.0, 3.0), (60.0, 4.0), "not seen"),
-        ((50.0, 0.0), (50.0, 0.0), "within noise"),
-        ((100.0, 0.0), (0.0, 0.0), "seen"),
+        ([100, 100, 0, -100, 0, 0, 0, 0], "within noise"),
+        ([-100, -100, -100, 0, -100, -100, 0, -100], "not seen"),
+        ([0, 0], "within noise"),
+        ([100, 100], "seen"),  # no error at all: certain
     ],
 )
-def test_verdicts_of_one_seed(better, worse, verdict: str) -> None:
-    assert z_test(better, worse).verdict == verdict
+def test_verdicts_of_one_seed(differences: list[float], verdict: str) -> None:
+    assert paired_z_test([differences]).verdict == verdict
 
 
-def test_paired_t_by_hand() -> None:
+def test_block_t_by_hand() -> None:
+    """Rows 10 12 14, 11 13 18, 12 17 19 over three seeds: row means 12, 14, 16, seed means 11, 14, 17, residuals
+    1 0 -1 / 0 -1 1 / -1 1 0, so 6 over 4 degrees of freedom; 16 - 12 = 4 by sqrt(2 * 1.5 / 3) = 1 is t(4) = 4."""
+    rows = [[10.0, 12.0, 14.0], [11.0, 13.0, 18.0], [12.0, 17.0, 19.0]]
+    assert interaction(rows) == pytest.approx(6.0)
+    found = block_t_test(rows, better=2, worse=0)
+    assert (found.difference, found.stderr) == (4.0, pytest.approx(1.0))
+    assert found.test == "t(4) = 4.00"
+    assert found.p == pytest.approx(1 - 4 / math.sqrt(20) * (1 + 2 / 20), abs=1e-12)  # closed form for 4 df
+    assert (found.verdict, block_t_test(rows, better=0, worse=2).verdict) == ("seen", "not seen")
+
+
+def test_block_t_of_two_rows_is_the_paired_t() -> None:
     """Differences 1, 2, 3: mean 2, sd 1, t = 2 / (1 / sqrt 3) = 3.4641; p from the closed form for 2 df."""
-    found = paired_t_test([11.0, 12.0, 13.0], [10.0, 10.0, 10.0])
+    found = block_t_test([[11.0, 12.0, 13.0], [10.0, 10.0, 10.0]], 0, 1)
     t = math.sqrt(12)
     assert found.stderr == pytest.approx(1 / math.sqrt(3))
     assert found.p == pytest.approx(1 - t / math.sqrt(2 + t * t))
-    assert (found.difference, found.test, found.verdict) == (2.0, "paired t(2) = 3.46", "within noise")
+    assert (found.difference, found.test, found.verdict) == (2.0, "t(2) = 3.46", "within noise")
 
 
-def test_paired_t_uses_the_pairs() -> None:
+def test_seeds_are_blocks() -> None:
     """A steady gain of about 1 is seen although the seeds themselves spread over 40 points."""
-    assert paired_t_test([11.0, 31.1, 51.0], [10.0, 30.0, 50.1]).verdict == "seen"
-    assert paired_t_test([51.0, 11.0, 31.1], [10.0, 30.0, 50.1]).verdict == "within noise"
+    worse = [10.0, 30.0, 50.1]
+    assert block_t_test([[11.0, 31.1, 51.0], worse], 0, 1).verdict == "seen"
+    assert block_t_test([[51.0, 11.0, 31.1], worse], 0, 1).verdict == "within noise"
+
+
+def test_other_rows_tell_the_noise() -> None:
+    """Two rows that agree by luck are not certain where the table's other rows scatter by ten points."""
+    pair = [[11.0, 11.1, 11.0], [10.0, 10.0, 10.1]]
+    assert block_t_test(pair, 0, 1).verdict == "seen"
+    assert block_t_test([*pair, [0.0, 20.0, 5.0], [20.0, 3.0, 9.0]], 0, 1).verdict == "within noise"
+
+
+def test_block_t_holds_its_level() -> None:
+    """Without effects, 5 % of 2,000 tables of five rows and three seeds are significant (2 % is 4 standard errors)."""
+    rng = np.random.default_rng(7)
+    tables = rng.normal(size=(2000, 5, 3)) + rng.normal(scale=10, size=(2000, 1, 3))
+    share = sum(block_t_test(table.tolist(), 0, 1).p < 0.05 for table in tables) / 2000
+    assert share == pytest.approx(0.05, abs=0.02)
+
+
+@pytest.mark.parametrize("rows", [[[1.0, 2.0]], [[1.0], [2.0]]])
+def test_blocks_need_rows_and_seeds(rows: list[list[float]]) -> None:
+    with pytest.raises(ValueError, match="two rows and two seeds at least"):
+        block_t_test(rows, 0, -1)
 
 
 def test_mean_and_sd_by_hand() -> None:
     assert mean_and_sd([2.0, 4.0, 9.0]) == (5.0, pytest.approx(math.sqrt(13)))
-    with pytest.raises(ValueError, match="at least two seeds"):
+    with pytest.raises(ValueError, match="at least two values"):
         mean_and_sd([1.0])
 
 
@@ -82,11 +125,14 @@ def test_table_of_one_seed(result: Result) -> None:
 
 
 def test_claims_by_hand(result: Result) -> None:
-    """70 ± 7.2548 against 52.5 ± 8.0907: 17.5 / 10.867 = 1.61. 50 ± 11.471 against 20 ± 9.1766: 30 / 14.690 = 2.04."""
-    grpo, sft = result.claims
-    assert (grpo.difference, grpo.test, grpo.verdict, grpo.reported) == (17.5, "z = 1.61", "within noise", 0.86)
-    assert grpo.p == pytest.approx(0.1073, abs=2e-4)
-    assert (sft.test, sft.verdict) == ("z = 2.04", "seen")
+    """Of 20 prompts GRPO solves 6 and 1 more than SFT: (30 + 5) / 2 = 17.5; variances 20/19 * 0.3 * 0.7 and
+    20/19 * 0.05 * 0.95 by 20 prompts give sqrt(110.526 + 25) / 2 = 5.8208, z = 3.01. Alone, 30 / 10.513 = 2.85 and
+    5 / 5 = 1."""
+    grpo, sft, arithmetic = result.claims
+    assert (grpo.difference, grpo.test, grpo.verdict, grpo.reported) == (17.5, "paired z = 3.01", "seen", 0.86)
+    assert (grpo.stderr, grpo.p) == (pytest.approx(5.82079, abs=1e-5), pytest.approx(0.002643, abs=1e-6))
+    assert (sft.test, sft.verdict) == ("paired z = 2.85", "seen")
+    assert (arithmetic.test, arithmetic.verdict) == ("paired z = 1.00", "within noise")
     (reverse,) = read_result(TABLES / "stages.json").claims
     assert (reverse.difference, reverse.verdict) == (-30.0, "not seen")
 
@@ -106,9 +152,10 @@ def test_markdown(project: Path) -> None:
     ]
     assert text[6] == "| + GRPO | 80.00 ± 9.18 | 60.00 ± 11.24 | 70.00 ± 7.25 (paper 61.85, +8.15) |"
     assert "Points of 100; ± is the standard error over prompts." in text
-    assert text[-2:] == [
-        "- **within noise**: GRPO is above SFT (+17.50 ± 10.87, z = 1.61, p = 0.107; paper +0.86)",
-        "- **seen**: SFT follows instructions better than the base (+30.00 ± 14.69, z = 2.04, p = 0.041)",
+    assert text[-3:] == [
+        "- **seen**: GRPO is above SFT (+17.50 ± 5.82, paired z = 3.01, p = 0.003; paper +0.86)",
+        "- **seen**: SFT follows instructions better than the base (+30.00 ± 10.51, paired z = 2.85, p = 0.004)",
+        "- **within noise**: GRPO is above SFT in arithmetic (+5.00 ± 5.00, paired z = 1.00, p = 0.317; paper +1.50)",
     ]
 
 
@@ -159,9 +206,31 @@ def tables_cells() -> list[Path]:
 def test_cells_that_do_not_fit_make_no_table(project: Path, damage, word: str) -> None:
     cells = table.read_cells(tables_cells())
     damage(cells)
-    settings = table.TableSettings.model_validate({"name": "instruct", "table": INSTRUCT})
     with pytest.raises(CellError, match=word):
-        table.assemble(settings, cells, 1)
+        table.assemble(instruct(), cells, table.read_prompts(scores()), 1)
+
+
+def instruct() -> table.TableSettings:
+    return table.TableSettings.model_validate({"name": "instruct", "table": INSTRUCT})
+
+
+def scores() -> list[Path]:
+    return sorted(Path("results/tiny/scores").rglob("*.json"))
+
+
+@pytest.mark.parametrize(
+    ("damage", "word"),
+    [
+        (lambda p: p.pop(("ins-sft-3", "math")), "scores missing: ins-sft-3/math: give --scores"),
+        (lambda p: p["ins-grpo", "ifeval"].pop(f"{7:016x}"), "answered different prompts, as 0000000000000007"),
+        (lambda p: p["ins-grpo", "ifeval"].update({f"{7:016x}": 0.0}), "by 17.5 in the cells but by 15.0 in the sc"),
+    ],
+)
+def test_scores_that_do_not_fit_make_no_table(project: Path, damage, word: str) -> None:
+    prompts = table.read_prompts(scores())
+    damage(prompts)
+    with pytest.raises(CellError, match=word):
+        table.assemble(instruct(), table.read_cells(tables_cells()), prompts, 1)
 
 
 @pytest.mark.parametrize(
@@ -199,20 +268,37 @@ def shifted(result: Result, seed: int, by: dict[str, float]) -> Result:
     return replace(result, seeds=(seed,), rows=rows)
 
 
-def test_seeds_by_hand(result: Result) -> None:
-    """GRPO averages 70, 73, 76 against 52.5, 56.5, 57.5: differences 17.5, 16.5, 18.5, so t(2) = 17.5 * sqrt 3."""
-    others = [
+def seeds_of(result: Result) -> list[Result]:
+    """Averages over three seeds: base 25, 25, 25; SFT 52.5, 56.5, 57.5; GRPO 70, 73, 76."""
+    return [
+        result,
         shifted(result, 2, {"ins-grpo": 3, "ins-sft-3": 4}),
         shifted(result, 3, {"ins-grpo": 6, "ins-sft-3": 5}),
     ]
-    made = combine([result, *others])
+
+
+def test_seeds_by_hand(result: Result) -> None:
+    """GRPO 70, 73, 76: mean 73, sd 3. The interaction's squares add up to 34/3 with 4 degrees of freedom, so
+    the difference 17.5 has the error sqrt(2 * 17/6 / 3) = 1.3744 and t(4) = 12.73."""
+    made = combine(seeds_of(result))
     entry = made.row("ins-grpo").cells["average"]
     assert (entry.value, entry.sd, entry.stderr) == (73.0, pytest.approx(3.0), pytest.approx(3 / math.sqrt(3)))
     assert entry.difference == pytest.approx(73 - 61.85)
-    assert (made.seeds, made.spread) == ((1, 2, 3), "standard deviation over 3 seeds")
-    assert (made.claims[0].test, made.claims[0].verdict) == ("paired t(2) = 30.31", "seen")
-    assert "73.00 ± 3.00 (paper 61.85, +11.15)" in markdown(made)
-    assert "± is the standard deviation over 3 seeds" in latex(made).replace(r"$\pm$", "±")
+    assert (made.seeds, made.spread) == ((1, 2, 3), "standard error over 3 seeds")
+    assert (made.claims[0].test, made.claims[0].verdict) == ("t(4) = 12.73", "seen")
+    assert made.claims[0].stderr == pytest.approx(math.sqrt(17 / 9))
+    assert "73.00 ± 1.73 (paper 61.85, +11.15)" in markdown(made)
+    assert "± is the standard error over 3 seeds" in latex(made).replace(r"$\pm$", "±")
+
+
+def test_claims_of_all_tables_over_seeds(result: Result) -> None:
+    lines = seeds.claims_markdown([combine(seeds_of(result))], "c0ffee+").splitlines()
+    assert lines[2] == (
+        "| Instruct: three SFT stages, then GRPO | GRPO is above SFT | average | +0.86 | +17.50 ± 1.37 "
+        "| t(4) = 12.73, p < 0.001 | **seen** |"
+    )
+    assert "the seeds 1, 2, 3 ±" in lines[-1]
+    assert lines[-1].endswith("seen 3. Made at commit c0ffee+.")
 
 
 @pytest.mark.parametrize(
@@ -235,8 +321,9 @@ def test_seeds_command(own_copy: Path, monkeypatch: pytest.MonkeyPatch, capsys) 
     arguments = ["seeds", "results/tiny", "first/tiny", "--out", "combined"]
     monkeypatch.setattr("sys.argv", arguments)
     seeds.main()
-    assert "Points of 100; ± is the standard deviation over 2 seeds." in capsys.readouterr().out
-    assert sorted(path.name for path in Path("combined").iterdir()) == [
+    assert "Points of 100; ± is the standard error over 2 seeds." in capsys.readouterr().out
+    assert "Made at commit c0ffee00c0+, unknown" in Path("combined/claims.md").read_text()
+    assert sorted(path.name for path in Path("combined").iterdir()) == ["claims.md"] + [
         f"{name}.{ending}" for name in ("instruct", "stages") for ending in ("csv", "json", "md", "tex")
     ]
     assert read_result(Path("combined/instruct.json")).seeds == (2, 1)
@@ -255,7 +342,7 @@ def test_terminal_plain(project: Path, capsys, monkeypatch: pytest.MonkeyPatch) 
     text = shown(capsys, monkeypatch)
     assert "\x1b" not in text
     assert "70.00 ± 7.25" in text and "paper 61.85, +8.15" in text
-    assert "within noise GRPO is above SFT  +17.50 ± 10.87, z = 1.61, p = 0.107; paper +0.86" in text
+    assert "within noise GRPO is above SFT in arithmetic  +5.00 ± 5.00, paired z = 1.00, p = 0.317; paper +1.50" in text
     assert "Stages" not in text
     assert "Stages: what each adds" in shown(capsys, monkeypatch, "--all")
 

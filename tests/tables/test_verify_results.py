@@ -55,6 +55,8 @@ def remake(name: str) -> None:
                 ("corrupt", "scores/base/math.json does not have the content its math.json.run states"),
                 ("stale", "cells/instruct/base/math.json was made from other content of"),
                 ("stale", "cells/instruct/base/average.json was made from other content of"),
+                *[("stale", "tables/instruct.")] * 4,
+                *[("stale", "tables/stages.")] * 4,
             ],
         ),
         (

@@ -77,8 +77,8 @@ def forest(result: Result, row: str, column: str) -> dict[str, float | None]:
     """Where a row's value, its error and the paper's figure lie, in % of the range that the column's rows share."""
     entries = [item.cells[column] for item in result.rows]
     reported = [entry.reported for entry in entries if entry.reported is not None]
-    low = min([entry.value - entry.spread for entry in entries] + reported)
-    high = max([entry.value + entry.spread for entry in entries] + reported)
+    low = min([entry.value - entry.stderr for entry in entries] + reported)
+    high = max([entry.value + entry.stderr for entry in entries] + reported)
     margin = FOREST_MARGIN * (high - low) or 1.0
 
     def place(points: float) -> float:
@@ -87,8 +87,8 @@ def forest(result: Result, row: str, column: str) -> dict[str, float | None]:
     entry = result.row(row).cells[column]
     return {
         "value": place(entry.value),
-        "low": place(entry.value - entry.spread),
-        "high": place(entry.value + entry.spread),
+        "low": place(entry.value - entry.stderr),
+        "high": place(entry.value + entry.stderr),
         "reported": None if entry.reported is None else place(entry.reported),
     }
 
