@@ -71,9 +71,18 @@ def _spec(spec: Mapping[str, Any]) -> _Spec:
         raise AnswerError('a test must be a string of Python, or {"input": "...", "output": "..."}')
     for text in (setup, *asserts):
         _check_syntax(text)
+    for text in map(str, texts):
+        _check_encodable(text)
     return _Spec(
         asserts, tuple((str(given), str(wanted)) for given, wanted in runs), entry_point, setup + "\n" if setup else ""
     )
+
+
+def _check_encodable(text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise AnswerError(f"a test's input or output is no text that a program can read or write: {error}") from None
 
 
 @lru_cache(maxsize=10_000)
@@ -95,7 +104,7 @@ def _run_asserts(sandbox: Sandbox, source: str, tests: _Spec, settings: VerifySe
 
 
 def _run_main(sandbox: Sandbox, source: str, stdin: str, expected: str, settings: VerifySettings) -> Verdict:
-    outcome = sandbox.run_main(source, stdin.encode(errors="surrogatepass"))
+    outcome = sandbox.run_main(source, stdin.encode())
     if outcome.overdue or outcome.status != 0:
         return _ended(outcome, settings, outcome.result.decode(errors="replace"))
     if len(outcome.output) > settings.code_output << 20:

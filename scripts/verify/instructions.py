@@ -2,7 +2,7 @@
 
 Paper: Zhou et al. 2023, https://arxiv.org/abs/2311.07911. The checkers are lm-eval's files, read without the package
 around them; what they would download (NLTK's punkt_tab) and draw at random (language detection, missing arguments) is
-replaced: see `sentences.py`, `_detect`, `_checked_arguments` and `_check_kept`. Other constraint types are unverifiable.
+replaced: see `sentences.py`, `_detect`, `_checked_arguments`, `_check_kept`. Other types are unverifiable.
 """
 
 from __future__ import annotations

@@ -8,9 +8,11 @@ in the text it reads), the parsed targets and the verdicts kept, so that many sa
 from __future__ import annotations
 
 import cmath
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from fractions import Fraction
 from functools import cache, lru_cache
 from itertools import product
@@ -131,10 +133,17 @@ _RULES: dict[ExtractionRule, Callable[[str, VerifySettings], Stated | None]] = {
 def _target(spec: Mapping[str, Any]) -> str:
     target = spec.get("target")
     if isinstance(target, int | float) and not isinstance(target, bool):
-        target = str(target)
+        target = _digits(target)
     if not isinstance(target, str) or not target.strip():
         raise AnswerError('math needs {"target": "..."}: the answer as LaTeX or plain text')
     return _clean_target(target)
+
+
+def _digits(target: int | float) -> str:
+    """A JSON number in digits: no exponent, which LaTeX would read as a product with e."""
+    if not math.isfinite(target):
+        raise AnswerError(f"math target {target} is no number")
+    return format(Decimal(str(target)), "f")
 
 
 @lru_cache(maxsize=_MAX_PARSED)

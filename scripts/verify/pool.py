@@ -7,6 +7,7 @@ runs out of time takes its worker with it and nothing else: the others keep thei
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import socket
 import subprocess
@@ -81,7 +82,7 @@ class VerifierPool:
         try:
             while todo or any(each.busy for each in self._workers):
                 for each in self._workers:
-                    each.feed(items, todo)
+                    each.feed(items, todo, verdicts)
                 self._collect(verdicts)
         except BaseException:  # an interrupt in between would leave verdicts of this call in the pipes
             for each in self._workers:
@@ -92,6 +93,8 @@ class VerifierPool:
     def _collect(self, verdicts: list[Verdict | None]) -> None:
         """Wait for the next verdicts or the next deadline, whichever comes first."""
         busy = {each.connection: each for each in self._workers if each.held}
+        if not busy:  # nothing could be sent
+            return
         ready = wait(list(busy), max(0.0, min(each.deadline for each in busy.values()) - time.monotonic()))
         for each in busy.values():
             if each.connection in ready:
@@ -136,18 +139,23 @@ class _Worker:
         """Whether it has items to judge, sent or taken back from one that died."""
         return bool(self.held or self._unsent)
 
-    def feed(self, items: Sequence[Item], todo: deque[int]) -> None:
-        """Send items until the worker holds a chunk."""
+    def feed(self, items: Sequence[Item], todo: deque[int], verdicts: list[Verdict | None]) -> None:
+        """Send items until the worker holds a chunk; one that cannot be sent gets its verdict here."""
         if len(self.held) > CHUNK // 2:
             return
         while (todo or self._unsent) and len(self.held) < CHUNK:
             index = self._unsent.popleft() if self._unsent else todo.popleft()
             response, answer = items[index]
+            try:
+                message = pickle.dumps((index, response, answer))
+            except (RecursionError, pickle.PicklingError, TypeError, AttributeError) as error:
+                verdicts[index] = Verdict(None, f"bad spec: it cannot be sent to a worker: {type(error).__name__}")
+                continue
             self.held.append((index, dispatch.wall_limit(answer, self._settings)))
             if len(self.held) == 1:
                 self._set_deadline()
             try:
-                self.connection.send((index, response, answer))
+                self.connection.send_bytes(message)
             except OSError:
                 return  # it died: `receive` will see that and blame the first item held
 

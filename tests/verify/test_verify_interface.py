@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from verifiers import choice, math
+from verifiers import choice, code, math
 
 from scripts.verify import (
     Answer,
@@ -67,6 +67,9 @@ def test_an_unreadable_answer_is_an_error_with_words(kind: object, spec: object)
         Answer("math", {}),
         Answer("math", {"target": ""}),
         Answer("math", {"target": ["18"]}),
+        Answer("math", {"target": True}),
+        Answer("math", {"target": float("nan")}),
+        Answer("math", {"target": float("inf")}),
         Answer("choice", {"target": "AB"}),
         Answer("choice", {"target": "E", "options": ["a", "b"]}),
         Answer("code", {}),
@@ -74,8 +77,13 @@ def test_an_unreadable_answer_is_an_error_with_words(kind: object, spec: object)
         Answer("code", {"tests": 5}),
         Answer("code", {"tests": ["assert f("]}),
         Answer("code", {"tests": [{"input": "1"}]}),
+        Answer("code", {"tests": [{"input": 1, "output": "1"}]}),
+        Answer("code", {"tests": [{"input": "\ud800", "output": "1"}]}),
+        Answer("code", {"tests": ["assert f(1) == 1  # \ud800"]}),
         Answer("instructions", {"instruction_id_list": ["punctuation:no_comma"], "kwargs": []}),
         Answer("instructions", {"instruction_id_list": ["no:such"], "kwargs": [{}]}),
+        Answer("instructions", {"instruction_id_list": [["punctuation:no_comma"]], "kwargs": [{}]}),
+        Answer("instructions", {"instruction_id_list": ["keywords:existence"], "kwargs": [{"keywords": ["("]}]}),
         Answer("instructions", {"instruction_id_list": ["length_constraints:number_words"], "kwargs": [{}]}),
     ],
 )
@@ -83,6 +91,26 @@ def test_a_bad_spec_is_unverifiable(pool: VerifierPool, answer: Answer) -> None:
     verdict = pool.verify("\\boxed{18} B", answer)
     assert verdict.correct is None
     assert verdict.reason.startswith("bad spec: ")
+
+
+def test_a_spec_that_cannot_be_sent_to_a_worker_costs_its_own_line_only(pool: VerifierPool) -> None:
+    deep: list[object] = []
+    for _ in range(2000):
+        deep = [deep]
+    good = code("assert f() == 1")
+    program = "def f(): return 1"
+    bad = Answer("code", {"tests": ["assert f() == 1"], "deep": deep})
+    verdicts = pool.verify_many([(program, good), (program, bad), (program, good)])
+    assert [verdict.correct for verdict in verdicts] == [True, None, True]
+    assert verdicts[1].reason == "bad spec: it cannot be sent to a worker: RecursionError"
+    assert pool.verify(program, bad).correct is None
+
+
+@pytest.mark.parametrize(
+    ("target", "written"), [(18, "18"), (18.0, "18"), (1e-7, "0.0000001"), (2.5e20, "25" + "0" * 19)]
+)
+def test_a_target_may_be_a_json_number(target: float, written: str) -> None:
+    assert verify(f"\\boxed{{{written}}}", Answer("math", {"target": target})).correct is True
 
 
 def test_importing_loads_no_heavy_library() -> None:
