@@ -59,6 +59,7 @@ DOCUMENT_MS = {
     "curate.repetition": 4.5,
     "curate.refusal": 0.3,
     "curate.truncation": 0.2,
+    "curate.pii": 0.2,
     "curate.exact_dedup": 0.3,
     "curate.near_dedup": 2.6,
     "curate.decontaminate": 0.7,

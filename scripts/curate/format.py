@@ -1,4 +1,4 @@
-"""Drop records that no chat template can render: roles, empty turns, thinking blocks, control tokens, damage.
+"""Drop records that no chat template can render: roles, empty turns, thinking blocks, control tokens, damaged text.
 
 python -m scripts.curate.format --recipe JSON --records MANIFEST... --out MANIFEST
 """
@@ -9,6 +9,7 @@ import re
 
 from datatrove.data import Document
 from datatrove.pipeline.filters.base_filter import BaseFilter
+from ftfy.badness import badness
 
 from scripts.common.records import Message
 from scripts.common.step import step
@@ -43,7 +44,10 @@ class FormatFilter(BaseFilter):
     def _foreign(self, text: str) -> str | None:
         if any(token in text for token in self.settings.control_tokens):
             return "control-token"
-        return "damaged-encoding" if DAMAGE.search(text) else None
+        if DAMAGE.search(text):
+            return "damaged-encoding"
+        # ASCII holds no mojibake
+        return "mojibake" if not text.isascii() and badness(text) >= self.settings.mojibake else None
 
 
 def _missing(messages: list[Message]) -> str | None:

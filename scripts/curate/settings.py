@@ -13,7 +13,7 @@ Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
 class Format(Settings):
-    """Roles alternate and end as they should, no empty message, think blocks closed and not empty."""
+    """Roles alternate and end as they should, no empty message, think blocks closed and not empty, text undamaged."""
 
     step: Literal["format"]
     last_role: Literal["assistant", "user"] = Field(description="assistant: samples to imitate; user: prompts alone")
@@ -28,6 +28,12 @@ class Format(Settings):
             "[/INST]",
         ),
         description="chat-template tokens of Qwen, GPT, Llama and Mistral: in a message's text they break the template",
+    )
+    mojibake: int = Field(
+        default=1,
+        ge=1,
+        description="least number of character sequences that ftfy's detector calls mojibake. Of the 69,898 records of "
+        "the small scale's files it finds one or more in 65, all of them damaged",
     )
 
 
@@ -117,6 +123,22 @@ class Truncation(Settings):
     )
 
 
+class Pii(Settings):
+    """No e-mail address and no public IP address in prompt or response, as DataTrove's PIIFormatter finds them."""
+
+    step: Literal["pii"]
+    placeholder_domains: tuple[str, ...] = Field(
+        default=("example.com", "example.net", "example.org"),
+        min_length=1,
+        description="e-mail domains that are nobody's: RFC 2606, section 3",
+    )
+    reserved_names: tuple[str, ...] = Field(
+        default=("test", "example", "invalid", "localhost"),
+        min_length=1,
+        description="top-level names that are nobody's: RFC 2606, section 2",
+    )
+
+
 class Preference(Settings):
     """Which copy a deduplication keeps: the source's priority decides, then the pool's order."""
 
@@ -160,7 +182,17 @@ class Classify(Settings):
 
 
 Step = Annotated[
-    Format | Language | Length | Repetition | Refusal | Truncation | ExactDedup | NearDedup | Decontaminate | Classify,
+    Format
+    | Language
+    | Length
+    | Repetition
+    | Refusal
+    | Truncation
+    | Pii
+    | ExactDedup
+    | NearDedup
+    | Decontaminate
+    | Classify,
     Field(discriminator="step"),
 ]
 STEPS = (
@@ -170,6 +202,7 @@ STEPS = (
     "repetition",
     "refusal",
     "truncation",
+    "pii",
     "exact-dedup",
     "near-dedup",
     "decontaminate",

@@ -1,6 +1,6 @@
 """Planted faults: what is wrong with raw data in the wild, at a stated rate and with the truth kept.
 
-Six faults spoil a sample in its place; four add a sample (`exact`, `near` copy another one, `leak` a
+Eight faults spoil a sample in its place; four add a sample (`exact`, `near` copy another one, `leak` a
 benchmark's item, `language` speaks another language). A sample has one fault at most.
 """
 
@@ -13,12 +13,14 @@ from random import Random
 from scripts.common.settings import Domain
 from scripts.sources.foreign import FOREIGN, OPENINGS
 from scripts.sources.tasks.base import Task
+from scripts.sources.tasks.words import NAMES
 
 REFUSALS = (
     "I'm sorry, but I can't help with that.",
     "I cannot assist with this request.",
     "As an AI language model, I am not able to answer this question.",
 )
+MAIL = ("gmail.com", "outlook.com", "uni-jena.de", "mail.co.uk")
 NEAR_ENDINGS = (" Please.", " Thanks!", " Thank you in advance.")
 
 
@@ -112,6 +114,25 @@ def _format(rng: Random, sample: Sample) -> Sample:
     return replace(sample, response=spoiled, fault="format")
 
 
+def _encoding(rng: Random, sample: Sample) -> Sample:
+    """UTF-8 read as Windows-1252, or a letter that no encoding knew."""
+    text = sample.response
+    place = len(text) - 1 - rng.randrange(len(sample.task.response))  # in the answer, not in a think tag
+    damage = rng.choice(("\u2019s", "\u2013", "\u00e9", "\u201c")).encode().decode("cp1252")
+    spoiled = rng.choice((f"{text[:place]} {damage} {text[place:]}", f"{text[:place]}\ufffd{text[place + 1 :]}"))
+    return replace(sample, response=spoiled, fault="encoding")
+
+
+def _pii(rng: Random, sample: Sample) -> Sample:
+    """A person's address, or a machine's, in the prompt or in the response."""
+    name = f"{rng.choice(NAMES)}.{rng.choice(NAMES)}{rng.randint(1, 99)}".lower()
+    network = ".".join(str(rng.randint(1, 255)) for _ in range(3))
+    address = rng.choice((f"{name}@{rng.choice(MAIL)}", f"{rng.choice((8, 17, 34, 93))}.{network}"))
+    if rng.random() < 0.5:
+        return replace(sample, prompt=f"{sample.prompt} Write to {address}.", fault="pii", of=sample.prompt)
+    return replace(sample, response=f"{sample.response}\n\nAsk {address} for more.", fault="pii")
+
+
 def _exact(rng: Random, samples: Sequence[Sample], leaks: Sequence[Task]) -> Sample:
     copied = rng.choice(samples)
     return replace(copied, fault="exact", of=copied.prompt)
@@ -142,5 +163,7 @@ SPOILING: dict[str, Spoil] = {
     "refusal": _refusal,
     "loop": _loop,
     "format": _format,
+    "encoding": _encoding,
+    "pii": _pii,
 }
 ADDING: dict[str, Add] = {"exact": _exact, "near": _near, "leak": _leak, "language": _language}

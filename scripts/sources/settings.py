@@ -88,6 +88,18 @@ class Synthetic(Settings):
     thinking: float = Field(ge=0.0, le=1.0, description="share of responses that think first")
     benchmark: int = Field(gt=0, description="items of each held-out benchmark")
     faults: dict[
-        Literal["wrong", "exact", "near", "leak", "language", "truncated", "refusal", "loop", "format"],
+        Literal[
+            "wrong",
+            "exact",
+            "near",
+            "leak",
+            "language",
+            "truncated",
+            "refusal",
+            "loop",
+            "format",
+            "encoding",
+            "pii",
+        ],
         Annotated[float, Field(ge=0.0, le=0.5)],
     ] = Field(description="share of SFT samples that get the fault")

@@ -8,9 +8,10 @@ from curation import chat, decide, record
 from scripts.curate import views
 from scripts.curate.format import FormatFilter
 from scripts.curate.length import LengthFilter
+from scripts.curate.pii import PiiFilter
 from scripts.curate.refusal import RefusalFilter
 from scripts.curate.repetition import RepetitionFilter
-from scripts.curate.settings import Format, Length, Refusal, Repetition, Truncation
+from scripts.curate.settings import Format, Length, Pii, Refusal, Repetition, Truncation
 from scripts.curate.truncation import TruncationFilter
 from scripts.curate.words import RegexTokenizer, normalise, words
 
@@ -57,6 +58,9 @@ def test_format_accepts_only_conversations(messages: list[dict[str, str]] | None
         ("4<|im_end|>", "control-token"),
         ("4 \ufffd", "damaged-encoding"),
         ("4\x00", "damaged-encoding"),
+        ("It\u00e2\u20ac\u2122s 4", "mojibake"),
+        ("He lives in L\u00c3\u00bcbeck.", "mojibake"),
+        ("He lives in L\u00fcbeck \u2013 it\u2019s 20\u00a0\u20ac, na\u00efve \u03b1 \u2264 \u03b2 \u4f60\u597d", None),
         ("tab\tand\r\nline", None),
     ],
 )
@@ -99,6 +103,30 @@ REFUSALS = RefusalFilter(Refusal(step="refusal"))
 )
 def test_refusals_are_told_by_the_answer(response: str, dropped: bool) -> None:
     assert (decide(REFUSALS, chat("q", response), views.final_answer) == "refusal") == dropped
+
+
+PERSONAL = PiiFilter(Pii(step="pii"))
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("Write to tom.b+news@mail.co.uk today", "email"),
+        ("mailto:ann@sub.gmail.com", "email"),
+        ("Write to tom@example.com or ann@mail.example.org.", None),
+        ("user@host.test and me@my.localhost", None),
+        ("user@example.com.br", "email"),
+        ("tom@example.com, ann@gmail.com", "email"),  # not only the first one is looked at
+        ("@decorator\ndef f(a, b): return a @ b", None),
+        ("The server is 8.8.4.4.", "ip-address"),
+        ("127.0.0.1, 10.1.2.3, 192.168.0.7, 203.0.113.9", None),  # loopback, private, documentation
+        ("Version 1.2.3, section 4.5.6", None),
+        ("", None),
+    ],
+)
+def test_personal_data(text: str, reason: str | None) -> None:
+    assert decide(PERSONAL, chat(text, "a"), views.whole) == reason
+    assert decide(PERSONAL, chat("q", text), views.whole) == reason
 
 
 def test_a_pattern_that_does_not_compile_is_a_configuration_error() -> None:

@@ -23,6 +23,8 @@ from scripts.curate.frame import Job, open_corpus
 from scripts.curate.language import HIT, LanguageFilter
 from scripts.curate.length import LengthFilter
 from scripts.curate.near_dedup import deduplicate as near
+from scripts.curate.pii import HIT as FOUND
+from scripts.curate.pii import PiiFilter
 from scripts.curate.refusal import RefusalFilter
 from scripts.curate.repetition import RepetitionFilter
 from scripts.curate.settings import Classifiers, Pool, TrainClassifier
@@ -34,6 +36,8 @@ from scripts.sources.settings import Synthetic
 from scripts.sources.synthesize import synthesize
 
 TINY = yaml.safe_load((Path(__file__).resolve().parents[2] / "scales" / "tiny.yaml").read_text())
+ENCODING = {"mojibake", "damaged-encoding"}
+PLANTED = TINY["synthetic"]["faults"] | {"encoding": 0.03, "pii": 0.03}  # what the scale plants, and two more
 SAMPLES, ITEMS = 400, 80  # samples a domain, items a benchmark
 Key = tuple[str, str, str]
 
@@ -60,9 +64,10 @@ class Curated:
         return [row for row in self.truth if row["fault"] == fault]
 
     def score(self, step: str, fault: str) -> tuple[float, float]:
-        """Precision and recall of a step for the fault it is there for."""
+        """Precision and recall of a step for a fault it is there for (damaged text goes for reasons of its own)."""
         planted = Counter(key(row["source"], row["prompt"], row["response"]) for row in self.faults(fault))
-        found = Counter(key_of(row) for row in self.dropped[step])
+        dropped = [row for row in self.dropped[step] if (row["reason"] in ENCODING) == (fault == "encoding")]
+        found = Counter(key_of(row) for row in dropped)
         right = (planted & found).total()
         return right / found.total(), right / planted.total()
 
@@ -73,7 +78,7 @@ def raw_sources(root: Path) -> dict[str, Path]:
     small = {"sft": dict.fromkeys(sizes.sft, SAMPLES), "rl": dict.fromkeys(sizes.rl, 5), "pretrain": 5, "textbook": 5}
     files = root / "synthetic"
     files.mkdir()
-    synthesize(sizes.model_copy(update={**small, "benchmark": ITEMS}), 1, files)
+    synthesize(sizes.model_copy(update={**small, "benchmark": ITEMS, "faults": PLANTED}), 1, files)
     found = {}
     for name, source in TINY["sources"].items():
         if source["role"] in ("sft", "benchmark"):
@@ -105,6 +110,7 @@ def runners(found: dict[str, Path], benchmarks: tuple[Path, ...]) -> dict[str, C
         "length": lambda job, s: job.filter(LengthFilter(s), views.whole),
         "refusal": lambda job, s: job.filter(RefusalFilter(s), views.final_answer),
         "repetition": lambda job, s: job.filter(RepetitionFilter(s), views.response),
+        "pii": lambda job, s: job.filter(PiiFilter(s), views.whole, hit=FOUND),
         "truncation": lambda job, s: job.filter(TruncationFilter(s), views.final_answer),
         "exact-dedup": exact,
         "near-dedup": near,
@@ -117,15 +123,16 @@ def runners(found: dict[str, Path], benchmarks: tuple[Path, ...]) -> dict[str, C
 def curated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Curated]:
     root = tmp_path_factory.mktemp("truth")
     sources = raw_sources(root)
-    pool = Pool.model_validate(TINY["pools"]["sft"])
+    steps = TINY["pools"]["sft"]["steps"]
+    pool = Pool.model_validate({**TINY["pools"]["sft"], "steps": [steps[0], {"step": "pii"}, *steps[1:]]})
     folders = [sources[name] for name in pool.sources]
     benchmarks = tuple(sources[name] for name in sources if TINY["sources"][name]["role"] == "benchmark")
-    steps = runners(models(root, folders), benchmarks)
+    run = runners(models(root, folders), benchmarks)
     prompts = [views.prompt(row) for folder in benchmarks for row in records.iterate(folder)]
     result = Curated(pq.read_table(root / "synthetic" / "truth.parquet").to_pylist(), prompts)
     for settings in pool.steps:
         out = root / "pool" / settings.step
-        steps[settings.step](Job(settings.step, open_corpus(folders), out, root / "work" / settings.step, 1), settings)
+        run[settings.step](Job(settings.step, open_corpus(folders), out, root / "work" / settings.step, 1), settings)
         folders = [out / records.KEPT]
         result.kept[settings.step] = records.read(out / records.KEPT)
         result.dropped[settings.step] = records.read(out / records.DROPPED)
@@ -136,6 +143,8 @@ def curated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Curated]:
     ("step", "fault", "precision", "recall"),
     [
         ("format", "format", 1.0, 1.0),
+        ("format", "encoding", 1.0, 1.0),
+        ("pii", "pii", 1.0, 1.0),
         ("language", "language", 0.97, 0.95),
         ("refusal", "refusal", 1.0, 1.0),
         ("repetition", "loop", 0.95, 0.95),
@@ -197,6 +206,6 @@ def test_the_classifier_finds_the_domains_of_the_mixed_source(curated: Curated) 
 
 
 def test_the_truth_file_names_all_faults(curated: Curated) -> None:
-    assert {row["fault"] for row in curated.truth} >= set(TINY["synthetic"]["faults"])
+    assert {row["fault"] for row in curated.truth} >= set(PLANTED)
     assert all(json.loads(row["spec"]) is not None for row in curated.truth)
     assert classifier.MODEL == "model.bin"
