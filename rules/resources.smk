@@ -44,7 +44,7 @@ def resources(step):
     budget = CONFIG.budget_of(step)
     asked = {
         "mem_mb": lambda wildcards, attempt: budget.of_attempt(attempt).memory_gb * 1000,
-        "runtime": lambda wildcards, attempt: budget.of_attempt(attempt).minutes,
+        "runtime": lambda wildcards, attempt: minutes(budget, attempt),
     }
     if budget.gpus:
         asked |= {"gpu": budget.gpus * budget.nodes, "nodes": budget.nodes}
@@ -53,6 +53,14 @@ def resources(step):
         if "gpu_partition" in SITE:
             asked["slurm_partition"] = SITE["gpu_partition"].raw
     return asked
+
+
+def minutes(budget, attempt):
+    """Walltime of an attempt: what a retry grows to is no more than its partition allows."""
+    grown = budget.of_attempt(attempt).minutes
+    if grown == budget.minutes or workflow.executor_plugin.name != "slurm" or "slurm_partition" not in SITE:
+        return grown
+    return min(grown, preflight.partitions()[SITE["slurm_partition"].raw].minutes)
 
 
 def image_recipe(wildcards):

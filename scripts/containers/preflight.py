@@ -8,6 +8,7 @@ import socket
 import subprocess
 from collections.abc import Iterable
 from dataclasses import astuple, dataclass
+from functools import cache
 from pathlib import Path
 
 from scripts.common.config import close_matches
@@ -62,7 +63,7 @@ def slurm_problems(asked: Iterable[Asked], folder: Path) -> list[str]:
     """No SLURM here, partitions that are unknown or allow less time than is asked for, results out of nodes' reach."""
     if shutil.which("sbatch") is None:
         return ["sbatch is not on PATH: start on a login node of the cluster, or leave out --profile slurm"]
-    jobs, known = sorted(set(asked), key=astuple), _partitions()
+    jobs, known = sorted(set(asked), key=astuple), partitions()
     problems = [
         f"partition {name!r} does not exist here ({close_matches(name, known)}): set it in {PROFILE}"
         for name in sorted({job.partition for job in jobs} - set(known))
@@ -92,7 +93,9 @@ def sharing_problems(folders: Iterable[Path], hosts: Iterable[str]) -> list[str]
     return []
 
 
-def _partitions() -> dict[str, Partition]:
+@cache
+def partitions() -> dict[str, Partition]:
+    """The cluster's partitions by name."""
     known: dict[str, Partition] = {}
     for line in _sinfo("%R|%l|%n"):
         name, limit, host = line.split("|")

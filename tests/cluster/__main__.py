@@ -1,4 +1,4 @@
-"""The cluster by hand: python -m tests.cluster install | start | stop | shell"""
+"""The cluster by hand: python -m tests.cluster unfit | install | start | stop | shell"""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from tests.cluster import machine, slurm
 
 
 def main() -> None:
-    """Do what was asked for; `shell` opens one in which SLURM's and Apptainer's commands work."""
+    """Do what was asked for; `unfit` says why this machine cannot, `shell` has SLURM's and Apptainer's commands."""
     match sys.argv[1:]:
+        case ["unfit"]:
+            print(machine.unfit() or "", end="")
         case ["install"]:
             machine.install()
         case ["start"]:

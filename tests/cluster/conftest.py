@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,9 +44,11 @@ class Site:
     def results(self) -> Path:
         return self.root / "results" / "tiny"
 
-    def snakemake(self, *arguments: str, overlay: str | None = None, check: bool = True) -> str:
-        """All that Snakemake says on the login node, run to its end."""
-        return self._finished([*arguments, "--profile", "slurm", *small(overlay)], check)
+    def snakemake(
+        self, *arguments: str, overlay: str | None = None, check: bool = True, path: Path | None = None
+    ) -> str:
+        """All that Snakemake says on the login node, run to its end, with another PATH where one is given."""
+        return self._finished([*arguments, "--profile", "slurm", *small(overlay)], check, path)
 
     def run_locally(self, *targets: str) -> str:
         """Make targets on this machine, in the same images."""
@@ -72,15 +76,30 @@ class Site:
         table = re.search(r"^job +count\n-+ +-+\n(.*?)^total", self.snakemake(*targets, "--dry-run"), re.M | re.S)
         return {line.split()[0] for line in table[1].splitlines()} if table else set()
 
-    def checkpoints(self) -> list[Path]:
-        """Complete checkpoints of trainings that are not finished."""
-        return sorted(self.root.glob("work/*/checkpoints/checkpoint-*/complete"))
+    def reached(self) -> int:
+        """The last step of which an unfinished training has a complete checkpoint."""
+        found = self.root.glob("work/*/checkpoints/checkpoint-*/complete")
+        return max((int(file.parent.name.rpartition("-")[2]) for file in found), default=0)
 
-    def _finished(self, arguments: list[str], check: bool) -> str:
+    @contextmanager
+    def edited_profile(self, changes: dict[str, str]) -> Iterator[None]:
+        """The profile with other texts in place of some, for a while."""
+        before = self.profile.read_text()
+        after = before
+        for old, new in changes.items():
+            assert old in after
+            after = after.replace(old, new)
+        self.profile.write_text(after)
+        try:
+            yield
+        finally:
+            self.profile.write_text(before)
+
+    def _finished(self, arguments: list[str], check: bool, path: Path | None = None) -> str:
         done = subprocess.run(
             [*SNAKEMAKE, *arguments],
             cwd=self.root,
-            env=slurm.environment(),
+            env=slurm.environment() | ({"PATH": str(path)} if path else {}),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -107,19 +126,28 @@ def wait_for(what: str, seconds: float, found: Callable[[], object]) -> object:
 
 
 def jobs(pattern: str = "") -> list[dict[str, str]]:
-    """The cluster's jobs, past ones too: id, partition, state, nodes and rule, where the rule matches."""
-    lines = slurm.run(
-        "squeue", "--states=all", "--noheader", "--format=%i|%P|%T|%N|%k", seconds=slurm.COMMAND_SECONDS
-    ).splitlines()
-    rows = [dict(zip(("id", "partition", "state", "nodes", "rule"), line.split("|"), strict=True)) for line in lines]
-    return [row for row in rows if re.search(pattern, row["rule"])]
+    """The cluster's jobs, past ones too, the oldest first: id, partition, state, nodes and rule, where that matches."""
+    columns = ("id", "partition", "state", "nodes", "rule")
+    listed = slurm.run("squeue", "--states=all", "--noheader", "--format=%i|%P|%T|%N|%k", seconds=slurm.COMMAND_SECONDS)
+    rows = [dict(zip(columns, line.split("|"), strict=True)) for line in listed.splitlines()]
+    return sorted((row for row in rows if re.search(pattern, row["rule"])), key=lambda row: int(row["id"]))
+
+
+@contextmanager
+def phase(name: str) -> Iterator[None]:
+    """Says how long something took."""
+    started = time.monotonic()
+    yield
+    print(f"\n{name}: {time.monotonic() - started:.0f} s", flush=True)
 
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[None]:
     """SLURM and Apptainer, installed where they are not, and stopped at the end."""
-    machine.install()
-    slurm.start()
+    with phase("installation"):
+        machine.install()
+    with phase("start of the cluster"):
+        slurm.start()
     yield
     slurm.stop()
 
@@ -145,12 +173,25 @@ def images(site: Site) -> Path:
     for environment in ENVIRONMENTS:
         kept = IMAGES / f"{environment}.sif"
         if not _is_current(environment, kept):
-            _build(site, folder / kept.name)
+            with phase(f"image {kept.name}"):
+                _build(site, folder / kept.name)
             for made in (folder / kept.name, run_path(folder / kept.name)):
                 shutil.move(made, IMAGES / made.name)
         (folder / kept.name).symlink_to(kept)
         shutil.copy2(run_path(kept), folder)
     return folder
+
+
+@pytest.fixture
+def without_slurm(tmp_path: Path) -> Path:
+    """A folder for PATH with every command of this machine but SLURM's."""
+    for folder in reversed(slurm.environment()["PATH"].split(os.pathsep)):
+        for command in Path(folder).glob("*"):
+            (tmp_path / command.name).unlink(missing_ok=True)
+            (tmp_path / command.name).symlink_to(command)
+    for name in subprocess.run(["dpkg", "--listfiles", "slurm-client"], text=True, capture_output=True).stdout.split():
+        (tmp_path / Path(name).name).unlink(missing_ok=True)
+    return tmp_path
 
 
 def _is_current(environment: str, image: Path) -> bool:

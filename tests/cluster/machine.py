@@ -8,6 +8,7 @@ a registry.
 from __future__ import annotations
 
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -44,10 +45,22 @@ def run(*command: str | Path, seconds: float, **environment: str) -> str:
     return done.stdout
 
 
+def unfit() -> str | None:
+    """Why the cluster's tests cannot run on this machine; None where they can."""
+    if os.geteuid() != 0:
+        return "they install packages and start daemons, and this is not root"
+    system = Path("/etc/os-release").read_text()
+    if not (re.search(r"^ID=debian$", system, re.M) and re.search(r'^VERSION_ID="12"$', system, re.M)):
+        return "they need Debian 12, whose SLURM they install"
+    if platform.machine() != "x86_64":
+        return f"they need an x86_64 machine, and this is {platform.machine()}"
+    return None
+
+
 def install() -> None:
     """Bring everything onto this machine; what is there already stays."""
-    if os.geteuid() != 0:
-        raise MachineError("the cluster's tests install packages and start daemons: run them as root, on Debian 12")
+    if reason := unfit():
+        raise MachineError(f"the cluster's tests cannot run here: {reason}")
     install_packages()
     if not APPTAINER.exists():
         install_apptainer()
@@ -71,12 +84,22 @@ def _installed(package: str) -> bool:
 
 def mirror() -> str:
     """The Debian mirror that this machine's apt uses."""
-    found = run(
-        "apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages", "Origin: Debian", seconds=60
-    )
+    query = ("apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages", "Origin: Debian")
+    release = f"Codename: {codename()}"
+    found = run(*query, release, seconds=60)
     if not found:
-        raise MachineError("apt knows no Debian mirror: the cluster's tests need Debian 12 with `apt-get update` done")
+        run("apt-get", "update", seconds=300)
+        found = run(*query, release, seconds=60)
+    if not found:
+        raise MachineError(f"apt has no source of Debian {codename()}: name one in /etc/apt/sources.list")
     return found.splitlines()[0]
+
+
+def codename() -> str:
+    """Of this machine's Debian release."""
+    found = re.search(r"^VERSION_CODENAME=(\w+)", Path("/etc/os-release").read_text(), re.M)
+    assert found is not None
+    return found[1]
 
 
 def install_apptainer() -> None:
@@ -128,9 +151,7 @@ def install_base() -> None:
     """A Debian with Python, all of it root's, so that it can be built upon in a user namespace of root alone."""
     partial = BASE.with_suffix(".partial")
     shutil.rmtree(partial, ignore_errors=True)
-    release = re.search(r"^VERSION_CODENAME=(\w+)", Path("/etc/os-release").read_text(), re.M)
-    assert release is not None
-    run("debootstrap", "--variant=minbase", f"--include={BASE_PACKAGES}", release[1], partial, mirror(), seconds=900)
+    run("debootstrap", "--variant=minbase", f"--include={BASE_PACKAGES}", codename(), partial, mirror(), seconds=900)
     for device in (partial / "dev").iterdir():
         shutil.rmtree(device) if device.is_dir() and not device.is_symlink() else device.unlink()
     run("chown", "--recursive", "--no-dereference", "0:0", partial, seconds=120)

@@ -24,7 +24,9 @@ START_SECONDS = 60
 STOP_SECONDS = 20
 DAEMONS = ("munged", "slurmctld", "slurmd")
 
-# CPUs and memory are pretended (config_overrides); SIGKILL follows SIGTERM after KillWait seconds.
+# CPUs and memory are pretended (config_overrides), and what takes more memory than it asked for is killed. SIGKILL
+# follows SIGTERM after KillWait seconds; a requeued job waits until its credential has expired (cred_expire, seconds).
+# Partition `far` is of a host that does not exist.
 SLURM_CONF = """\
 ClusterName=nebula
 SlurmctldHost={host}(127.0.0.1)
@@ -32,7 +34,7 @@ SlurmctldPort={port}
 SlurmUser=root
 SlurmdUser=root
 AuthType=auth/munge
-AuthInfo=socket={state}/munge.socket
+AuthInfo=socket={state}/munge.socket,cred_expire=10
 CryptoType=crypto/munge
 StateSaveLocation={state}/controller
 SlurmdSpoolDir={state}/%n
@@ -43,6 +45,9 @@ SlurmdLogFile={state}/slurmd-%n.log
 SlurmdParameters=config_overrides
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
+JobAcctGatherType=jobacct_gather/linux
+JobAcctGatherFrequency=1
+JobAcctGatherParams=OverMemoryKill
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core_Memory
 GresTypes=gpu
@@ -51,8 +56,10 @@ ReturnToService=2
 KillWait=10
 MinJobAge=600
 SchedulerParameters=sched_interval=2,bf_interval=2
-PartitionName=cpu Nodes=cpu1 Default=YES MaxTime=INFINITE State=UP
-PartitionName=gpu Nodes=gpu[1-2] MaxTime=INFINITE State=UP
+PartitionName=cpu Nodes=cpu1 Default=YES MaxTime=50 State=UP
+PartitionName=gpu Nodes=gpu[1-2] MaxTime=1-00:00:00 State=UP
+PartitionName=far Nodes=far1 MaxTime=60 State=UP
+NodeName=far1 NodeHostname=elsewhere NodeAddr=127.0.0.1 Port={port} CPUs=64 RealMemory=512000 State=DOWN
 """
 
 
@@ -136,9 +143,15 @@ def stop() -> None:
         (SYSTEM / file.name).unlink(missing_ok=True)
 
 
+def set_state(nodes: str, state: str) -> None:
+    """Take nodes out of service (`down`), or back into it (`resume`)."""
+    run("scontrol", "update", f"nodename={nodes}", f"state={state}", "reason=test", seconds=COMMAND_SECONDS)
+
+
 def _all_idle() -> bool:
     try:
-        states = run("sinfo", "--Node", "--noheader", "--format=%T", seconds=COMMAND_SECONDS).split()
+        command = ("sinfo", "--Node", "--noheader", "--format=%T", "--nodes", ",".join(NODES))
+        states = run(*command, seconds=COMMAND_SECONDS).split()
     except MachineError:
         return False
     return len(states) == len(NODES) and set(states) == {"idle"}

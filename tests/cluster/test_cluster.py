@@ -42,22 +42,35 @@ def text_of(file: Path) -> str:
 
 def states(rule: str) -> list[str]:
     """States of a rule's jobs, the oldest first."""
-    return [job["state"] for job in sorted(jobs(rule), key=lambda job: int(job["id"]))]
+    return [job["state"] for job in jobs(rule)]
 
 
-def test_a_missing_image_stops_everything_before_a_job_is_submitted(site: Site) -> None:
-    said = site.snakemake(CELL, check=False)
-    assert re.search(r"image \S+/containers/cpu\.sif is missing: build it with `snakemake containers`", said)
+def running(rule: str) -> list[dict[str, str]]:
+    return [job for job in jobs(rule) if job["state"] == "RUNNING"]
+
+
+def test_all_that_is_wrong_is_said_before_a_job_is_submitted(site: Site) -> None:
+    """No images yet, an unknown partition, another that does not see the project, and a scale too large for both."""
+    overlay = site.root / "wrong.yaml"
+    overlay.write_text("disk_gb: 1000000\nresources: {default: {minutes: 100}}\n")
+    with site.edited_profile(
+        {"slurm_partition: cpu ": "slurm_partition: far ", "gpu_partition: gpu ": "gpu_partition: gpus "}
+    ):
+        said = site.snakemake(CELL, check=False, overlay=overlay.name)
+    for problem in (
+        r"image \S+/containers/cpu\.sif is missing: build it with `snakemake containers`",
+        r"partition 'gpus' does not exist here \(did you mean gpu or cpu\?\): set it in slurm/profile\.yaml",
+        r"score_benchmarks asks for 100 minutes, but 'far' allows 60: lower its step's minutes in the scale's",
+        r"lies on a disk of this machine \(\S+\) that node elsewhere does not see",
+        r"results/tiny has \d+ GB free and the scale needs 1000000: make room",
+    ):
+        assert re.search(problem, said), said
     assert jobs() == []
 
 
-def test_an_unknown_partition_is_named_with_the_known_ones(site: Site, images: Path) -> None:
-    profile = site.profile.read_text()
-    site.profile.write_text(profile.replace("gpu_partition: gpu ", "gpu_partition: gpus "))
-    said = site.snakemake(CELL, check=False)
-    site.profile.write_text(profile)
-    assert "partition 'gpus' does not exist here (did you mean gpu or cpu?): set it in slurm/profile.yaml" in said
-    assert jobs() == []
+def test_a_machine_without_slurm_is_named(site: Site, without_slurm: Path) -> None:
+    said = site.snakemake(CELL, check=False, path=without_slurm)
+    assert "sbatch is not on PATH: start on a login node of the cluster, or leave out --profile slurm" in said, said
 
 
 def test_a_table_cell_is_made_by_jobs_of_the_cluster(site: Site, images: Path) -> None:
@@ -104,16 +117,24 @@ def test_a_changed_lock_plans_the_rules_of_its_image_and_what_they_feed(site: Si
     assert "Nothing to be done" in site.snakemake(CELL)
 
 
-def test_a_cancelled_job_is_resumed_and_gives_the_same_artifact(site: Site) -> None:
-    """The model is made twice: by an undisturbed job, and by one that is cancelled half way and tried again."""
+def test_a_cancelled_job_and_a_lost_node_cost_no_artifact(site: Site) -> None:
+    """The model is made twice: by an undisturbed job, and by one that is cancelled, tried again and loses its node."""
     target = artifact("models/cluster-sft")
     undisturbed = (site.root / target).read_bytes()
     shutil.rmtree((site.root / target).parent)
     run = site.start(target)
-    wait_for("a checkpoint", JOB_SECONDS, site.checkpoints)
-    (job,) = [job["id"] for job in jobs(SFT) if job["state"] == "RUNNING"]
-    slurm.run("scancel", job, seconds=slurm.COMMAND_SECONDS)
+    wait_for("a checkpoint", JOB_SECONDS, site.reached)
+    (cancelled,) = running(SFT)
+    slurm.run("scancel", cancelled["id"], seconds=slurm.COMMAND_SECONDS)
+    wait_for("the next attempt", JOB_SECONDS, lambda: [job for job in running(SFT) if job["id"] != cancelled["id"]])
+    resumed_at = site.reached()
+    wait_for("its first checkpoint", JOB_SECONDS, lambda: site.reached() > resumed_at)
+    (lost,) = running(SFT)
+    slurm.set_state(lost["nodes"], "down")
+    (again,) = wait_for("the same job's second start", JOB_SECONDS, lambda: running(SFT))
+    slurm.set_state(lost["nodes"], "resume")
     assert run.wait(timeout=JOB_SECONDS) == 0, site.background_log()
+    assert (again["id"], {again["nodes"], lost["nodes"]}) == (lost["id"], {"gpu1", "gpu2"})
     assert states(SFT) == ["COMPLETED", "CANCELLED", "COMPLETED"]
     assert record(site, "cluster-sft")["notes"]["resumed_at"] > 0
     assert (site.root / target).read_bytes() == undisturbed
