@@ -28,6 +28,7 @@ THEME = {INK: "ink", MUTED: "muted", GRID: "grid", LOST: "lost"} | {
 WIDTH = 5.6  # inches: readable unscaled on a phone in landscape, two abreast on a desktop
 WINDOWS = 12  # of a curve's moving average side by side over its length
 LEGEND_ROW = 13  # points
+FAINT = 0.45  # opacity
 DOTS = 160  # dots an inch of a PNG
 STYLE: Any = {
     "svg.fonttype": "none",
@@ -107,12 +108,12 @@ def stacked(title: str, bars: Mapping[str, Mapping[str, int]]) -> Figure:
     with _canvas(0.9 + 0.27 * len(bars) + 0.2 * ((len(parts) + 2) // 3)) as (figure, axes):
         names = [f"{name}  {sum(bar.values()):,}" for name, bar in bars.items()]
         left = [0.0] * len(bars)
-        for colour, part in zip(_colours(len(parts)), parts, strict=True):
+        for number, (colour, part) in enumerate(zip(_colours(len(parts)), parts, strict=True)):
             shares = [100 * bar.get(part, 0) / max(sum(bar.values()), 1) for bar in bars.values()]
-            axes.barh(names, shares, left=left, color=colour, height=0.68, label=part)
+            faint = FAINT if number >= len(SERIES) else None  # a second round of the colours
+            axes.barh(names, shares, left=left, color=colour, alpha=faint, height=0.68, label=part)
             left = [start + share for start, share in zip(left, shares, strict=True)]
-        axes.invert_yaxis()
-        axes.set(xlim=(0, 100), xlabel="% of records")
+        axes.set(xlim=(0, 100), ylim=(len(bars) - 0.5, -0.6), xlabel="% of records")
         axes.grid(axis="y", visible=False)
         axes.tick_params(axis="y", length=0, labelcolor=INK)
         _heading(axes, title, columns=3)

@@ -61,7 +61,7 @@ def training_curves(settings: FiguresSettings, models: Mapping[str, Path]) -> It
             }
             if lines:
                 full = f"{title}: {table.title}"
-                yield Drawing(f"curves-{name}-{kind}", "curves", name, full, charts.curves(full, label, lines))
+                yield Drawing(f"curves-{name}-{kind}", "curves", name, full, charts.curves(title, label, lines))
 
 
 def _titles(table: Table) -> dict[str, str]:
@@ -78,8 +78,8 @@ def read_log(path: Path, column: str) -> list[tuple[int, float]]:
 
 
 def funnels(funnel: Mapping[str, Any]) -> Iterator[Drawing]:
-    """A Sankey diagram a pool."""
-    for name, pool in funnel["pools"].items():
+    """A Sankey diagram a pool, the largest first."""
+    for name, pool in sorted(funnel["pools"].items(), key=lambda item: -item[1]["raw"]):
         streams = [charts.Stream(step["step"], step["in"], step["kept"], step["dropped"]) for step in pool["steps"]]
         yield Drawing(f"funnel-{name}", "funnel", name, f"Pool {name}", charts.sankey(f"Pool {name}", streams))
 

@@ -19,7 +19,16 @@ from scripts.common.lineage import trace
 from scripts.common.step import Run, step
 from scripts.tables.cells import Cell
 from scripts.tables.page.html import inline, render
-from scripts.tables.page.view import cell_data, costs, facts, hits, lineage_data, sample_data
+from scripts.tables.page.view import (
+    by_stage,
+    cell_data,
+    costs,
+    facts,
+    hits,
+    lineage_data,
+    sample_data,
+    verdicts,
+)
 from scripts.tables.results import main_first, read_result
 from scripts.tables.settings import ReportSettings
 
@@ -57,7 +66,9 @@ def context(run: Run[ReportSettings]) -> dict[str, Any]:
         "figures": drawn,
         "funnel": read_json(run.input("funnel").path)["pools"],
         "hits": hits(run.inputs["pools"], run.settings),
-        "costs": costs(nodes),
+        "verdicts": verdicts(results),
+        "steps": (steps := costs(nodes)),
+        "stages": by_stage(steps),
         "facts": facts(nodes),
         "data": {
             "artifacts": lineage_data(everything, root),

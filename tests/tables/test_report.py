@@ -17,7 +17,7 @@ from scripts.common.artifacts import ArtifactError, open_artifact, read_json, wr
 from scripts.tables import report
 from scripts.tables.charts import THEME
 from scripts.tables.page.html import duration, embed, forest, human_bytes, inline
-from scripts.tables.page.view import hits
+from scripts.tables.page.view import Cost, by_stage, hits
 from scripts.tables.results import read_result
 from scripts.tables.settings import ReportSettings
 from tests.tables.tiny_results import SOLVED, TABLES, R, execute, report_inputs
@@ -116,20 +116,40 @@ def test_average_shows_the_generations_of_its_columns(page: Path) -> None:
 def test_costs_count_each_job_once(page: Path) -> None:
     """Tables write four files in one job: two tables are two jobs."""
     text = page.read_text()
-    assert re.search(r"<td>table</td><td class=\"number\" data-sort=\"2\">2</td>", text)
-    assert re.search(r"<td>generate</td><td class=\"number\" data-sort=\"6\">6</td>.*?>1 min 15 s<", text)
+    row = r'>{}</th><td class="wide">{}</td><td class="number" data-sort="{}">'
+    assert re.search(row.format("table", "tables", 2), text)
+    assert re.search(row.format("generate", "evaluate", 6) + r"6</td>.*?>1 min 15 s<", text)
 
 
 def test_decontamination_hits(page: Path) -> None:
     text = html.unescape(page.read_text())
     assert "80 % of its n-grams, pool sft" in text
-    assert "<dt>Shared</dt><dd>what is 2 + 2</dd>" in text
+    assert "<dt>Shared with the item's prompt</dt><dd>what is 2 + 2</dd>" in text
 
 
 def test_hits_share_the_page(page: Path) -> None:
+    """Two pools in turn until five are shown; a pool that has no more leaves its place to the others."""
     pool = open_artifact(page.parent / "pools/sft/decontaminate/manifest.json")
-    assert len(hits([pool, pool], ReportSettings(scale="tiny", hits=5))) == 6
+    shown = [hit.matched for hit in hits([pool, pool], ReportSettings(scale="tiny", hits=5))]
+    assert shown == [f"what is {i} + {i}" for i in (0, 0, 1, 1, 2)]
+    assert len(hits([pool], ReportSettings(scale="tiny", hits=5))) == 4
     assert hits([], ReportSettings(scale="tiny")) == []
+
+
+def test_verdicts_at_a_glance(page: Path) -> None:
+    """Three claims of the instruct table and one of the stages'."""
+    header = page.read_text().split("</header>")[0]
+    counts = [("seen", "2 seen"), ("not-seen", "1 not seen"), ("within-noise", "1 within noise")]
+    assert all(f'<span class="count {style}">{text}</span>' in header for style, text in counts)
+
+
+def test_stages_add_up_their_steps() -> None:
+    steps = [
+        Cost("train", "sft", 2, 30.0, 60.0, 7),
+        Cost("train", "grpo", 1, 9.0, 0.0, 8),
+        Cost("mix", "b", 1, 1, 0, 2),
+    ]
+    assert by_stage(steps) == [Cost("train", "sft, grpo", 3, 39.0, 60.0, 8), Cost("mix", "b", 1, 1, 0, 2)]
 
 
 def test_self_contained(page: Path) -> None:

@@ -78,7 +78,7 @@ TITLES = {"ifeval": "IFEval-style constraints", "math": "Arithmetic"}
 HITS = {
     "benchmark": ["math"] * 4,
     "benchmark_id": [f"{i:016x}" for i in range(4)],
-    "benchmark_text": [f"What is {i} + {i}?" for i in range(4)],
+    "benchmark_text": ["prompt"] * 4,
     "matched": [f"what is {i} + {i}" for i in range(4)],
     "overlap": [1.0, 1.0, 0.9, 0.8],
 }

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import islice, zip_longest
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pyarrow.parquet as pq
 
@@ -15,6 +17,7 @@ from scripts.common.records import DROPPED, iterate, prompt_of
 from scripts.tables.cells import AVERAGE, Cell
 from scripts.tables.results import Result
 from scripts.tables.settings import ReportSettings
+from scripts.tables.statistics import Verdict
 
 STAGES = ("sources", "curate", "distill", "mix", "train", "evaluate", "tables")
 VALUE_SHOWN = 160  # characters of one setting in the lineage
@@ -61,8 +64,9 @@ class Hit:
     benchmark: str
     benchmark_id: str
     overlap: float
+    part: str
+    """Which text of the benchmark's item the record holds: prompt or response."""
     record: str
-    benchmark_text: str
     matched: str
 
 
@@ -84,6 +88,30 @@ def costs(nodes: Iterable[Node]) -> list[Cost]:
         for (stage, name), records in by_step.items()
     ]
     return sorted(made, key=lambda cost: (STAGES.index(cost.stage), -cost.seconds, cost.step))
+
+
+def by_stage(steps: Iterable[Cost]) -> list[Cost]:
+    """Costs of steps added up by stage, in the same order; their `step` lists the steps."""
+    groups: dict[str, list[Cost]] = {}
+    for cost in steps:
+        groups.setdefault(cost.stage, []).append(cost)
+    return [
+        Cost(
+            stage=stage,
+            step=", ".join(cost.step for cost in group),
+            jobs=sum(cost.jobs for cost in group),
+            seconds=sum(cost.seconds for cost in group),
+            gpu_seconds=sum(cost.gpu_seconds for cost in group),
+            peak_bytes=max(cost.peak_bytes for cost in group),
+        )
+        for stage, group in groups.items()
+    ]
+
+
+def verdicts(results: Iterable[Result]) -> dict[Verdict, int]:
+    """How many claims of all tables have which verdict, every verdict named."""
+    found = Counter(claim.verdict for result in results for claim in result.claims)
+    return {verdict: found[verdict] for verdict in get_args(Verdict)}
 
 
 def _jobs(nodes: Iterable[Node]) -> list[Mapping[str, Any]]:
@@ -215,21 +243,22 @@ def _short(text: str, characters: int) -> str:
 
 
 def hits(pools: Iterable[Artifact], settings: ReportSettings) -> list[Hit]:
-    """The first decontamination hits of each pool, as many of each as share the page evenly."""
-    sources = list(pools)
-    each = -(-settings.hits // max(len(sources), 1))
-    found = []
-    for pool in sources:
-        for _, row in zip(range(each), iterate(pool.folder / DROPPED, HIT_COLUMNS), strict=False):
-            found.append(
-                Hit(
-                    pool=pool.folder.parent.name,
-                    benchmark=row["benchmark"],
-                    benchmark_id=row["benchmark_id"],
-                    overlap=row["overlap"],
-                    record=_short(prompt_of(row["messages"]), settings.characters),
-                    benchmark_text=_short(row["benchmark_text"], settings.characters),
-                    matched=_short(row["matched"], settings.characters),
-                )
-            )
-    return found
+    """The first decontamination hits of each pool in turn, until the page has its number."""
+    each = [_hits(pool, settings) for pool in pools]
+    return [hit for turn in zip_longest(*each) for hit in turn if hit is not None][: settings.hits]
+
+
+def _hits(pool: Artifact, settings: ReportSettings) -> list[Hit]:
+    rows = iterate(pool.folder / DROPPED, HIT_COLUMNS)
+    return [
+        Hit(
+            pool=pool.folder.parent.name,
+            benchmark=row["benchmark"],
+            benchmark_id=row["benchmark_id"],
+            overlap=row["overlap"],
+            part=row["benchmark_text"],
+            record=_short(prompt_of(row["messages"]), settings.characters),
+            matched=_short(row["matched"], settings.characters),
+        )
+        for row in islice(rows, settings.hits)
+    ]
