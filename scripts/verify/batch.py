@@ -1,78 +1,102 @@
-"""Verify a Parquet of records, across cores, resumable.
+"""The executor: verify a file of items across cores, and go on after a kill. The command is `python -m scripts.verify`.
 
-    python -m scripts.verify.batch in.parquet out.parquet --work work/verify [--workers 2] [--settings '{...}']
-
-The input has the columns `response` (string) and `answer` ({kind, spec}); the output has all its columns, in order, and
-`correct` (bool, null where unverifiable) and `reason`. Finished blocks lie in the work folder until the output is
-whole, so a killed run goes on where it was. The bytes do not depend on the number of workers, nor on a kill.
+Finished blocks of verdicts lie in `<output>.work` until the output is whole. The bytes of the output depend neither on
+the number of workers nor on kills.
 """
 
 from __future__ import annotations
 
-import argparse
+import contextlib
+import fcntl
 import hashlib
+import json
 import os
+import re
 import shutil
-import sys
-import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from scripts.common.fingerprint import fingerprint, sha256_file
 from scripts.common.verify_settings import VerifySettings
-from scripts.verify.__main__ import count_name
-from scripts.verify.answer import Answer, AnswerError, Verdict
+from scripts.verify.answer import Verdict
+from scripts.verify.files import Row, item_file
 from scripts.verify.pool import VerifierPool
 
-BLOCK = 2048  # rows verified, and then safe, at a time
-VERDICT = pa.schema([("correct", pa.bool_()), ("reason", pa.string())])
+Progress = Callable[[int, int, int], None]
+"""Told (rows done, of them in this run, rows in all) after each block."""
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m scripts.verify.batch")
-    parser.add_argument("input", type=Path)
-    parser.add_argument("output", type=Path)
-    parser.add_argument("--work", type=Path, required=True, help="folder for finished blocks, removed at the end")
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: all cores)")
-    parser.add_argument("--settings", default="{}", help="VerifySettings as JSON; what is not named has its default")
-    arguments = parser.parse_args()
-    settings = VerifySettings.model_validate_json(arguments.settings)
-    counts = verify_parquet(arguments.input, arguments.output, arguments.work, arguments.workers, settings, _report())
-    for name, number in sorted(counts.items()):
-        print(f"{number:8d} {name}", file=sys.stderr)
-
-
-def verify_parquet(
-    source: Path,
-    target: Path,
-    work: Path,
-    workers: int,
-    settings: VerifySettings,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+def verify_file(
+    source: Path, target: Path, workers: int, settings: VerifySettings, progress: Progress = lambda *_: None
 ) -> Counter[str]:
-    """Write `target`: `source` with verdicts. Counts by verdict and reason; `progress` is told (rows done, of all)."""
-    parts = work / _key(source, settings)
-    for stale in work.glob("*"):
-        if stale != parts:
-            shutil.rmtree(stale)
-    parts.mkdir(parents=True, exist_ok=True)
-    with pq.ParquetFile(source) as file:
-        _check_columns(source, file.schema_arrow)
-        with VerifierPool(workers, settings) as pool:
-            done = 0
-            for index, batch in enumerate(file.iter_batches(BLOCK, columns=["response", "answer"])):
-                part = parts / f"{index:06d}.parquet"
-                if not part.exists():
-                    _write(part, _verdicts(batch, pool))
-                done += batch.num_rows
-                progress(done, file.metadata.num_rows)
-        counts = _join(file, sorted(parts.glob("*.parquet")), target)
-    shutil.rmtree(work)
+    """Write `target`: `source` with verdicts. Returns counts by verdict and reason (`count_name`).
+
+    Both are JSON lines, or both Parquet: see `files.py`. Raises ValueError where the source cannot be verified at all,
+    and where another run is writing the same output.
+    """
+    items, pool = item_file(source, target), VerifierPool(workers, settings)
+    with _work_folder(target) as work:
+        parts = work / _key(source, settings)
+        _drop_stale(work, parts)
+        parts.mkdir(exist_ok=True)
+        paths = list(_verified_blocks(items.blocks(), items.count(), parts, pool, progress))
+        partial = work / "output"
+        items.write(partial, map(_read, paths))
+        os.replace(partial, target)
+        counts = Counter(count_name(verdict) for path in paths for verdict in _read(path))
+        shutil.rmtree(parts)
     return counts
+
+
+def count_name(verdict: Verdict) -> str:
+    """What a verdict is counted under: its value and the first words of its reason."""
+    return f"{json.dumps(verdict.correct):5s} {verdict.reason.partition(':')[0]}"
+
+
+def _verified_blocks(
+    blocks: Iterator[list[Row]], total: int, parts: Path, pool: VerifierPool, progress: Progress
+) -> Iterator[Path]:
+    """The file of each block's verdicts, there already or made now."""
+    done = fresh = 0
+    with pool:
+        for index, rows in enumerate(blocks):
+            part = parts / f"{index:06d}.json"
+            if not part.exists():
+                _write(part, _verdicts(rows, pool))
+                fresh += len(rows)
+            done += len(rows)
+            progress(done, fresh, total)
+            yield part
+
+
+def _verdicts(rows: list[Row], pool: VerifierPool) -> list[Verdict]:
+    """The verdict on each row, in order."""
+    verified = iter(pool.verify_many([row for row in rows if not isinstance(row, Verdict)]))
+    return [row if isinstance(row, Verdict) else next(verified) for row in rows]
+
+
+@contextlib.contextmanager
+def _work_folder(target: Path) -> Iterator[Path]:
+    """`<target>.work`, for this process alone; afterwards gone, unless something else lies in it."""
+    work = target.with_name(f"{target.name}.work")
+    work.mkdir(parents=True, exist_ok=True)
+    with (work / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ValueError(f"another run is writing {target}: wait for its end") from None
+        yield work
+        (work / "lock").unlink()
+    with contextlib.suppress(OSError):
+        work.rmdir()
+
+
+def _drop_stale(work: Path, parts: Path) -> None:
+    """Remove blocks of another input, other settings or other code."""
+    for stale in work.iterdir():
+        if stale != parts and re.fullmatch("[0-9a-f]{16}", stale.name):
+            shutil.rmtree(stale)
 
 
 def _key(source: Path, settings: VerifySettings) -> str:
@@ -81,67 +105,11 @@ def _key(source: Path, settings: VerifySettings) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _check_columns(source: Path, schema: pa.Schema) -> None:
-    for name in ("response", "answer"):
-        if name not in schema.names:
-            raise ValueError(f"{source} has no column {name!r}, only {', '.join(schema.names)}")
-    for name in VERDICT.names:
-        if name in schema.names:
-            raise ValueError(f"{source} already has a column {name!r}: verify the records it was made from")
-
-
-def _verdicts(batch: pa.RecordBatch, pool: VerifierPool) -> pa.Table:
-    """The verdict on each row, in order; a row without response or with an unreadable answer is unverifiable."""
-    rows = [_item(row) for row in batch.to_pylist()]
-    verified = iter(pool.verify_many([row for row in rows if not isinstance(row, Verdict)]))
-    verdicts = [row if isinstance(row, Verdict) else next(verified) for row in rows]
-    columns = {"correct": [each.correct for each in verdicts], "reason": [each.reason for each in verdicts]}
-    return pa.Table.from_pydict(columns, schema=VERDICT)
-
-
-def _item(row: dict[str, object]) -> tuple[str, Answer] | Verdict:
-    response, answer = row["response"], row["answer"]
-    if not isinstance(response, str) or not isinstance(answer, dict):
-        return Verdict(None, "bad row: response and answer must not be null")
-    try:
-        return response, Answer.from_json(answer.get("kind"), answer.get("spec"))
-    except AnswerError as error:
-        return Verdict(None, f"bad spec: {error}"[:300])
-
-
-def _write(path: Path, table: pa.Table) -> None:
+def _write(path: Path, verdicts: list[Verdict]) -> None:
     partial = path.with_suffix(".partial")
-    pq.write_table(table, partial)
+    partial.write_text(json.dumps([[verdict.correct, verdict.reason] for verdict in verdicts]))
     os.replace(partial, path)
 
 
-def _join(source: pq.ParquetFile, parts: list[Path], target: Path) -> Counter[str]:
-    """Put verdicts beside their rows, block by block."""
-    counts: Counter[str] = Counter()
-    partial = target.with_name(f".{target.name}.{os.getpid()}")
-    schema = pa.schema([*source.schema_arrow, *VERDICT])
-    try:
-        with pq.ParquetWriter(partial, schema, compression="zstd") as writer:
-            for batch, part in zip(source.iter_batches(BLOCK), parts, strict=True):
-                verdicts = pq.read_table(part)
-                counts.update(count_name(row) for row in verdicts.to_pylist())
-                columns = [*batch.columns, *(verdicts[name].combine_chunks() for name in VERDICT.names)]
-                writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=schema))
-        os.replace(partial, target)
-    finally:
-        partial.unlink(missing_ok=True)
-    return counts
-
-
-def _report() -> Callable[[int, int], None]:
-    start = time.monotonic()
-
-    def report(done: int, total: int) -> None:
-        rate = done / max(time.monotonic() - start, 1e-9)
-        print(f"verified {done:,} of {total:,} rows, {rate:,.0f} a second", file=sys.stderr, flush=True)
-
-    return report
-
-
-if __name__ == "__main__":
-    main()
+def _read(path: Path) -> list[Verdict]:
+    return [Verdict(correct, reason) for correct, reason in json.loads(path.read_text())]

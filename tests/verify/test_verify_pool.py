@@ -1,4 +1,4 @@
-"""The pool and the batch: same verdicts for any number of workers, hard limits, dead workers, kills in between."""
+"""The pool: same verdicts for any number of workers, in any order, hard limits, dead workers."""
 
 from __future__ import annotations
 
@@ -7,18 +7,14 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from verifiers import choice, code, instructions, math
+from verifiers import became_true, choice, code, instructions, math
 
 from scripts.verify import Answer, VerifierPool, VerifySettings, dispatch, verify_many
-from scripts.verify.batch import BLOCK, verify_parquet
 
 Item = tuple[str, Answer]
 BOMB: Item = ("\\boxed{10^{10^{10^{10}}}}", math("x^2 + 1"))
@@ -72,7 +68,7 @@ def test_a_worker_that_hangs_without_using_the_cpu_is_ended(monkeypatch: pytest.
         assert pool.verify(*MIXED[1]).correct is True
         os.kill(pool._workers[0]._process.pid, signal.SIGSTOP)
         limits = iter([1.0])
-        monkeypatch.setattr(dispatch, "wall_limit", lambda answer, settings: next(limits, 120.0))
+        monkeypatch.setattr(dispatch, "wall_limit", lambda answer, settings: next(limits, 3600.0))
         verdicts = pool.verify_many([MIXED[1], MIXED[1]])
     assert (verdicts[0].correct, verdicts[0].reason) == (None, "timeout: no verdict within 1 s")
     assert verdicts[1].correct is True
@@ -124,11 +120,7 @@ def test_workers_end_with_their_owner() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=Path(__file__).parents[2], capture_output=True, text=True)
     worker = int(done.stdout)
-    for _ in range(100):
-        if not _alive(worker):
-            return
-        time.sleep(0.05)
-    raise AssertionError("the worker outlived its owner")
+    assert became_true(lambda: not _alive(worker)), "the worker outlived its owner"
 
 
 def _alive(process: int) -> bool:
@@ -141,104 +133,3 @@ def _alive(process: int) -> bool:
 def test_a_negative_number_of_workers_is_refused() -> None:
     with pytest.raises(ValueError, match="workers"):
         VerifierPool(-1)
-
-
-def write_records(path: Path, rows: int) -> None:
-    kinds = ["math", "choice", "poetry", None]
-    specs = ['{"target": "7"}', '{"target": "B"}', "{}", "not json"]
-    table = pa.table(
-        {
-            "id": [str(index) for index in range(rows)],
-            "response": [None if index % 11 == 10 else ["\\boxed{7}", "Answer: C"][index % 2] for index in range(rows)],
-            "answer": [{"kind": kinds[index % 4], "spec": specs[index % 4]} for index in range(rows)],
-        }
-    )
-    pq.write_table(table, path, row_group_size=1000)
-
-
-def test_a_parquet_of_records_keeps_its_rows_and_gains_verdicts(tmp_path: Path) -> None:
-    write_records(tmp_path / "in.parquet", 4500)
-    seen: list[tuple[int, int]] = []
-    counts = verify_parquet(
-        tmp_path / "in.parquet",
-        tmp_path / "out.parquet",
-        tmp_path / "work",
-        1,
-        VerifySettings(),
-        lambda *at: seen.append(at),
-    )
-    before, after = pq.read_table(tmp_path / "in.parquet"), pq.read_table(tmp_path / "out.parquet")
-    assert after.drop_columns(["correct", "reason"]).equals(before)
-    expected = [None if row % 11 == 10 else {0: True, 1: False}.get(row % 4) for row in range(4500)]
-    assert after["correct"].to_pylist() == expected
-    assert sum(counts.values()) == 4500
-    assert counts["null  bad row"] == 409
-    assert seen == [(BLOCK, 4500), (2 * BLOCK, 4500), (4500, 4500)]
-    assert not (tmp_path / "work").exists()
-
-
-def test_the_bytes_do_not_depend_on_workers_or_kills(tmp_path: Path) -> None:
-    source = tmp_path / "in.parquet"
-    write_records(source, 3 * BLOCK)
-    verify_parquet(source, tmp_path / "one.parquet", tmp_path / "work-1", 1, VerifySettings())
-    verify_parquet(source, tmp_path / "three.parquet", tmp_path / "work-3", 3, VerifySettings())
-
-    class Killed(BaseException):
-        pass
-
-    def kill(done: int, total: int) -> None:
-        if done == 2 * BLOCK:
-            raise Killed
-
-    target, work = tmp_path / "killed.parquet", tmp_path / "work-k"
-    with pytest.raises(Killed):
-        verify_parquet(source, target, work, 2, VerifySettings(), kill)
-    assert not target.exists()
-    parts = sorted(work.glob("*/*.parquet"))
-    assert len(parts) == 2
-    times = [part.stat().st_mtime_ns for part in parts]
-    kept: list[int] = []
-    verify_parquet(
-        source, target, work, 2, VerifySettings(), lambda *at: kept.extend(p.stat().st_mtime_ns for p in parts)
-    )
-    assert set(kept) == set(times)  # the finished blocks were not verified again
-    contents = {name: (tmp_path / f"{name}.parquet").read_bytes() for name in ("one", "three", "killed")}
-    assert contents["one"] == contents["three"] == contents["killed"]
-
-
-def test_blocks_of_another_input_or_other_settings_are_not_reused(tmp_path: Path) -> None:
-    source, target, work = tmp_path / "in.parquet", tmp_path / "out.parquet", tmp_path / "work"
-    stale = work / "0123456789abcdef"
-    stale.mkdir(parents=True)
-    wrong = pa.table({"correct": pa.array([True] * 100), "reason": ["stale"] * 100})
-    pq.write_table(wrong, stale / "000000.parquet")
-    write_records(source, 100)
-    verify_parquet(source, target, work, 1, VerifySettings())
-    assert "stale" not in pq.read_table(target)["reason"].to_pylist()
-
-
-@pytest.mark.parametrize("columns", [["response"], ["answer"], ["response", "answer", "correct"]])
-def test_a_parquet_without_the_columns_or_with_verdicts_is_refused(tmp_path: Path, columns: list[str]) -> None:
-    pq.write_table(pa.table({name: ["x"] for name in columns}), tmp_path / "in.parquet")
-    with pytest.raises(ValueError, match="column"):
-        verify_parquet(tmp_path / "in.parquet", tmp_path / "out.parquet", tmp_path / "work", 1, VerifySettings())
-
-
-def test_the_batch_command(tmp_path: Path) -> None:
-    write_records(tmp_path / "in.parquet", 50)
-    command = [
-        sys.executable,
-        "-m",
-        "scripts.verify.batch",
-        str(tmp_path / "in.parquet"),
-        str(tmp_path / "out.parquet"),
-    ]
-    done = subprocess.run(
-        [*command, "--work", str(tmp_path / "work"), "--workers", "1"],
-        cwd=Path(__file__).parents[2],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert "verified 50 of 50 rows" in done.stderr
-    assert pq.read_table(tmp_path / "out.parquet").num_rows == 50

@@ -6,6 +6,8 @@ import gzip
 import json
 import os
 import re
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,6 +44,14 @@ def json_lines(path: str) -> list[dict[str, Any]]:
     file = CORPORA / path
     with gzip.open(file, "rt") if file.suffix == ".gz" else file.open() as lines:
         return [json.loads(line) for line in lines]
+
+
+def became_true(condition: Callable[[], bool], seconds: float = 120.0) -> bool:
+    """Whether something comes to hold within a time that only a fault, not a busy machine, exceeds."""
+    deadline = time.monotonic() + seconds
+    while not (holds := condition()) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return holds
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ _PRELOADED = (
     " itertools json math numbers operator random re statistics string textwrap threading time types typing"
 )
 """What programs import, loaded once: an import costs more than the fork."""
-_GRACE = 2.0  # seconds that the tests' process has, after the program's end, to write its verdict
+_GRACE = 10.0  # seconds that the tests' process has, after the program's end, to write its verdict
 _PROBE = isolate.Limits(cpu_seconds=10, memory=1 << 30, file_bytes=1 << 20, threads=16)
 
 
