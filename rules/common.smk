@@ -4,6 +4,7 @@ Nothing here reads a file per job: configuration, fingerprints and digests are c
 """
 
 import os
+import shlex
 import subprocess
 import sys
 import uuid
@@ -13,6 +14,7 @@ from scripts.common import config as configuration
 from scripts.common.artifacts import canonical_json
 from scripts.common.faults import RUN_VARIABLE
 from scripts.common.fingerprint import fingerprint
+from scripts.common.generation import serving
 from scripts.containers import images
 from scripts.curate.settings import STEPS
 
@@ -35,6 +37,9 @@ def git(*arguments):
 # One name for this run and all its jobs, so that a retry knows what the attempt before it met.
 os.environ.setdefault(RUN_VARIABLE, uuid.uuid4().hex)
 
+# Snakemake formats the prefix, so that braces stand doubled.
+SERVING = shlex.quote(CONFIG.serving.model_dump_json(exclude_defaults=True)).replace("{", "{{").replace("}", "}}")
+
 # The prefix is no part of a rule's tracked text: commits and thread counts must not rerun anything. With `exec`, a
 # rule's one command takes the shell's place and gets the signals that a job is sent before its time is over.
 COMMIT = git("rev-parse", "HEAD") or "unknown"
@@ -42,6 +47,7 @@ DIRTY = "true" if git("status", "--porcelain") else "false"
 shell.prefix(
     f"set -euo pipefail; export NEBULA_COMMIT={COMMIT} NEBULA_DIRTY={DIRTY} PYTHONPATH={workflow.basedir}"
     f" {RUN_VARIABLE}={os.environ[RUN_VARIABLE]}"
+    f" {serving.VARIABLE}={SERVING}"
     " OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false HF_HUB_OFFLINE=1 PYTHONHASHSEED=0; exec env "
 )
 
@@ -130,6 +136,11 @@ def model(name):
 def dataset(name):
     """Manifest of a data set."""
     return f"{R}/datasets/{name}/manifest.json"
+
+
+def samples(name):
+    """Manifests of the teachers' samples of a response set."""
+    return [f"{R}/responses/{name}/samples/{teacher}/manifest.json" for teacher in CONFIG.responses[name].teachers]
 
 
 def verdicts(name):

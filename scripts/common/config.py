@@ -17,6 +17,7 @@ from pydantic import Field, ValidationError
 
 from scripts.common.budget import Budget
 from scripts.common.fingerprint import ROOT
+from scripts.common.generation.serving import Serving
 from scripts.common.settings import Engine, Settings
 from scripts.common.verify_settings import VerifySettings
 from scripts.curate.settings import Classifiers, Pool
@@ -60,6 +61,12 @@ class Config(Settings):
     tables: dict[str, Table] = Field(default={})
     resources: dict[str, Budget] = Field(
         default={}, description="by step (`train.sft`), and `default`: never part of an artifact's identity"
+    )
+    trackers: tuple[Literal["tensorboard", "trackio", "wandb"], ...] = Field(
+        default=(), description="where trainings report while they run, besides results/<scale>/logs/tracking/<model>"
+    )
+    serving: Serving = Field(
+        default=Serving(), description="servers of engine.kind vllm-server, and patience with them: never identity"
     )
     image_base: str | None = Field(default=None, description="folder or image to build images on, not the pinned one")
     disk_gb: int = Field(default=0, description="free space that a run of the scale needs, checked before it starts")
@@ -192,6 +199,7 @@ def _data_problems(config: Config) -> Iterable[str]:
         yield from _unknown(f"responses.{name}.pool", responses.pool, config.pools)
         for teacher in responses.teachers:
             yield from _unknown(f"responses.{name}.teachers", teacher, config.models)
+        yield from _unknown(f"responses.{name}.judge.model", getattr(responses.judge, "model", None), config.models)
     for name, graded in config.graded.items():
         yield from _unknown(f"graded.{name}.pool", graded.pool, config.pools)
         yield from _unknown(f"graded.{name}.student", graded.student, config.models)
@@ -202,6 +210,8 @@ def _data_problems(config: Config) -> Iterable[str]:
         yield from _unknown(f"{key}.graded", dataset.graded, config.graded)
         for source in dataset.sources or ():
             yield from _unknown(f"{key}.sources", source, config.sources)
+        for source in {**dataset.caps, **(dataset.source_ratios or {})}:
+            yield from _unknown(f"{key}: caps and source_ratios", source, config.sources)
 
 
 def _model_problems(config: Config) -> Iterable[str]:
@@ -263,7 +273,7 @@ def parents(config: Config, name: str) -> list[str]:
     teachers = [model.teacher, *(model.teachers or {}).values()] if isinstance(model, OpdModel) else []
     dataset = config.datasets.get(getattr(model, "dataset", ""))
     if dataset is not None and dataset.responses in config.responses:
-        teachers.extend(config.responses[dataset.responses].teachers)
+        teachers.extend(config.responses[dataset.responses].makers)
     if dataset is not None and dataset.graded in config.graded:
         teachers.append(config.graded[dataset.graded].student)
     found = [getattr(model, "init", None), *teachers]
@@ -284,6 +294,8 @@ def _table_problems(config: Config) -> Iterable[str]:
 
 def _resource_problems(config: Config) -> Iterable[str]:
     steps = {".".join(file.with_suffix("").parts[-2:]) for file in (ROOT / "scripts").glob("*/*.py")}
+    for name in config.serving.urls:
+        yield from _unknown("serving.urls", name, config.models)
     for name in config.resources:
         yield from _unknown("resources", name, dict.fromkeys(steps | {"default"}))
         budget = config.resources[name]

@@ -36,7 +36,9 @@ class Sampling(Settings):
 class Engine(Settings):
     """Which engine generates, and what of it can change the text."""
 
-    kind: Literal["transformers", "vllm"]
+    kind: Literal["transformers", "vllm", "vllm-server"]
     dtype: Literal["float32", "bfloat16"]
-    batch_size: int = Field(default=256, gt=0, description="sequences a batch (transformers engine)")
+    batch_size: int = Field(
+        default=256, gt=0, description="sequences decoded together (transformers, and each server of vllm-server)"
+    )
     shard_size: int = Field(default=4096, gt=0, description="prompts a shard, the unit that a killed job resumes by")

@@ -272,13 +272,3 @@ def test_no_prompt_no_completion(engine: TransformersEngine, model: Artifact, tm
 
 def test_load_chooses_the_engine(model: Artifact) -> None:
     assert isinstance(load(model.folder, SETTINGS, seed=1), TransformersEngine)
-
-
-@pytest.mark.slow
-def test_vllm_says_the_same_greedily(engine: TransformersEngine, model: Artifact, tmp_path: Path) -> None:
-    """In an environment with vLLM (envs/serve): both engines give the same completions, stop ids and counts."""
-    pytest.importorskip("vllm", reason="vLLM is in the serve environment alone")
-    served = load(model.folder, SETTINGS.model_copy(update={"kind": "vllm"}), seed=1)
-    asked = ask(model, sampling=GREEDY)
-    assert [*generate(served, chats(), asked, tmp_path / "a")] == [*generate(engine, chats(), asked, tmp_path / "b")]
-    assert [len(found) for found in generate(served, chats(), ask(model, samples=3), tmp_path / "c")] == [3] * 6

@@ -1,18 +1,23 @@
-"""Choice of the engine that generates: `transformers` on a CPU, `vllm` on GPUs."""
+"""Choice of the engine that generates: `transformers` on a CPU, `vllm` in this process, `vllm-server` in others."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from scripts.common.generation.prompts import ModelEngine
+from scripts.common.generation.serving import of_this_job
 from scripts.common.settings import Engine
 
 
 def load(folder: Path, settings: Engine, seed: int) -> ModelEngine:
     """The engine that `settings.kind` names, with the checkpoint in `folder` loaded.
 
-    Each engine is imported here, so that neither needs the other's packages.
+    Each engine is imported here, so that none needs another's packages.
     """
+    if settings.kind == "vllm-server":
+        from scripts.common.generation.server_engine import ServerEngine
+
+        return ServerEngine(folder, settings, seed, of_this_job())
     if settings.kind == "vllm":
         from scripts.common.generation.vllm_engine import VllmEngine
 
