@@ -18,31 +18,39 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from scripts.common.records import KEPT, SCHEMA, iterate, prompt_messages, prompt_of, shards, write
+from scripts.common.records import KEPT, SCHEMA, iterate, prompt_messages, shards, write
 from scripts.common.step import Run, step
 from scripts.mix.candidates import Candidate, columns_needed, draw, gather
 from scripts.mix.card import Tally, card
-from scripts.mix.quotas import MixError, quotas
-from scripts.mix.select import choose
-from scripts.mix.settings import BuildSettings, Dataset
+from scripts.mix.quotas import MixError, Mixture, quotas
+from scripts.mix.select import Domain, Vectors, choose
+from scripts.mix.settings import BuildSettings, Dataset, Select
+from scripts.mix.shuffle import in_order
 
 ORIGINS = ("pool", "verdicts", "graded", "sources")
 ADDED = ("teacher", "band", "pass_rate")
 """Columns of the origin that the data set keeps besides those of every record."""
 
 
-def build(folders: list[Path], settings: BuildSettings, seed: int, out: Path) -> dict[str, Any]:
+def build(folders: list[Path], settings: BuildSettings, seed: int, out: Path, work: Path) -> dict[str, Any]:
     """Write `records/` and `README.md` from the records in `folders`; the counts of the manifest."""
-    schema = pa.unify_schemas([pq.read_schema(shard) for folder in folders for shard in shards(folder)])
+    files = [shard for folder in folders for shard in shards(folder)]
+    schema = pa.unify_schemas([pq.read_schema(file) for file in files])
     dataset = settings.dataset
-    rows = read(folders, columns_needed(dataset, schema.names))
-    candidates, excluded = gather(rows, dataset, seed)
+    candidates, excluded = gather(read(folders, columns_needed(dataset, schema.names)), dataset, seed)
     if not candidates:
-        raise MixError(f"datasets.{settings.name}: nothing is left after its filters: {dict(excluded)}")
-    chosen = select(candidates, folders, settings, seed)
+        rows = sum(pq.read_metadata(file).num_rows for file in files)
+        why = f"its filters: {dict(excluded)}" if rows else "earlier steps: what it is made from holds no record"
+        raise MixError(f"datasets.{settings.name}: nothing is left after {why}")
+    try:
+        chosen = select(candidates, folders, settings, seed)
+    except MixError as error:
+        raise MixError(f"{error}. Excluded before: {dict(excluded)}") from None
+    order = sorted(chosen, key=lambda item: draw(seed, "shuffle", item.id, str(item.row)))
+    rows = in_order(folders, [item.row for item in order], work / "rows")
     kept = pa.schema([*SCHEMA, *(schema.field(name) for name in ADDED if name in schema.names)])
     tally = Tally(kept.names)
-    write(out / KEPT, finished(shuffled(folders, chosen, seed), dataset, tally), kept)
+    write(out / KEPT, finished(rows, dataset, tally), kept)
     made = dataset.model_dump(mode="json", exclude_defaults=True) | {"seed": seed}
     (out / "README.md").write_text(card(settings.name, dataset.purpose, tally, settings.licences, made))
     left = Counter(item.domain for item in candidates) - Counter(item.domain for item in chosen)
@@ -64,34 +72,46 @@ def read(folders: Iterable[Path], columns: list[str] | None = None) -> Iterator[
 
 
 def select(candidates: list[Candidate], folders: list[Path], settings: BuildSettings, seed: int) -> list[Candidate]:
-    """The candidates that make the exact size: the domains' quotas, each filled as `select` says."""
+    """The candidates that make the exact size: the domains' and sources' quotas, each filled as `select` says."""
     dataset = settings.dataset
-    by_domain: dict[str, list[Candidate]] = defaultdict(list)
+    domains: dict[str, list[Candidate]] = defaultdict(list)
     for item in candidates:
-        by_domain[item.domain].append(item)
-    available = {domain: len(items) for domain, items in sorted(by_domain.items())}
-    weights = {str(domain): weight for domain, weight in (dataset.ratios or available).items()}
-    wanted = quotas(settings.name, weights, dataset.size, available)
-    prompts = {} if dataset.select.kind == "random" else _prompts(candidates, folders)
+        domains[item.domain].append(item)
+    cells = quotas(_mixture(settings), {name: _by_source(items) for name, items in sorted(domains.items())})
+    sizes = {name: sum(row.values()) for name, row in cells.items()}
+    chosen_among = {name: domains[name] for name, size in sizes.items() if 0 < size < len(domains[name])}
+    vectors = {} if dataset.select.kind == "random" else _embedded(chosen_among, folders, dataset.select, seed)
     chosen = []
-    for domain, size in wanted.items():
-        items = by_domain[domain]
-        texts = [prompts.get(item.row, "") for item in items]
-        chosen += [items[i] for i in choose(dataset.select, [item.id for item in items], texts, size, seed)]
+    for name, size in sizes.items():
+        items = domains[name]
+        domain = Domain([item.id for item in items], [item.source for item in items], vectors.get(name))
+        limits = cells[name] if dataset.shares_sources else None
+        chosen += [items[i] for i in choose(dataset.select, domain, size, seed, limits)]
     return chosen
 
 
-def _prompts(candidates: list[Candidate], folders: list[Path]) -> dict[int, str]:
-    rows = {item.row for item in candidates}
-    return {i: prompt_of(row["messages"]) for i, row in enumerate(read(folders, ["messages"])) if i in rows}
+def _mixture(settings: BuildSettings) -> Mixture:
+    dataset = settings.dataset
+    ratios = None if dataset.ratios is None else {str(domain): weight for domain, weight in dataset.ratios.items()}
+    return Mixture(
+        settings.name, dataset.size, ratios, dataset.source_ratios, dataset.temperature, dataset.cap_counts()
+    )
 
 
-def shuffled(folders: list[Path], chosen: list[Candidate], seed: int) -> Iterator[dict[str, Any]]:
-    """The chosen rows in an order drawn by the seed; they alone are in memory."""
-    wanted = {item.row for item in chosen}
-    rows = {number: row for number, row in enumerate(read(folders)) if number in wanted}
-    order = sorted(chosen, key=lambda item: draw(seed, "shuffle", item.id, str(item.row)))
-    return (rows[item.row] for item in order)
+def _embedded(
+    domains: dict[str, list[Candidate]], folders: list[Path], settings: Select, seed: int
+) -> dict[str, Vectors]:
+    from scripts.mix.embed import embedded  # scikit-learn takes seconds to import
+
+    found = {}
+    for name, items in domains.items():
+        found[name] = embedded(items, folders, settings, seed)
+        print(f"embedded {len(items)} prompts of {name}", flush=True)
+    return found
+
+
+def _by_source(items: Iterable[Candidate]) -> dict[str, int]:
+    return dict(sorted(Counter(item.source for item in items).items()))
 
 
 def finished(rows: Iterable[dict[str, Any]], dataset: Dataset, tally: Tally) -> Iterator[dict[str, Any]]:
@@ -114,7 +134,7 @@ def _origin(run: Run[BuildSettings]) -> list[Path]:
 
 def main() -> None:
     with step(__spec__, inputs=ORIGINS, settings=BuildSettings) as run:
-        run.counts |= build(_origin(run), run.settings, run.seed, run.out)
+        run.counts |= build(_origin(run), run.settings, run.seed, run.out, run.work)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ large origin are not read for it.
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
@@ -25,6 +26,7 @@ class Candidate(NamedTuple):
     row: int
     id: str
     domain: str
+    source: str
     draw: str
     """Decides among the responses to one prompt: an even draw, for any preference would bias length or style."""
     accepted: bool
@@ -32,13 +34,19 @@ class Candidate(NamedTuple):
 
 def draw(seed: int, purpose: str, *parts: str) -> str:
     """An even draw that depends on nothing but its arguments; the same record draws the same in every data set."""
-    return hashlib.sha256("\0".join([str(seed), purpose, *parts]).encode()).hexdigest()
+    return hashlib.sha256("\0".join([str(seed), purpose, *parts]).encode()).hexdigest()[:32]
 
 
 def columns_needed(settings: Dataset, present: Iterable[str]) -> list[str]:
     """The columns that `judge` looks at."""
     own_response = "accepted" not in present and (settings.purpose == "sft" or settings.thinking is not None)
-    return ["id", "domain", *(name for name in JUDGED if name in present), *(["messages"] if own_response else [])]
+    return [
+        "id",
+        "domain",
+        "source",
+        *(name for name in JUDGED if name in present),
+        *(["messages"] if own_response else []),
+    ]
 
 
 def gather(rows: Iterable[dict[str, Any]], settings: Dataset, seed: int) -> tuple[list[Candidate], Counter[str]]:
@@ -63,13 +71,16 @@ def _passing(
             excluded[reason] += 1
         else:
             which = draw(seed, "response", row["id"], row.get("teacher") or "", str(row.get("sample")))
-            yield Candidate(number, row["id"], row["domain"], which, bool(row.get("accepted")))
+            domain, source = sys.intern(row["domain"]), sys.intern(row["source"])  # one object for millions of rows
+            yield Candidate(number, row["id"], domain, source, which, bool(row.get("accepted")))
 
 
 def judge(row: dict[str, Any], settings: Dataset) -> str | None:
     """Why the row may not enter; None where it may."""
     if settings.ratios and row["domain"] not in settings.ratios:
         return f"domain {row['domain'] or 'unknown'} not in the ratios"
+    if settings.source_ratios and row["source"] not in settings.source_ratios:
+        return f"source {row['source']} not in the source_ratios"
     if settings.correct == "verified" and not row["accepted"]:
         return "not accepted"
     if settings.bands and row["band"] not in settings.bands:

@@ -1,29 +1,75 @@
-"""Embedding of prompts: TF-IDF of words and word pairs, reduced by a truncated SVD (latent semantic analysis)."""
+"""Embedding of prompts: TF-IDF of words and word pairs, reduced by a truncated SVD (latent semantic analysis).
+
+It is fitted on a sample of the prompts and applied to all of them in batches, so memory is that of the sample and of
+the vectors (4 bytes a number), whatever the length of the texts.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import normalize
 
+from scripts.common.records import prompt_of
 from scripts.curate.words import normalise, words
-from scripts.mix.select import Vectors
+from scripts.mix.candidates import Candidate
+from scripts.mix.select import Vectors, by_draw
+from scripts.mix.settings import Select
+from scripts.mix.shuffle import pick
+
+LENGTH = 20_000
+"""Characters of a prompt that are looked at: a message may have 10 MB."""
 
 
-def embed(texts: Sequence[str], dimensions: int, seed: int) -> Vectors:
-    """Unit vectors (n, at most `dimensions`); texts without a word have the zero vector."""
-    vectorizer = TfidfVectorizer(tokenizer=_split, token_pattern=None, lowercase=False, ngram_range=(1, 2))
-    try:
-        weights = vectorizer.fit_transform(texts)
-    except ValueError:  # no text holds a word
-        return np.zeros((len(texts), 1))
-    if weights.shape[1] <= dimensions:
-        return normalize(weights.toarray())
-    return normalize(TruncatedSVD(dimensions, random_state=seed).fit_transform(weights))
+class Embedder:
+    """Vectors of texts as a sample of texts suggests; words that the sample does not have say nothing."""
+
+    def __init__(self, sample: Sequence[str], dimensions: int, seed: int) -> None:
+        self.vectorizer = TfidfVectorizer(tokenizer=_split, token_pattern=None, lowercase=False, ngram_range=(1, 2))
+        self.reduction: TruncatedSVD | None = None
+        try:
+            weights = self.vectorizer.fit_transform(sample)
+        except ValueError:  # no text holds a word
+            self.dimensions = 0
+            return
+        self.dimensions = min(weights.shape[1], dimensions)
+        if weights.shape[1] > dimensions:
+            self.reduction = TruncatedSVD(dimensions, random_state=seed).fit(weights)
+
+    def __call__(self, texts: Sequence[str]) -> Vectors:
+        """Unit vectors (n, at most `dimensions`); a text without a known word has the zero vector."""
+        if not self.dimensions:
+            return np.zeros((len(texts), 1), np.float32)
+        weights = self.vectorizer.transform(texts)
+        reduced = self.reduction.transform(weights) if self.reduction is not None else weights.toarray()
+        return normalize(reduced).astype(np.float32)
 
 
 def _split(text: str) -> list[str]:
-    return words(normalise(text))
+    return words(normalise(text[:LENGTH]))
+
+
+def embedded(items: Sequence[Candidate], folders: Sequence[Path], settings: Select, seed: int) -> Vectors:
+    """The vector of each candidate's prompt, [candidates, dimensions].
+
+    The folders are read twice: for the sample that the embedding is fitted on, then for all prompts.
+    """
+    sample = by_draw([item.id for item in items], seed)[: settings.fitted_on]
+    fitted_on = [text for _, texts in _prompts([items[i] for i in sorted(sample)], folders) for text in texts]
+    embed = Embedder(fitted_on, settings.dimensions, seed)
+    vectors = np.zeros((len(items), max(1, embed.dimensions)), np.float32)
+    for places, texts in _prompts(items, folders):
+        vectors[places] = embed(texts)
+    return vectors
+
+
+def _prompts(items: Sequence[Candidate], folders: Sequence[Path]) -> Iterator[tuple[np.ndarray, list[str]]]:
+    """The prompts of the candidates in batches, with the positions of their candidates."""
+    rows = np.array([item.row for item in items])
+    order = np.argsort(rows)
+    for batch, found in pick(folders, rows, ["messages"]):
+        yield order[found], [prompt_of(messages) for messages in batch.column("messages").to_pylist()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import floor
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -9,6 +10,8 @@ from pydantic import Field, model_validator
 from scripts.common.settings import Domain, Settings
 
 Band = Literal["easy", "medium", "hard"]
+Weight = Annotated[float, Field(gt=0.0)]
+Cap = Annotated[int, Field(gt=0, strict=True)] | Annotated[float, Field(gt=0.0, lt=1.0, strict=True)]
 
 
 class Select(Settings):
@@ -17,6 +20,9 @@ class Select(Settings):
     kind: Literal["random", "cluster", "k-center"]
     clusters: int = Field(default=16, gt=0, description="clusters a domain (cluster)")
     dimensions: int = Field(default=64, gt=0, description="of the embedding: TF-IDF reduced by SVD")
+    fitted_on: int = Field(
+        default=20_000, gt=0, description="prompts of a domain, drawn evenly, that embedding and clusters are fitted on"
+    )
 
 
 class Dataset(Settings):
@@ -35,8 +41,19 @@ class Dataset(Settings):
     thinking: bool | None = Field(default=None, description="only responses with (true) or without (false) thinking")
     bands: tuple[Band, ...] | None = Field(default=None, description="difficulty bands (graded sets)")
     include_degenerate: bool = Field(default=False, description="keep prompts that the student always or never solves")
-    ratios: dict[Domain, Annotated[float, Field(gt=0.0)]] | None = Field(
+    ratios: dict[Domain, Weight] | None = Field(
         default=None, description="weights of the domains, no others; null: as they come"
+    )
+    source_ratios: dict[str, Weight] | None = Field(
+        default=None, description="weights of the sources inside each domain, no others; null: as they come"
+    )
+    temperature: float = Field(
+        default=1.0,
+        ge=1.0,
+        description="shares that have no weights go with n ** (1 / temperature) for n records: 1 is as they come",
+    )
+    caps: dict[str, Cap] = Field(
+        default={}, description="most records of a source: a number, or below 1 a share of `size`"
     )
     size: int | None = Field(gt=0, description="exactly so many records; null (without ratios): all that are left")
     select: Select
@@ -50,9 +67,28 @@ class Dataset(Settings):
             raise ValueError("bands need a graded set: give `graded: <name>`")
         if self.correct != "any" and self.responses is None:
             raise ValueError(f"correct: {self.correct} needs verdicts: give `responses: <name>`")
-        if self.ratios and self.size is None:
-            raise ValueError("ratios need a size to share out: give `size`")
         return self
+
+    @model_validator(mode="after")
+    def _size_to_share_out(self) -> Dataset:
+        shared = {
+            "ratios": self.ratios,
+            "source_ratios": self.source_ratios,
+            "temperature": self.temperature > 1,
+            "caps below 1": [cap for cap in self.caps.values() if cap < 1],
+        }
+        if self.size is None and (given := [name for name, value in shared.items() if value]):
+            raise ValueError(f"{', '.join(given)} need a size to share out: give `size`")
+        return self
+
+    @property
+    def shares_sources(self) -> bool:
+        """Whether anything is said of the sources, so that each one's number is fixed before the selection."""
+        return bool(self.source_ratios or self.caps) or self.temperature > 1
+
+    def cap_counts(self) -> dict[str, int]:
+        """Most records of each capped source, shares of the size rounded down."""
+        return {name: floor((self.size or 0) * cap) if cap < 1 else int(cap) for name, cap in self.caps.items()}
 
 
 class BuildSettings(Settings):

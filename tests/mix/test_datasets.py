@@ -58,7 +58,7 @@ def make(
     records.write(origin, rows, schema)
     dataset = Dataset.model_validate({"purpose": "sft", "size": None, "select": {"kind": "random"}} | settings)
     out = root / "out"
-    counts = build([origin], BuildSettings(name="d", dataset=dataset, licences={"a": "MIT"}), seed, out)
+    counts = build([origin], BuildSettings(name="d", dataset=dataset, licences={"a": "MIT"}), seed, out, root / "work")
     return records.read(out / records.KEPT), counts
 
 
@@ -152,13 +152,36 @@ def test_ratios_give_the_exact_mixture_and_the_books_balance(tmp_path: Path) -> 
     )
 
 
+@pytest.mark.parametrize("kind", ["random", "cluster", "k-center"])
+def test_no_source_is_above_its_cap_and_the_sizes_hold(tmp_path: Path, kind: str) -> None:
+    """Source a has 60 of 90 records, a fifth of 30 is 6; c is no candidate."""
+    origin = [item(i, ("math", "code")[i % 2], source="aab"[i % 3]) for i in range(90)]
+    origin += [item(i, source="c") for i in range(90, 95)]
+    rows, counts = make(
+        tmp_path,
+        origin,
+        pool="p",
+        size=30,
+        ratios={"math": 2, "code": 1},
+        source_ratios={"a": 5, "b": 1},
+        caps={"a": 0.5},
+        select={"kind": kind, "clusters": 3, "dimensions": 4},
+    )
+    assert counts["by_source"] == {"a": 15, "b": 15} and counts["by_domain"] == {"code": 10, "math": 20}
+    assert counts["excluded"] == {"source c not in the source_ratios": 5} and len(rows) == 30
+    rows, counts = make(tmp_path, origin, pool="p", size=None, caps={"a": 7, "c": 2})
+    assert counts["by_source"] == {"a": 7, "b": 30, "c": 2} and len(rows) == 39
+
+
 def test_too_small_a_pool_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(MixError, match=r"datasets\.d: wants 4 of domain math, 3 are left"):
+    with pytest.raises(MixError, match=r"datasets\.d: wants 4 records, 3 are left .* Lower `size` to 3"):
         make(tmp_path / "few", [item(i) for i in range(3)], pool="p", size=4)
     with pytest.raises(MixError, match=r"nothing is left after its filters: \{'not accepted': 2\}"):
         make(tmp_path / "none", candidates(1, [False, False]), VERDICTS, responses="r", correct="verified", size=1)
-    with pytest.raises(MixError, match="nothing is left"):
+    with pytest.raises(MixError, match="what it is made from holds no record"):
         make(tmp_path / "empty", [], pool="p", size=1)
+    with pytest.raises(MixError, match=r"wants 3 records, 1 .* Excluded before: \{'not accepted': 1\}"):
+        make(tmp_path / "why", candidates(1, [True, False, True]), VERDICTS, responses="r", correct="verified", size=3)
 
 
 def test_pretraining_text_is_taken_as_it_is(tmp_path: Path) -> None:
@@ -192,6 +215,9 @@ def test_a_null_field_in_the_meta_passes_and_ten_megabytes_too(tmp_path: Path) -
         ({"pool": "p", "bands": ["easy"]}, "bands need a graded set"),
         ({"pool": "p", "correct": "verified"}, "verified needs verdicts"),
         ({"pool": "p", "ratios": {"math": 1}}, "ratios need a size"),
+        ({"pool": "p", "caps": {"a": 0.5}}, "caps below 1 need a size"),
+        ({"pool": "p", "caps": {"a": 1.0}}, "less than 1"),
+        ({"pool": "p", "temperature": 2, "source_ratios": {"a": 1}}, "source_ratios, temperature need a size"),
     ],
 )
 def test_settings_that_cannot_be_meant(settings: Row, message: str) -> None:

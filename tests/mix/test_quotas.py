@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from dataclasses import replace
+from itertools import combinations
 
-from scripts.mix.quotas import MixError, largest_remainder, quotas
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import maximum_flow
+
+from scripts.mix.quotas import MixError, Mixture, bounded, largest_remainder, quotas
 
 
 @pytest.mark.parametrize(
@@ -34,24 +40,131 @@ def test_the_sum_is_the_size_and_no_share_is_off_by_one(weights: dict[str, float
         assert abs(share - size * weights[name] / sum(weights.values())) < 1 + 1e-9
 
 
+@given(weights=WEIGHTS, size=st.integers(0, 500), data=st.data())
+def test_bounded_shares_fill_what_there_is(weights: dict[str, float], size: int, data: st.DataObject) -> None:
+    bounds = {name: data.draw(st.integers(0, 200)) for name in weights}
+    shares = bounded(weights, size, bounds)
+    assert sum(shares.values()) == min(size, sum(bounds.values()))
+    assert all(shares[name] <= bounds[name] for name in shares)
+    free = {name: weights[name] for name in shares if shares[name] < bounds[name]}
+    for name, other in combinations(free, 2):  # who is below its bound has its weight's part, as far as integers can
+        assert abs(shares[name] / weights[name] - shares[other] / weights[other]) <= 1 / min(free.values()) + 1e-9
+
+
+def test_bounded_by_hand() -> None:
+    """100 by 8 : 1 : 1 are 80, 10, 10; a has 20, so b and c share 80."""
+    assert bounded({"a": 8, "b": 1, "c": 1}, 100, {"a": 20, "b": 90, "c": 90}) == {"a": 20, "b": 40, "c": 40}
+    assert bounded({"a": 8, "b": 1, "c": 1}, 100, {"a": 20, "b": 30, "c": 90}) == {"a": 20, "b": 30, "c": 50}
+
+
+def test_weights_are_taken_as_written() -> None:
+    """In binary, 0.1 + 0.2 is not 0.3 and ties are broken by rounding; as decimals they are ties for the first."""
+    assert largest_remainder({"a": 0.1, "b": 0.2, "c": 0.3}, 5) == {"a": 1, "b": 2, "c": 2}  # 5/6, 5/3, 5/2
+    assert largest_remainder({"a": 0.3, "b": 0.1, "c": 0.2}, 2) == {"a": 1, "b": 0, "c": 1}
+    shares = largest_remainder({"a": 0.1, "b": 0.1, "c": 0.1}, 10**9 + 1)
+    assert shares == {"a": 333333334, "b": 333333334, "c": 333333333}
+
+
+def of_one_source(available: dict[str, int]) -> dict[str, dict[str, int]]:
+    return {domain: {"s": n} for domain, n in available.items()}
+
+
+def by_domain(cells: dict[str, dict[str, int]]) -> dict[str, int]:
+    return {domain: sum(row.values()) for domain, row in cells.items()}
+
+
 @given(available=st.dictionaries(st.sampled_from("abcdef"), st.integers(1, 500), min_size=1), share=st.floats(0.01, 1))
 def test_as_they_come_never_asks_for_more_than_there_is(available: dict[str, int], share: float) -> None:
     size = max(1, int(sum(available.values()) * share))
-    found = quotas("d", available, size, available)
-    assert sum(found.values()) == size and all(found[name] <= available[name] for name in found)
-    assert quotas("d", available, None, available) == available
+    found = by_domain(quotas(Mixture("d", size), of_one_source(available)))
+    assert found == largest_remainder(available, size)
+    assert by_domain(quotas(Mixture("d"), of_one_source(available))) == available
 
 
 def test_too_few_names_domain_figures_and_remedy() -> None:
-    available = {"math": 100, "code": 30}
+    available = of_one_source({"math": 100, "code": 30})
+    asked = Mixture("ins-stage-2", 100, {"math": 1, "code": 1})
     with pytest.raises(MixError) as error:
-        quotas("ins-stage-2", {"math": 1, "code": 1}, 100, available)
+        quotas(asked, available)
     text = str(error.value)
     assert "datasets.ins-stage-2: wants 50 of domain code, 30 are left" in text
     assert "Lower `size` to 60 or less" in text and "give code a smaller weight" in text
-    assert quotas("ins-stage-2", {"math": 1, "code": 1}, 60, available) == {"math": 30, "code": 30}
+    assert by_domain(quotas(replace(asked, size=60), available)) == {"math": 30, "code": 30}
 
 
 def test_a_domain_that_is_not_there_at_all() -> None:
     with pytest.raises(MixError, match="wants 5 of domain code, 0 are left"):
-        quotas("d", {"math": 1, "code": 1}, 10, {"math": 100})
+        quotas(Mixture("d", 10, {"math": 1, "code": 1}), {"math": {"s": 100}})
+
+
+def test_temperature_by_hand() -> None:
+    """900 and 100 records: 9 to 1 as they come, 3 to 1 at temperature 2; inside math, 30 to 10."""
+    available = {"math": {"a": 810, "b": 90}, "code": {"a": 100}}
+    assert quotas(Mixture("d", 100), available) == {"math": {"a": 81, "b": 9}, "code": {"a": 10}}
+    found = quotas(Mixture("d", 100, temperature=2), available)
+    assert found == {"math": {"a": 56, "b": 19}, "code": {"a": 25}}  # 75 by 28.46 : 9.49 are 56.25 and 18.75
+
+
+def test_source_weights_as_far_as_sources_can_give() -> None:
+    available = {"math": {"a": 900, "b": 10}, "code": {"a": 90}}
+    found = quotas(Mixture("d", 100, {"math": 9, "code": 1}, {"a": 1, "b": 1}), available)
+    assert found == {"math": {"a": 80, "b": 10}, "code": {"a": 10}}
+
+
+def test_a_cap_holds_in_all_domains_together() -> None:
+    available = {"math": {"a": 100, "b": 1000}, "code": {"a": 100, "b": 5}}
+    found = quotas(Mixture("d", 200, {"math": 1, "code": 1}, caps={"a": 96}), available)
+    assert found == {"math": {"a": 1, "b": 99}, "code": {"a": 95, "b": 5}}  # math leaves a to code, which needs it
+    with pytest.raises(MixError) as error:
+        quotas(Mixture("d", 200, {"math": 1, "code": 1}, caps={"a": 90}), available)
+    text = str(error.value)
+    assert "wants 100 of domain code, 95 are left after its filters and `caps`" in text
+    assert "raise the caps of a" in text and "Lower `size` to 190" in text
+
+
+def test_caps_without_weights() -> None:
+    available = {"math": {"a": 1000}, "code": {"a": 1000}, "general": {"a": 1000, "b": 900}}
+    found = quotas(Mixture("d", caps={"a": 100}), available)
+    assert sum(row["a"] for row in found.values()) == 100 and found["general"]["b"] == 900
+    with pytest.raises(MixError, match=r"wants 1001 records, 3900 are left after its filters, 1000 of them within"):
+        quotas(Mixture("d", 1001, caps={"a": 100}), available)
+
+
+AVAILABLE = st.dictionaries(
+    st.sampled_from(["math", "code", "general"]),
+    st.dictionaries(st.sampled_from("stuv"), st.integers(1, 30), min_size=1),
+    min_size=1,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(available=AVAILABLE, caps=st.dictionaries(st.sampled_from("stuv"), st.integers(1, 40)), data=st.data())
+def test_a_mixture_is_found_exactly_where_there_is_one(
+    available: dict[str, dict[str, int]], caps: dict[str, int], data: st.DataObject
+) -> None:
+    """Against the largest flow from domains through sources, computed by SciPy."""
+    wanted = {domain: data.draw(st.integers(1, 40)) for domain in available}
+    asked = Mixture("d", sum(wanted.values()), dict(wanted), caps=caps)
+    possible = largest_flow(wanted, available, caps) == sum(wanted.values())
+    try:
+        cells = quotas(asked, available)
+    except MixError:
+        assert not possible
+        return
+    assert possible and by_domain(cells) == wanted
+    assert all(0 <= n <= available[domain][source] for domain, row in cells.items() for source, n in row.items())
+    assert all(sum(row.get(source, 0) for row in cells.values()) <= cap for source, cap in caps.items())
+    assert cells == quotas(asked, available)
+
+
+def largest_flow(wanted: dict[str, int], available: dict[str, dict[str, int]], caps: dict[str, int]) -> int:
+    sources = sorted({source for row in available.values() for source in row})
+    names = ["", *wanted, *sources, "sink"]
+    capacity = np.zeros((len(names), len(names)), dtype=np.int32)
+    for domain, quota in wanted.items():
+        capacity[0, names.index(domain)] = quota
+        for source, n in available[domain].items():
+            capacity[names.index(domain), names.index(source)] = n
+    for source in sources:
+        capacity[names.index(source), -1] = caps.get(source, 10_000)
+    return int(maximum_flow(csr_array(capacity), 0, len(names) - 1).flow_value)

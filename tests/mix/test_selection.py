@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from itertools import combinations
+from collections import Counter
+from itertools import combinations, islice
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scripts.mix.embed import embed
-from scripts.mix.select import choose, clusters, evenly, k_center
+from scripts.mix import select as selection
+from scripts.mix.embed import Embedder
+from scripts.mix.select import Domain, Quota, choose, clusters, evenly, k_center
 from scripts.mix.settings import Select
 
 
@@ -31,34 +33,76 @@ def greedy(vectors: np.ndarray, size: int) -> list[int]:
     return chosen
 
 
+def centers(vectors: np.ndarray, size: int) -> list[int]:
+    return k_center(vectors, size, Quota(["a"] * len(vectors), None))
+
+
+@pytest.mark.parametrize("front", [3, 2_048], ids=["many rounds", "one round"])
 @pytest.mark.parametrize("seed", range(5))
-def test_k_center_is_the_definition_and_within_twice_the_optimum(seed: int) -> None:
+def test_k_center_is_the_definition_and_within_twice_the_optimum(
+    seed: int, front: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(selection, "FRONT", front)
     vectors = np.random.default_rng(seed).normal(size=(12, 3))
     for size in (1, 3, 5):
-        chosen = k_center(vectors, size)
+        chosen = centers(vectors, size)
         assert chosen == greedy(vectors, size)
-        best = min(radius(vectors, list(centers)) for centers in combinations(range(12), size))
+        best = min(radius(vectors, list(chosen)) for chosen in combinations(range(12), size))
         assert radius(vectors, chosen) <= 2 * best + 1e-12
 
 
+@settings(max_examples=60, deadline=None)
+@given(
+    points=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=2, max_size=40),
+    front=st.integers(2, 12),
+    block=st.integers(1, 50),
+)
+def test_k_center_measures_in_parts_what_the_definition_measures_whole(
+    points: list[tuple[int, int]], front: int, block: int
+) -> None:
+    """On a grid, where most distances are equally far and many points are the same."""
+    vectors = np.array(points, dtype=float)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(selection, "FRONT", front)
+        patch.setattr(selection, "BLOCK", block)
+        for size in (1, len(points) // 2 or 1, len(points)):
+            chosen = centers(vectors, size)
+            assert len(set(chosen)) == size == len(chosen)
+            distances = [radius(vectors, chosen[:taken]) for taken in range(1, size + 1)]
+            farthest = [
+                float(np.linalg.norm(vectors[: len(points)] - vectors[chosen[taken]], axis=1)[chosen[:taken]].min())
+                for taken in range(1, size)
+            ]
+            assert farthest == pytest.approx(distances[:-1])  # each was as far as any from those before it
+
+
 def test_k_center_takes_equal_vectors_once_each() -> None:
-    assert sorted(k_center(np.zeros((4, 2)), 4)) == [0, 1, 2, 3]
+    assert sorted(centers(np.zeros((4, 2)), 4)) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("kind", ["random", "cluster", "k-center"])
+def test_no_source_gives_more_than_its_limit(kind: str) -> None:
+    vectors = np.random.default_rng(1).normal(size=(60, 3)).astype(np.float32)
+    sources = ["abc"[i % 3] for i in range(60)]
+    domain = Domain([f"id{i}" for i in range(60)], sources, vectors)
+    taken = choose(Select(kind=kind, clusters=4), domain, 15, 1, {"a": 12, "b": 3, "c": 0})
+    assert Counter(sources[i] for i in taken) == {"a": 12, "b": 3} and len(set(taken)) == 15
 
 
 def test_clusters_find_the_groups_and_are_drawn_from_evenly() -> None:
     vectors = np.concatenate([np.full((20, 2), 0.0), np.full((5, 2), 10.0), np.full((2, 2), -10.0)])
-    labels = clusters(vectors, 3, seed=1)
+    labels = clusters(vectors, 3, 1, np.arange(0, 27, 2))
     assert [len(set(labels[:20])), len(set(labels[20:25])), len(set(labels[25:]))] == [1, 1, 1] and len(
         set(labels)
     ) == 3
-    taken = evenly(labels, range(27), 12)
+    taken = [*islice(evenly(labels, range(27)), 12)]
     assert [sum(i < 20 for i in taken), sum(20 <= i < 25 for i in taken), sum(i >= 25 for i in taken)] == [5, 5, 2]
 
 
 @given(labels=st.lists(st.integers(0, 4), min_size=1, max_size=60), share=st.floats(0, 1))
 def test_evenly_takes_exactly_the_size_as_even_as_can_be(labels: list[int], share: float) -> None:
     size = int(len(labels) * share)
-    taken = evenly(labels, range(len(labels)), size)
+    taken = [*islice(evenly(labels, range(len(labels))), size)]
     assert len(taken) == len(set(taken)) == size
     counts = {label: sum(labels[i] == label for i in taken) for label in set(labels)}
     for label, count in counts.items():  # who gave less than another by two had no more to give
@@ -72,26 +116,30 @@ KINDS = [Select(kind=kind, clusters=3, dimensions=4) for kind in ("random", "clu
 def test_every_kind_takes_distinct_positions_and_the_same_ones_twice(select: Select) -> None:
     ids = [f"id{i}" for i in range(40)]
     texts = [f"{'add' if i % 2 else 'write a function that'} {i} {'apples' if i % 3 else 'pears'}" for i in range(40)]
+    domain = Domain(ids, ["a"] * 40, Embedder(texts, 4, seed=5)(texts))
     for size in (1, 7, 40):
-        taken = choose(select, ids, texts, size, seed=5)
+        taken = choose(select, domain, size, seed=5)
         assert len(set(taken)) == size == len(taken)
-        assert taken == choose(select, ids, texts, size, seed=5)
+        assert taken == choose(select, domain, size, seed=5)
     if select.kind != "k-center":
-        assert choose(select, ids, texts, 7, seed=5) != choose(select, ids, texts, 7, seed=6)
+        assert choose(select, domain, 7, seed=5) != choose(select, domain, 7, seed=6)
 
 
 @settings(max_examples=20, deadline=None)
 @given(size=st.integers(1, 30), more=st.integers(0, 20))
 def test_a_random_selection_is_part_of_every_larger_one(size: int, more: int) -> None:
     ids = [str(i) for i in range(50)]
-    small, large = (choose(KINDS[0], ids, [], n, seed=1) for n in (size, size + more))
+    small, large = (choose(KINDS[0], Domain(ids, ids), n, seed=1) for n in (size, size + more))
     assert set(small) <= set(large)
 
 
 def test_embedding_has_unit_length_and_knows_likeness() -> None:
     texts = ["add two apples and three pears"] * 2 + ["write a python function", "", "sort a python list"]
-    vectors = embed(texts, 3, seed=1)
+    embed = Embedder(texts, 3, seed=1)
+    vectors = embed(texts)
     assert vectors.shape == (5, 3)
-    assert np.allclose(np.linalg.norm(vectors, axis=1), [1, 1, 1, 0, 1])
+    assert np.allclose(np.linalg.norm(vectors, axis=1), [1, 1, 1, 0, 1], atol=1e-6)
     assert np.allclose(vectors[0], vectors[1]) and vectors[2] @ vectors[4] > vectors[2] @ vectors[0]
-    assert (embed(["", " "], 3, seed=1) == 0).all()
+    assert np.allclose(embed(["pears", "nothing known", *texts])[2:], vectors)  # each text by itself
+    assert (embed(["nothing known"]) == 0).all()
+    assert (Embedder(["", " "], 3, seed=1)(["", "a"]) == 0).all()
