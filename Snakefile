@@ -46,6 +46,7 @@ rule all:
     default_target: True
     input:
         f"{R}/report.html" if CONFIG.tables else f"{R}/funnel.json",
+        AUDIT,
         [dataset(name) for name in CONFIG.datasets],
 
 
@@ -53,6 +54,7 @@ rule data:
     input:
         [dataset(name) for name in CONFIG.datasets],
         f"{R}/funnel.json",
+        AUDIT,
 
 
 rule cells:

@@ -1,11 +1,14 @@
 """curate: a chain of filters over each pool.
 
-makes   results/<scale>/classifiers/{classifier}/, pools/{pool}/{step}/, funnel.{json,md}
+makes   results/<scale>/classifiers/{classifier}/, pools/{pool}/{step}/, audit.md, funnel.{json,md}
 needs   raw/{source}/ of the pool's sources, and of the benchmarks (decontaminate)
 """
 
 BENCHMARK_SOURCES = list(dict.fromkeys(benchmark.source for benchmark in CONFIG.benchmarks.values()))
 POOL_SOURCES = list(dict.fromkeys(source for pool in CONFIG.pools.values() for source in pool.sources))
+
+DECONTAMINATED = [name for name, pool in CONFIG.pools.items() if "decontaminate" in [step.step for step in pool.steps]]
+AUDIT = [f"{R}/audit.md"] if DECONTAMINATED else []
 
 # What a step reads besides the records, by the option's name.
 CURATE_EXTRAS = {
@@ -66,8 +69,28 @@ for step in STEPS:
                 f"scripts.curate.{step.replace('-', '_')}", "data", lambda w, step=step: pool_step(w.pool, step)
             ),
         shell:
-            "python -m {params.module} --recipe {params.recipe:q} --records {input.records}"
+            "NEBULA_WORKERS={threads} python -m {params.module} --recipe {params.recipe:q} --records {input.records}"
             " {params.extra} {input.extra} --out {output} > {log} 2>&1"
+
+
+rule audit_decontamination:
+    input:
+        pools=[f"{R}/pools/{name}/decontaminate/manifest.json" for name in DECONTAMINATED],
+        benchmarks=raw(BENCHMARK_SOURCES),
+    output:
+        f"{R}/audit.md",
+    log:
+        f"{R}/logs/audit.log",
+    container:
+        image("data")
+    threads: cpus("curate.audit")
+    resources:
+        **resources("curate.audit"),
+    params:
+        recipe=recipe("scripts.curate.audit", "data", lambda w: {}),
+    shell:
+        "python -m scripts.curate.audit --recipe {params.recipe:q} --pools {input.pools}"
+        " --benchmarks {input.benchmarks} --out {output} > {log} 2>&1"
 
 
 rule tabulate_funnel:

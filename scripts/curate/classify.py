@@ -20,8 +20,8 @@ from scripts.curate.settings import Classify
 from scripts.curate.views import prompt
 
 UNSURE = "general"
-ADDED = [("domain_probability", pa.float64())]
-"""Of the classified records; null where the source states the domain."""
+ADDED = [("domain", pa.string()), ("domain_probability", pa.float64())]
+"""The probability is null where the source states the domain."""
 
 
 class DomainClassifier(BaseFilter):

@@ -1,6 +1,7 @@
 """What both deduplications share: of each group of equal records one is kept, by a stated preference.
 
-The copy of the source with the highest priority is kept; among those the first in the pool's order.
+A record with an answer that a verifier can check is kept before one without, then the one whose source has the
+higher priority (newer sources have), then the first in the pool's order.
 A record's position counts over the whole corpus, so nothing depends on tasks or workers.
 """
 
@@ -13,22 +14,23 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 from datatrove.data import Document
 from datatrove.pipeline.filters.base_filter import BaseFilter
 
-from scripts.curate.frame import Corpus
+from scripts.curate.frame import Columns, Corpus, Job
 
 Positions = npt.NDArray[np.int64]
 HIT = [("duplicate_of", pa.string())]
 
 
-def preferred(positions: Positions, groups: Positions, priorities: Positions) -> tuple[Positions, Positions]:
+def preferred(positions: Positions, groups: Positions, preferences: Positions) -> tuple[Positions, Positions]:
     """The duplicates' positions, ascending, and for each the position of the record kept instead.
 
-    `positions` and `groups` (one entry a grouped record) say which group a record is in; `priorities`
+    `positions` and `groups` (one entry a grouped record) say which group a record is in; `preferences`
     has an entry for every record of the corpus.
     """
-    order = np.lexsort((positions, -priorities[positions], groups))
+    order = np.lexsort((positions, -preferences[positions], groups))
     positions, groups = positions[order], groups[order]
     first = np.ones(len(groups), dtype=bool)
     first[1:] = groups[1:] != groups[:-1]
@@ -38,9 +40,17 @@ def preferred(positions: Positions, groups: Positions, priorities: Positions) ->
     return duplicates[ascending], kept[ascending]
 
 
-def priorities_of(corpus: Corpus, priorities: dict[str, int]) -> Positions:
-    """The priority of every record of the corpus, by its source."""
-    return np.fromiter((priorities.get(row["source"], 0) for row in corpus.iterate(["source"])), np.int64, corpus.rows)
+def preferences_of(corpus: Corpus, priorities: dict[str, int]) -> Positions:
+    """How much rather each record of the corpus is kept than its copies: a verifiable answer first, then the source."""
+    span = max(map(abs, priorities.values()), default=0) + 1
+    found = [np.empty(0, np.int64)]
+    for batch in corpus.all_batches(["source", "answer.kind"]):
+        sources = batch.column("source").dictionary_encode(null_encoding="encode")
+        values = np.array([priorities.get(name, 0) for name in sources.dictionary.to_pylist()], np.int64)
+        kinds = pc.fill_null(pc.struct_field(batch.column("answer"), "kind"), "none")
+        verifiable = pc.not_equal(kinds, "none").to_numpy(zero_copy_only=False)
+        found.append(values[sources.indices.to_numpy(zero_copy_only=False)] + 2 * span * verifiable)
+    return np.concatenate(found)
 
 
 def save(
@@ -51,14 +61,24 @@ def save(
     similarity: npt.NDArray[np.float64] | None = None,
 ) -> None:
     """Write the table that `DuplicateFilter` looks up: position of each duplicate, and its hit columns."""
-    wanted = set(keepers.tolist())
-    ids = {i: row["id"] for i, row in enumerate(corpus.iterate(["id"])) if i in wanted}
-    columns: dict[str, Any] = {"duplicate_of": np.array([ids[keeper] for keeper in keepers.tolist()], dtype="U")}
+    columns: dict[str, Any] = {"duplicate_of": _ids(corpus, keepers)}
     if similarity is not None:
         columns["similarity"] = similarity
     path.parent.mkdir(parents=True, exist_ok=True)
     np.savez(path, position=duplicates, **columns)
     load.cache_clear()
+
+
+def _ids(corpus: Corpus, positions: Positions) -> npt.NDArray[np.str_]:
+    """The ids of the records at the positions."""
+    wanted, places = np.unique(positions, return_inverse=True)
+    found, start = [np.empty(0, "U1")], 0
+    for batch in corpus.all_batches(["id"]):
+        first, end = np.searchsorted(wanted, (start, start + batch.num_rows))
+        ids = batch.column("id").take(pa.array(wanted[first:end] - start))
+        found.append(np.array(ids.to_pylist(), "U"))
+        start += batch.num_rows
+    return np.concatenate(found)[places]
 
 
 @cache
@@ -85,3 +105,8 @@ class DuplicateFilter(BaseFilter):
             return True
         doc.metadata |= {name: column[row].item() for name, column in columns.items() if name != "position"}
         return False, self.reason
+
+
+def drop(work: Job, table: Path, reason: str, hit: Columns) -> dict[str, Any]:
+    """Write kept and dropped records as a table of `save` says; the counts of the manifest. No column is looked at."""
+    return work.filter(DuplicateFilter(table, reason), lambda _: "", hit=hit, columns=())

@@ -1,4 +1,4 @@
-"""Drop near-duplicates across sources: MinHash proposes them (DataTrove), their Jaccard similarity decides.
+"""Drop near-duplicates across sources: MinHash proposes them, their Jaccard similarity decides.
 
 LSH also proposes prompts of one template that differ in a number (of MATH, DAPO and DeepMath, three pairs of
 four), so each pair is compared on the shingles themselves, and each dropped record is as similar as the
@@ -11,90 +11,151 @@ python -m scripts.curate.near_dedup --recipe JSON --records MANIFEST... --out MA
 
 from __future__ import annotations
 
-from pathlib import Path
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
-from datatrove.pipeline.dedup.minhash import (
-    MinhashConfig,
-    MinhashDedupBuckets,
-    MinhashDedupSignature,
-)
-from datatrove.utils.text import TextNormConfig
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
+from xxhash import xxh3_64_intdigest
 
 from scripts.common.step import step
 from scripts.curate import views
-from scripts.curate.duplicates import HIT, DuplicateFilter, Positions, priorities_of, save
-from scripts.curate.frame import Corpus, Job, job
+from scripts.curate.duplicates import HIT, Positions, drop, preferences_of, save
+from scripts.curate.frame import Job, job
+from scripts.curate.grams import Hashes, constants, grams, stir
 from scripts.curate.settings import NearDedup
-from scripts.curate.words import RegexTokenizer, words
+from scripts.curate.words import words
 
-NOTHING = (np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
-SPELLING = TextNormConfig(lowercase=False, remove_punctuation=False, norm_numbers=False)  # all may be what is asked
-
-
-def signer(settings: NearDedup, folder: Path) -> MinhashDedupSignature:
-    """DataTrove's signature block, which also makes the shingles that are compared."""
-    config = MinhashConfig(settings.ngram, settings.buckets, settings.hashes_per_bucket, norm_config=SPELLING)
-    return MinhashDedupSignature(str(folder), config, language=RegexTokenizer())
+SEED = 1  # of the hash functions
+UNSIGNED = np.uint64(2**64 - 1)  # stands for a record of too few words, which is nobody's near-duplicate
+Rows = list[dict[str, Any]]
 
 
 def deduplicate(work: Job, settings: NearDedup) -> dict[str, Any]:
     """Write kept and dropped records; the counts of the manifest, with how many pairs LSH proposed."""
-    sign = signer(settings, work.work / "signatures")
-    pairs = propose(work, sign)
-    sketches = sketches_of(work.corpus, pairs, sign)
-    similar = pairs[[likeness(sketches[one], sketches[other]) >= settings.similarity for one, other in pairs.tolist()]]
-    priorities = priorities_of(work.corpus, settings.priorities)
-    found = lead(components(similar), sketches, priorities, settings.similarity)
+    pairs = propose(work, settings)
+    sketches = sketches_of(work, pairs, settings)
+    similar = pairs[[sketches.likeness(one, other) >= settings.similarity for one, other in pairs.tolist()]]
+    preferences = preferences_of(work.corpus, settings.priorities)
+    found = lead(components(similar), sketches, preferences, settings.similarity)
     table = work.work / "duplicates.npz"
-    save(table, work.corpus, *(np.array(column) for column in zip(*found, strict=True)) if found else NOTHING)
-    block = DuplicateFilter(table, "near-duplicate")
-    counts = work.filter(block, views.whole, hit=[*HIT, ("similarity", pa.float64())])
+    positions, keepers, similarity = (np.array(column) for column in zip(*found, strict=True)) if found else NOTHING
+    save(table, work.corpus, positions, keepers, similarity)
+    counts = drop(work, table, "near-duplicate", [*HIT, ("similarity", pa.float64())])
     return counts | {"pairs": {"proposed": len(pairs), "similar": len(similar)}}
 
 
-def propose(work: Job, sign: MinhashDedupSignature) -> Positions:
-    """Pairs of positions that share a bucket, each once: (pairs, 2)."""
-    signatures, pairs = str(work.work / "signatures"), work.work / "pairs"
-    work.scan("signatures", views.whole, [sign])
-    work.execute("pairs", [MinhashDedupBuckets(signatures, str(pairs), config=sign.config)], sign.config.num_buckets)
-    offsets = np.array(work.corpus.offsets)
-    files = [np.fromfile(path, dtype="<u4").reshape(-1, 4).astype(np.int64) for path in sorted(pairs.glob("*.dups"))]
-    found = np.concatenate(files)  # task and document of the one, task and document of the other
-    return np.unique(offsets[found[:, [0, 2]]] + found[:, [1, 3]], axis=0)
+NOTHING = (np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
+
+
+def propose(work: Job, settings: NearDedup) -> Positions:
+    """Pairs of positions that share a bucket, each once: (pairs, 2). Of a bucket's records each pairs with the next."""
+    files = [np.load(path, mmap_mode="r") for path in work.scan("signatures", ["messages"], partial(_sign, settings))]
+    found = [np.empty((0, 2), np.int64)]
+    for bucket in range(settings.buckets if files else 0):
+        keys = np.concatenate([part[:, bucket] for part in files])
+        order = np.argsort(keys, kind="stable")
+        same = (keys[order[1:]] == keys[order[:-1]]) & (keys[order[1:]] != UNSIGNED)
+        found.append(np.stack([order[:-1][same], order[1:][same]], axis=1))
+    return np.unique(np.concatenate(found), axis=0)
+
+
+def _sign(settings: NearDedup, rows: Rows, _position: int) -> Hashes:
+    return signatures(texts_of(rows), settings)
+
+
+def texts_of(rows: Rows) -> list[list[str]]:
+    """The words of prompt and response as they stand: case, operators and numbers may be what is asked."""
+    return [words(views.whole(row)) for row in rows]
+
+
+def signatures(texts: list[list[str]], settings: NearDedup) -> Hashes:
+    """The bucket keys of each text: (texts, buckets). A key is the hash of `hashes_per_bucket` minima.
+
+    Minima of a * x + b modulo 2^64 over the n-grams' hashes x (arXiv 2107.06499 and DataTrove take a prime for
+    modulus): the multiplications are most of the work, and a division would be four times that.
+    """
+    found = grams(texts, settings.ngram)
+    keys = np.full((len(texts), settings.buckets), UNSIGNED)
+    signed = found.sizes > 0
+    if not signed.any():
+        return keys
+    starts = found.starts()[signed]
+    factors, offsets = constants(SEED, 2, settings.buckets, settings.hashes_per_bucket)
+    product = np.empty_like(found.values)
+    for bucket in range(settings.buckets):
+        key = np.zeros(len(starts), np.uint64)
+        for factor, offset in zip(factors[bucket], offsets[bucket], strict=True):
+            np.multiply(found.values, factor, out=product)
+            np.add(product, offset, out=product)
+            key = stir(key + np.minimum.reduceat(product, starts))
+        keys[signed, bucket] = np.minimum(key, UNSIGNED - np.uint64(1))
+    return keys
 
 
 class Sketch(NamedTuple):
     """What is compared of a record."""
 
-    shingles: np.ndarray
+    shingles: npt.NDArray[np.uint64]
     """Hashes of the distinct n-grams of prompt and response, ascending."""
-    numbers: tuple[str, ...]
-    """The numbers of the prompt in their order."""
+    numbers: int
+    """Hash of the numbers of the prompt in their order."""
 
 
-def sketches_of(corpus: Corpus, pairs: Positions, sign: MinhashDedupSignature) -> dict[int, Sketch]:
-    """The sketch of every record that stands in a pair, by position."""
-    wanted = set(pairs.ravel().tolist())
-    records = ((i, record) for i, record in enumerate(corpus.iterate(["messages"])) if i in wanted)
-    return {
-        i: Sketch(np.unique(sign.get_shingles(views.whole(record))), numbers(views.prompt(record)))
-        for i, record in records
-    }
+class Sketches:
+    """The sketches of the records that stand in a pair, in files: memory holds where each is, not what it is.
+
+    In a task's file, for each of its records in their order: how many shingles, the hash of the numbers, the shingles.
+    """
+
+    def __init__(self, wanted: Positions, parts: list[Hashes]):
+        self.wanted = wanted
+        self.parts = parts
+        self.places = np.concatenate([np.empty((0, 2), np.int64), *map(_places, range(len(parts)), parts)])
+
+    def __getitem__(self, position: int) -> Sketch:
+        part, start = self.places[np.searchsorted(self.wanted, position)]
+        size, number = self.parts[part][start : start + 2]
+        return Sketch(self.parts[part][start + 2 : start + 2 + int(size)], int(number))
+
+    def likeness(self, one: int, other: int) -> float:
+        """Jaccard similarity of the shingles, and 0 where the prompts' numbers differ: that is another question."""
+        first, second = self[one], self[other]
+        return jaccard(first.shingles, second.shingles) if first.numbers == second.numbers else 0.0
 
 
-def numbers(text: str) -> tuple[str, ...]:
-    """The numbers of a text in their order."""
-    return tuple(word for word in words(text) if word.isdigit())
+def _places(part: int, values: Hashes) -> Positions:
+    """(part, start) of every sketch in a file."""
+    found, start = [], 0
+    while start < len(values):
+        found.append((part, start))
+        start += 2 + int(values[start])
+    return np.array(found, np.int64).reshape(-1, 2)
 
 
-def likeness(one: Sketch, other: Sketch) -> float:
-    """Jaccard similarity of the shingles, and 0 where the prompts' numbers differ: that is another question."""
-    return jaccard(one.shingles, other.shingles) if one.numbers == other.numbers else 0.0
+def sketches_of(work: Job, pairs: Positions, settings: NearDedup) -> Sketches:
+    """The sketch of every record that stands in a pair."""
+    wanted = np.unique(pairs)
+
+    def sketch(rows: Rows, position: int) -> Hashes:
+        first, end = np.searchsorted(wanted, (position, position + len(rows)))
+        chosen = [rows[index] for index in (wanted[first:end] - position).tolist()]
+        found = [np.empty(0, np.uint64)]
+        for row, values in zip(chosen, grams(texts_of(chosen), settings.ngram).texts(), strict=True):
+            shingles = np.unique(values)
+            found += [np.array([len(shingles), number_key(views.prompt(row))], np.uint64), shingles]
+        return np.concatenate(found)
+
+    files = work.scan("sketches", ["messages"], sketch)
+    return Sketches(wanted, [np.load(path, mmap_mode="r") for path in files])
+
+
+def number_key(text: str) -> int:
+    """Hash of the numbers of a text in their order."""
+    return xxh3_64_intdigest(" ".join(word for word in words(text) if word.isdigit()))
 
 
 def jaccard(one: np.ndarray, other: np.ndarray) -> float:
@@ -115,18 +176,18 @@ def components(pairs: Positions) -> list[list[int]]:
 
 
 def lead(
-    groups: list[list[int]], sketches: dict[int, Sketch], priorities: Positions, similarity: float
+    groups: list[list[int]], sketches: Sketches, preferences: Positions, similarity: float
 ) -> list[tuple[int, int, float]]:
     """(duplicate, record kept instead, their similarity), by leaders: the most preferred record of a group is
     kept and takes all that are similar to it; what is left of the group starts again."""
     found = []
     for group in groups:
-        rest = sorted(group, key=lambda position: (-priorities[position], position))
+        rest = sorted(group, key=lambda position: (-preferences[position], position))
         while rest:
             leader, *others = rest
             rest = []
             for other in others:
-                value = likeness(sketches[leader], sketches[other])
+                value = sketches.likeness(leader, other)
                 if value >= similarity:
                     found.append((other, leader, value))
                 else:

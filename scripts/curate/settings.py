@@ -181,6 +181,13 @@ class Classify(Settings):
     threshold: Share = Field(description="below this probability the domain is `general`")
 
 
+class Audit(Settings):
+    """The page that samples decontamination's hits."""
+
+    samples: int = Field(default=5, gt=0, description="hits shown of each benchmark, and as many templates")
+    characters: int = Field(default=600, gt=0, description="of each text")
+
+
 Step = Annotated[
     Format
     | Language

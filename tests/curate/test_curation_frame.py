@@ -51,6 +51,28 @@ def test_any_number_of_workers_gives_the_same_bytes(tmp_path: Path, monkeypatch:
     assert [row["id"] for row in kept(work)] == [row["id"] for i, row in enumerate(rows) if 2 <= i % 7 <= 4]
 
 
+def test_progress_says_how_far_it_is_and_how_long_it_takes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(frame, "TASK", 20)
+    work = job(tmp_path, "length", [chat("a b c")] * 100, group=10)
+    work.filter(LENGTH, views.whole)
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("length, filter:")]
+    assert [line.split(",")[1].split(" of")[0].strip() for line in lines] == [f"filter: {n}" for n in (1, 2, 3, 4, 5)]
+    assert all("of 5 tasks (100 records in all)" in line and "s left" in line for line in lines)
+    assert "about 0 s left" in lines[-1]
+
+
+def test_rows_are_written_in_groups_that_memory_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frame, "BATCH", 10)
+    monkeypatch.setattr(frame, "GROUP_BYTES", 50_000)
+    work = job(tmp_path, "format", [chat("q", "word " * 2_000) | {"id": str(index)} for index in range(50)])
+    work.filter(FORMAT, views.whole)
+    file = pq.ParquetFile(work.out / "records" / "00000.parquet")
+    assert [file.metadata.row_group(index).num_rows for index in range(file.num_row_groups)] == [10] * 5
+    assert [row["id"] for row in kept(work)] == [str(index) for index in range(50)]
+
+
 def test_empty_input_gives_empty_shards_with_the_schema(tmp_path: Path) -> None:
     work = job(tmp_path, "length", [])
     assert work.filter(LENGTH, views.whole) == {"in": 0, "kept": 0, "dropped": {}}

@@ -13,7 +13,7 @@ from curation import Row, chat, dropped, job, kept
 from scripts.curate import frame
 from scripts.curate.duplicates import preferred
 from scripts.curate.exact_dedup import deduplicate as exact
-from scripts.curate.near_dedup import components, jaccard
+from scripts.curate.near_dedup import UNSIGNED, components, jaccard, signatures
 from scripts.curate.near_dedup import deduplicate as near
 from scripts.curate.settings import ExactDedup, NearDedup
 
@@ -130,6 +130,56 @@ def test_a_chain_is_no_group(tmp_path: Path) -> None:
     assert len(left) > 1 and not similar & set(combinations(left, 2))  # nothing similar is left
     for row in dropped(work):
         assert (int(row["duplicate_of"]), int(row["id"])) in similar and int(row["duplicate_of"]) in left
+
+
+def test_a_verifiable_answer_is_preferred_then_the_newer_source(tmp_path: Path) -> None:
+    old, new = chat("q", "a", source="old"), chat("q", "a", source="new")
+    checked = chat("q", "a", source="gold") | {"answer": {"kind": "math", "spec": '{"target": "a"}'}}
+    nothing_known = chat("q", "a") | {"source": None, "answer": None}
+    settings = EXACT.model_copy(update={"priorities": {"old": 1, "new": 2, "gold": -3}})
+    for name, rows, kept_source in (
+        ("both", [nothing_known, old, new, checked], "gold"),
+        ("unchecked", [nothing_known, old, new], "new"),
+    ):
+        work = job(tmp_path / name, "exact-dedup", rows)
+        exact(work, settings)
+        assert [row["source"] for row in kept(work)] == [kept_source]
+
+
+def changed(texts: list[list[str]], words: int, seed: int) -> list[list[str]]:
+    """The texts with `words` of their words replaced."""
+    rng = random.Random(seed)
+    found = [list(text) for text in texts]
+    for text in found:
+        for place in rng.sample(range(len(text)), words):
+            text[place] = rng.choice(VOCABULARY)
+    return found
+
+
+def test_pairs_are_proposed_as_often_as_their_similarity_says() -> None:
+    # The scales' parameters, 5-grams and 14 buckets of 8: a pair of similarity s with 1 - (1 - s^8)^14.
+    settings = NearDedup(step="near-dedup", ngram=5, buckets=14, hashes_per_bucket=8, similarity=0.8)
+    rng = random.Random(4)
+    originals = [rng.choices(VOCABULARY, k=200) for _ in range(600)]
+    for words in (1, 4, 8, 12):  # similarities of about 0.95, 0.82, 0.67 and 0.55
+        copies = changed(originals, words, seed=words)
+        shingles = [
+            [set(zip(*(text[k:] for k in range(5)), strict=False)) for text in side] for side in (originals, copies)
+        ]
+        similarity = [len(a & b) / len(a | b) for a, b in zip(*shingles, strict=True)]
+        expected = sum(1 - (1 - s**8) ** 14 for s in similarity)
+        spread = sum((1 - (1 - s**8) ** 14) * (1 - s**8) ** 14 for s in similarity) ** 0.5
+        keys = [signatures(side, settings) for side in (originals, copies)]
+        found = int((keys[0] == keys[1]).any(axis=1).sum())
+        assert abs(found - expected) <= 3 * spread + 3, (words, found, expected)
+        others = int((keys[0] == np.roll(keys[1], 1, axis=0)).any(axis=1).sum())
+        assert others == 0
+
+
+def test_texts_of_too_few_words_have_no_signature() -> None:
+    keys = signatures([["a", "b"], ["a", "b", "c"], [], ["a", "b", "c"]], NEAR)
+    assert (keys[[0, 2]] == UNSIGNED).all() and (keys[1] == keys[3]).all() and not (keys[1] == UNSIGNED).any()
+    assert signatures([["a"]], NEAR).shape == (1, 20) and signatures([], NEAR).shape == (0, 20)
 
 
 def test_near_duplicates_prefer_the_source_of_higher_priority(tmp_path: Path) -> None:
