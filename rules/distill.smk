@@ -1,7 +1,8 @@
 """distill: teachers' responses, their cross-verification, and difficulty grades.
 
-makes   results/<scale>/responses/{set}/samples/{teacher}/, responses/{set}/verdicts/, attempts/{set}/, graded/{set}/
-needs   the pool's last step, the teachers' and students' checkpoints, classifiers/language/
+makes   results/<scale>/responses/{set}/samples/{teacher}/, responses/{set}/scores/ (where the set has a judge),
+        responses/{set}/verdicts/, attempts/{set}/, graded/{set}/
+needs   the pool's last step, the teachers', judges' and students' checkpoints, classifiers/language/
 """
 
 
@@ -32,12 +33,44 @@ rule sample_responses:
         " --teacher {input.teacher} --out {output} > {log} 2>&1"
 
 
+rule judge_responses:
+    input:
+        pool=lambda w: pool(CONFIG.responses[w.set].pool),
+        samples=lambda w: samples(w.set),
+        judge=lambda w: model(CONFIG.responses[w.set].judge.model),
+    output:
+        f"{R}/responses/{{set}}/scores/manifest.json",
+    log:
+        f"{R}/logs/responses/{{set}}/scores.log",
+    wildcard_constraints:
+        set=one_of(name for name, found in CONFIG.responses.items() if found.judge),
+    container:
+        image("serve")
+    threads: cpus("distill.judge")
+    resources:
+        **resources("distill.judge"),
+    params:
+        recipe=recipe(
+            "scripts.distill.judge",
+            "serve",
+            lambda w: {
+                "judge": CONFIG.responses[w.set].judge,
+                "teachers": CONFIG.responses[w.set].teachers,
+                "keep_original": CONFIG.responses[w.set].keep_original,
+                "prompts": CONFIG.responses[w.set].prompts,
+                "engine": CONFIG.engine,
+            },
+        ),
+    shell:
+        "python -m scripts.distill.judge --recipe {params.recipe:q} --pool {input.pool}"
+        " --samples {input.samples} --judge {input.judge} --out {output} > {log} 2>&1"
+
+
 rule cross_verify_responses:
     input:
         pool=lambda w: pool(CONFIG.responses[w.set].pool),
-        samples=lambda w: [
-            f"{R}/responses/{w.set}/samples/{teacher}/manifest.json" for teacher in CONFIG.responses[w.set].teachers
-        ],
+        samples=lambda w: samples(w.set),
+        scores=lambda w: [f"{R}/responses/{w.set}/scores/manifest.json"] if CONFIG.responses[w.set].judge else [],
         classifier=f"{R}/classifiers/language/manifest.json",
     output:
         f"{R}/responses/{{set}}/verdicts/manifest.json",
@@ -58,7 +91,8 @@ rule cross_verify_responses:
         ),
     shell:
         "python -m scripts.distill.cross_verify --recipe {params.recipe:q} --pool {input.pool}"
-        " --samples {input.samples} --classifier {input.classifier} --out {output} > {log} 2>&1"
+        " --samples {input.samples} --scores {input.scores} --classifier {input.classifier}"
+        " --out {output} > {log} 2>&1"
 
 
 rule sample_attempts:

@@ -65,7 +65,7 @@ DOCUMENT_MS = {
     "curate.decontaminate": 0.7,
     "curate.classify": 0.3,
 }
-ON_GPUS = ("distill.sample", "evaluate.generate", "train.sft", "train.grpo", "train.opd")
+ON_GPUS = ("distill.sample", "distill.judge", "evaluate.generate", "train.sft", "train.grpo", "train.opd")
 SELECTION_MS = 5.0  # TF-IDF, SVD and clustering of one candidate
 
 
@@ -152,6 +152,7 @@ class Estimator:
             "sources.download": self._download,
             "sources.normalize": self._normalize,
             "distill.sample": self._sample,
+            "distill.judge": self._judge,
             "distill.grade": self._grade,
             "distill.cross_verify": self._verify,
             "mix.build": self._build,
@@ -261,10 +262,22 @@ class Estimator:
         tokens = self.answer_tokens(draw.thinking, draw.sampling.max_tokens)
         return self.decoding(shape, completions, tokens, draw.thinking, self.config.budget_of("distill.sample").gpus)
 
-    def _verify(self, artifact: tuple[str, ...]) -> Cost:
-        responses = self.config.responses[artifact[1]]
+    def _responses(self, name: str) -> float:
+        """Candidate responses of a set."""
+        responses = self.config.responses[name]
         candidates = len(responses.teachers) * responses.samples + responses.keep_original
-        return self._verdicts(self._drawn(responses.draw, responses.pool) * candidates)
+        return self._drawn(responses.draw, responses.pool) * candidates
+
+    def _judge(self, artifact: tuple[str, ...]) -> Cost | None:
+        judge = self.config.responses[artifact[1]].judge
+        if judge is None or (shape := shape_of(self.config, judge.model)) is None:
+            return None
+        tokens = self.answer_tokens(judge.thinking, judge.sampling.max_tokens)
+        gpus = self.config.budget_of("distill.judge").gpus
+        return self.decoding(shape, self._responses(artifact[1]), tokens, judge.thinking, gpus)
+
+    def _verify(self, artifact: tuple[str, ...]) -> Cost:
+        return self._verdicts(self._responses(artifact[1]))
 
     def _grade(self, artifact: tuple[str, ...]) -> Cost:
         graded = self.config.graded[artifact[1]]

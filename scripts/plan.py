@@ -99,7 +99,8 @@ def step_of(config: Config, parts: Sequence[str]) -> str:
         case "pools":
             return f"curate.{parts[2].replace('-', '_')}"
         case "responses":
-            return "distill.sample" if parts[2] == "samples" else "distill.cross_verify"
+            steps = {"samples": "distill.sample", "scores": "distill.judge", "verdicts": "distill.cross_verify"}
+            return steps[parts[2]]
         case "attempts":
             return "distill.sample"
         case "graded":

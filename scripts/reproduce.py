@@ -49,20 +49,21 @@ class Order:
         if stage in first:
             return first[stage]()
         if stage == "responses":
-            return self._responses(parts[1]) - (parts[2] == "samples")
+            return self._responses(parts[1]) - {"samples": 2, "scores": 1, "verdicts": 0}[parts[2]]
         if stage in ("attempts", "graded"):
             return self._model(self.config.graded[parts[1]].student) + 1 + (stage == "graded")
         return 1000 + {"cells": 0, "tables": 1}.get(stage, 2)
 
     def _model(self, name: str) -> int:
-        """Four levels a generation of models: the model, samples or attempts, verdicts or grades, data set."""
+        """Five levels a generation of models: the model, samples, scores, verdicts, data set."""
         return 20 + 5 * self._depth(name)
 
     def _depth(self, name: str) -> int:
         return 1 + max((self._depth(parent) for parent in parents(self.config, name)), default=0)
 
     def _responses(self, name: str) -> int:
-        return 2 + max((self._model(teacher) for teacher in self.config.responses[name].teachers), default=18)
+        found = self.config.responses[name]
+        return 3 + max((self._model(maker) for maker in found.makers), default=17)
 
     def _dataset(self, name: str) -> int:
         dataset = self.config.datasets[name]
@@ -70,7 +71,7 @@ class Order:
             return self._responses(dataset.responses) + 1
         if dataset.graded is not None:
             return self._model(self.config.graded[dataset.graded].student) + 3
-        return 19
+        return 20
 
 
 def pending(command: list[str], targets: list[str]) -> list[str]:

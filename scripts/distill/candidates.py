@@ -46,6 +46,8 @@ class Dimensions:
     format_ok: bool
     language_ok: bool
     length_ok: bool
+    judge_score: float | None = None
+    """Of the judge, 0 to 1; None without a judge, or where its text holds no score."""
 
 
 def format_problem(candidate: Candidate, thinking: bool) -> str | None:
@@ -156,5 +158,6 @@ def refusals(found: Dimensions, correct: bool | None, verifiable: bool, rule: Ac
         "length": found.length_ok or not rule.length,
         "vote": found.vote is None or found.vote >= rule.minimum_vote,
         "agreement": found.agreement is None or found.agreement >= rule.minimum_agreement,
+        "score": not rule.minimum_score or (found.judge_score or 0.0) >= rule.minimum_score,
     }
     return [name for name, met in demands.items() if not met]

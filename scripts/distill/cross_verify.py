@@ -4,13 +4,13 @@ One row a candidate: a teacher's sample, or the source's own response (`teacher`
 dropped: `accepted` says what the configured rule says, and a data set may choose by any other column.
 
 python -m scripts.distill.cross_verify --recipe JSON --pool MANIFEST --samples MANIFEST... \
-    --classifier MANIFEST --out MANIFEST
+    [--scores MANIFEST] --classifier MANIFEST --out MANIFEST
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from scripts.common.artifacts import Artifact
 from scripts.common.generation.shards import chunks
-from scripts.common.records import KEPT, iterate, response_of, write
+from scripts.common.records import KEPT, iterate, write
 from scripts.common.step import Run, step
 from scripts.common.verdicts import answer_of, has_verifier, reason_head, verifier_pool, verify_all
 from scripts.curate.classifier import MODEL, check_labels
@@ -34,7 +34,8 @@ from scripts.distill.candidates import (
     votes,
 )
 from scripts.distill.frame import DistillError, Row, extended, schema_of, take
-from scripts.distill.settings import ORIGINAL, CrossVerifySettings, ResponseSet
+from scripts.distill.gather import by_teacher, gather
+from scripts.distill.settings import CrossVerifySettings, ResponseSet
 from scripts.verify import AnswerError, Verdict, VerifierPool, VerifySettings
 from scripts.verify.thinking import CLOSE
 
@@ -50,6 +51,8 @@ COLUMNS = [
     ("format_ok", pa.bool_()),
     ("language_ok", pa.bool_()),
     ("length_ok", pa.bool_()),
+    ("judge_score", pa.float64()),
+    ("judge_reason", pa.string()),  # why there is no score; empty where there is one, null without a judge
     ("tokens", pa.int32()),
     ("accepted", pa.bool_()),
     ("refused", pa.list_(pa.string())),  # the demands of the rule that it does not meet
@@ -57,47 +60,42 @@ COLUMNS = [
 CHUNK = 1_000  # prompts verified at once
 
 
-def gather(
-    pool: Iterable[Row], samples: Mapping[str, Iterable[Row]], keep_original: bool
-) -> Iterator[tuple[Row, list[Candidate]]]:
-    """Each record of the pool with its candidates, teachers in the order given, the source's own response last.
-
-    A teacher's samples are in the pool's order, less the prompts that did not fit its context.
-    Raises DistillError when they belong to another pool.
-    """
-    iterators = {teacher: iter(rows) for teacher, rows in samples.items()}
-    heads = {teacher: next(rows, None) for teacher, rows in iterators.items()}
-    for record in pool:
-        candidates: list[Candidate] = []
-        for teacher, head in heads.items():
-            if head is not None and head["id"] == record["id"]:
-                candidates += [
-                    Candidate(teacher, number, item["text"], item["finish_reason"], item["tokens"])
-                    for number, item in enumerate(head["responses"])
-                ]
-                heads[teacher] = next(iterators[teacher], None)
-        own = response_of(record["messages"])
-        if keep_original and own:
-            candidates.append(Candidate(ORIGINAL, 0, own, "stop", None))
-        yield record, candidates
-    if left := {teacher: head["id"] for teacher, head in heads.items() if head is not None}:
-        raise DistillError(f"samples of prompts that the pool does not have, first {left}: sample from this pool again")
-
-
-def judge(
-    batch: list[tuple[Row, list[Candidate]]], verifiers: VerifierPool, settings: CrossVerifySettings, model: Path
+def assess(
+    batch: list[tuple[Row, list[Candidate]]],
+    scores: Iterator[Row] | None,
+    verifiers: VerifierPool,
+    settings: CrossVerifySettings,
+    model: Path,
 ) -> Iterator[Row]:
-    """The rows of some prompts' candidates, every dimension judged."""
+    """The rows of some prompts' candidates, with every dimension; `scores` is the judge's next row for each."""
     texts = [(item.text, record["answer"]) for record, candidates in batch for item in candidates]
     verdicts = iter(verify_all(verifiers, texts))
     for record, candidates in batch:
-        found = _dimensions(record, candidates, settings.responses, settings.verify, model)
-        for item, dimensions in zip(candidates, found, strict=True):
-            yield _row(record, item, dimensions, next(verdicts), settings.responses)
+        judged = [_score(record, item, scores) for item in candidates]
+        found = _dimensions(record, candidates, judged, settings.responses, settings.verify, model)
+        for item, score, dimensions in zip(candidates, judged, found, strict=True):
+            row = _row(record, item, dimensions, next(verdicts), settings.responses)
+            yield row | {"judge_reason": score["reason"]}
+
+
+def _score(record: Row, item: Candidate, scores: Iterator[Row] | None) -> Row:
+    """The judge's row on a candidate. Raises DistillError where the next one is on another."""
+    if scores is None:
+        return {"score": None, "reason": None}
+    row = next(scores, None)
+    wanted = (record["id"], item.teacher, item.sample)
+    if row is None or (row["id"], row["teacher"], row["sample"]) != wanted:
+        raise DistillError(f"--scores are of other candidates: not of {wanted}; score these again")
+    return row
 
 
 def _dimensions(
-    record: Row, candidates: list[Candidate], settings: ResponseSet, verify: VerifySettings, model: Path
+    record: Row,
+    candidates: list[Candidate],
+    judged: list[Row],
+    settings: ResponseSet,
+    verify: VerifySettings,
+    model: Path,
 ) -> list[Dimensions]:
     polled = _poll(record, candidates, verify)
     return [
@@ -107,8 +105,9 @@ def _dimensions(
             format_ok=format_problem(item, settings.thinking) is None,
             language_ok=language_ok(item.text, settings.checks, model),
             length_ok=length_ok(item.text, settings.checks),
+            judge_score=score["score"],
         )
-        for item, (vote, agreement) in zip(candidates, polled, strict=True)
+        for item, score, (vote, agreement) in zip(candidates, judged, polled, strict=True)
     ]
 
 
@@ -182,6 +181,7 @@ def cross_verify(run: Run[CrossVerifySettings], pool: Artifact, samples: Mapping
     """Write one row a candidate; return the counts. `samples` holds each teacher's artifact by name."""
     settings, tally = run.settings.responses, Tally()
     model = run.input("classifier").folder / MODEL
+    scores = _scores(run)
     check_labels(model, settings.checks.languages)
 
     def rows() -> Iterator[Row]:
@@ -194,25 +194,27 @@ def cross_verify(run: Run[CrossVerifySettings], pool: Artifact, samples: Mapping
             for batch in chunks(gathered, CHUNK):
                 tally.prompts += len(batch)
                 tally.without += sum(not candidates for _, candidates in batch)
-                for row in judge(batch, verifiers, run.settings, model):
+                for row in assess(batch, scores, verifiers, run.settings, model):
                     tally.add(row)
                     yield row
                 print(f"verified {tally.prompts} prompts, {tally.candidates.total()} candidates", flush=True)
 
     write(run.out / KEPT, rows(), extended(schema_of(pool), COLUMNS))
+    if scores is not None and (left := next(scores, None)):
+        raise DistillError(f"--scores go on after the last candidate, with {left['id']}: score these candidates again")
     return tally.counts()
 
 
-def by_teacher(samples: Iterable[Artifact], teachers: tuple[str, ...]) -> dict[str, Artifact]:
-    """The samples of each teacher, by the folder's name, in the configuration's order."""
-    found = {item.folder.name: item for item in samples}
-    if set(found) != set(teachers):
-        raise DistillError(f"--samples are of {sorted(found)}, but responses.teachers are {sorted(teachers)}")
-    return {teacher: found[teacher] for teacher in teachers}
+def _scores(run: Run[CrossVerifySettings]) -> Iterator[Row] | None:
+    """The judge's rows, one a candidate; None without a judge."""
+    given, judge = run.inputs["scores"], run.settings.responses.judge
+    if bool(given) != bool(judge):
+        raise DistillError(f"--scores are {'given' if given else 'missing'}, and responses.judge is {judge}")
+    return iterate(given[0].folder / KEPT) if given else None
 
 
 def main() -> None:
-    with step(__spec__, inputs=("pool", "samples", "classifier"), settings=CrossVerifySettings) as run:
+    with step(__spec__, inputs=("pool", "samples", "scores", "classifier"), settings=CrossVerifySettings) as run:
         samples = by_teacher(run.inputs["samples"], run.settings.responses.teachers)
         run.counts |= cross_verify(run, run.input("pool"), samples)
 

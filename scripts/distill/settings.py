@@ -6,6 +6,8 @@ or another rule does not generate again.
 
 from __future__ import annotations
 
+import re
+from string import Template
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -37,6 +39,34 @@ class Checks(Settings):
     maximum_words: int | None = Field(default=None, gt=0, description="of the whole response; null: no bound")
 
 
+class Judge(Settings):
+    """A model that scores candidates. Its last number that `pattern` finds, as its place between the scale's ends."""
+
+    model: str
+    template: str = Field(description="what it is asked; ${prompt} and ${response} (without thinking) are filled in")
+    pattern: str = Field(description="regular expression with one group: the score; the last match counts")
+    lowest: float = Field(description="of the scale: becomes 0")
+    highest: float = Field(description="of the scale: becomes 1")
+    sampling: Sampling
+    thinking: bool
+
+    @model_validator(mode="after")
+    def _can_be_asked_and_read(self) -> Judge:
+        if not Template(self.template).is_valid():
+            raise ValueError("template: a lone $ is written $$")
+        if set(Template(self.template).get_identifiers()) != {"prompt", "response"}:
+            raise ValueError("template must hold ${prompt} and ${response} and no other name")
+        try:
+            groups = re.compile(self.pattern).groups
+        except re.error as error:
+            raise ValueError(f"pattern is no regular expression: {error}") from None
+        if groups != 1:
+            raise ValueError(f"pattern must have one group, the score; it has {groups}")
+        if self.lowest >= self.highest:
+            raise ValueError(f"lowest {self.lowest} must lie below highest {self.highest}")
+        return self
+
+
 class Acceptance(Settings):
     """The rule that combines the dimensions: a response is accepted when it meets every demand.
 
@@ -53,6 +83,7 @@ class Acceptance(Settings):
     length: bool = True
     minimum_vote: Share = 0.0
     minimum_agreement: Share = 0.0
+    minimum_score: Share = Field(default=0.0, description="of the judge, 0 to 1; above 0, no score meets no demand")
 
 
 class ResponseSet(Draw):
@@ -63,6 +94,7 @@ class ResponseSet(Draw):
     keep_original: bool = Field(description="the source's own response stands among the candidates")
     checks: Checks = Checks()
     accept: Acceptance = Acceptance()
+    judge: Judge | None = None
 
     @model_validator(mode="after")
     def _someone_responds(self) -> ResponseSet:
@@ -72,7 +104,14 @@ class ResponseSet(Draw):
             raise ValueError(f"teachers: each once, not {list(self.teachers)}")
         if not self.teachers and not self.keep_original:
             raise ValueError("no candidate: name teachers, or set keep_original")
+        if self.accept.minimum_score and self.judge is None:
+            raise ValueError("accept.minimum_score needs a `judge`")
         return self
+
+    @property
+    def makers(self) -> tuple[str, ...]:
+        """The models that the set's verdicts need."""
+        return (*self.teachers, *([self.judge.model] if self.judge else []))
 
     @property
     def draw(self) -> Draw:
@@ -112,6 +151,16 @@ class SampleSettings(Settings):
     responses: Draw
     engine: Engine
     only_verifiable: bool = Field(default=False, description="prompts without a verifier are dropped (grading)")
+
+
+class JudgeSettings(Settings):
+    """Of `scripts.distill.judge`: the judge, and whose responses it sees."""
+
+    judge: Judge
+    teachers: tuple[str, ...]
+    keep_original: bool
+    prompts: int | None
+    engine: Engine
 
 
 class CrossVerifySettings(Settings):

@@ -146,6 +146,7 @@ def test_every_step_that_a_path_stands_for_exists(paper: Config) -> None:
         "classifiers/domain/manifest.json",
         *(f"pools/sft/{step.step}/manifest.json" for step in paper.pools["sft"].steps),
         "responses/raw/samples/teacher/manifest.json",
+        "responses/raw/scores/manifest.json",
         "responses/raw/verdicts/manifest.json",
         "attempts/instruct/manifest.json",
         "graded/instruct/manifest.json",

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from pydantic import ValidationError
 
+from scripts.common.generation.prompts import Completion
+from scripts.distill import judge
 from scripts.distill.candidates import (
     Candidate,
     Dimensions,
@@ -15,7 +19,7 @@ from scripts.distill.candidates import (
     refusals,
     votes,
 )
-from scripts.distill.settings import ORIGINAL, Acceptance, Checks, ResponseSet
+from scripts.distill.settings import ORIGINAL, Acceptance, Checks, Judge, ResponseSet
 from scripts.verify import Answer, VerifySettings
 
 VERIFY = VerifySettings()
@@ -108,14 +112,22 @@ def test_length() -> None:
     assert not length_ok("one two three four five six seven", checks)
 
 
-GOOD = Dimensions(vote=0.6, agreement=1.0, format_ok=True, language_ok=True, length_ok=True)
+GOOD = Dimensions(vote=0.6, agreement=1.0, format_ok=True, language_ok=True, length_ok=True, judge_score=0.5)
 BAD = Dimensions(vote=0.4, agreement=0.0, format_ok=False, language_ok=False, length_ok=False)
-STRICT = Acceptance(correct="verified", minimum_vote=0.5, minimum_agreement=0.5)
+STRICT = Acceptance(correct="verified", minimum_vote=0.5, minimum_agreement=0.5, minimum_score=0.5)
 
 
 def test_rule_names_every_demand_that_is_not_met() -> None:
     assert refusals(GOOD, True, True, STRICT) == []
-    assert refusals(BAD, False, True, STRICT) == ["correct", "format", "language", "length", "vote", "agreement"]
+    assert refusals(BAD, False, True, STRICT) == [
+        "correct",
+        "format",
+        "language",
+        "length",
+        "vote",
+        "agreement",
+        "score",
+    ]
     lax = Acceptance(correct="any", format=False, language=False, length=False)
     assert refusals(BAD, False, True, lax) == []
 
@@ -139,7 +151,9 @@ def test_rule_of_correctness(rule: str, correct: bool | None, verifiable: bool, 
 
 def test_dimensions_that_do_not_apply_demand_nothing() -> None:
     none = Dimensions(vote=None, agreement=None, format_ok=True, language_ok=True, length_ok=True)
-    assert refusals(none, True, True, STRICT) == []
+    unjudged = Acceptance(correct="verified", minimum_vote=0.5, minimum_agreement=0.5)
+    assert refusals(none, True, True, unjudged) == []
+    assert refusals(none, True, True, STRICT) == ["score"]  # a judge that says nothing lets nothing pass
 
 
 def test_a_teacher_may_not_take_the_name_of_the_original() -> None:
@@ -148,3 +162,69 @@ def test_a_teacher_may_not_take_the_name_of_the_original() -> None:
         ResponseSet.model_validate(stated | {"teachers": [ORIGINAL], "keep_original": True})
     made = ResponseSet.model_validate(stated | {"teachers": ["a"], "keep_original": True})
     assert set(made.draw.model_dump()) == {"samples", "sampling", "thinking", "prompts"}
+
+
+# --- The judge ------------------------------------------------------------------------------------------------------
+
+JUDGE = {
+    "model": "j",
+    "template": "Question: ${prompt}\nAnswer: ${response}\nA price of $$5. Score 1 to 5 as [[n]].",
+    "pattern": r"\[\[(-?[\d.]+)\]\]",
+    "lowest": 1,
+    "highest": 5,
+    "sampling": {"temperature": 0, "max_tokens": 8},
+    "thinking": False,
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "finish", "found"),
+    [
+        ("Good. [[5]]", "stop", (1.0, "")),
+        ("[[1]]", "stop", (0.0, "")),
+        ("First [[2]], no: [[3.0]]", "stop", (0.5, "")),  # the last one counts
+        ("<think>[[5]]</think> [[2]]", "stop", (0.25, "")),
+        ("<think>[[5]]", "length", (None, "judgement cut off before a score")),
+        ("[[4]] and on", "length", (0.75, "")),
+        ("It is good.", "stop", (None, "no score in the judgement")),
+        ("[[1.2.3]]", "stop", (None, "no score in the judgement")),
+        ("[[6]]", "stop", (None, "score outside the scale")),
+        ("[[-1]]", "stop", (None, "score outside the scale")),
+        ("", "stop", (None, "no score in the judgement")),
+    ],
+)
+def test_score_of_a_judgement(text: str, finish: Any, found: tuple[float | None, str]) -> None:
+    assert judge.score(Completion(text, finish, 3), Judge.model_validate(JUDGE)) == found
+
+
+def test_what_the_judge_is_asked() -> None:
+    """Dollars and names in the texts stay as they are; the thinking is not shown."""
+    record = {"messages": [{"role": "user", "content": "Is $x ${response}?"}, {"role": "assistant", "content": "own"}]}
+    (message,) = judge.question(record, said("<think>hm</think>It is $3."), Judge.model_validate(JUDGE))
+    assert message["content"] == (
+        "Question: Is $x ${response}?\nAnswer: It is $3.\nA price of $5. Score 1 to 5 as [[n]]."
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"template": "Rate ${response}."}, "template must hold"),
+        ({"template": "${prompt} ${response} ${gold}"}, "and no other name"),
+        ({"template": "${prompt} ${response} for $ 5"}, r"a lone \$ is written"),
+        ({"pattern": "score: 5"}, "pattern must have one group, the score; it has 0"),
+        ({"pattern": "("}, "no regular expression"),
+        ({"lowest": 5}, "must lie below highest"),
+    ],
+)
+def test_a_judge_that_cannot_be_asked_or_read(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        Judge.model_validate(JUDGE | changes)
+
+
+def test_a_minimum_score_needs_a_judge() -> None:
+    stated = {"pool": "p", "samples": 1, "sampling": {"temperature": 1, "max_tokens": 8}, "thinking": False}
+    stated |= {"teachers": [], "keep_original": True, "accept": {"minimum_score": 0.5}}
+    with pytest.raises(ValidationError, match="minimum_score needs a `judge`"):
+        ResponseSet.model_validate(stated)
+    assert ResponseSet.model_validate(stated | {"judge": JUDGE}).makers == ("j",)

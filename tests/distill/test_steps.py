@@ -9,8 +9,9 @@ import pytest
 
 from scripts.common.artifacts import read_json
 from scripts.common.records import DROPPED, KEPT, make_record, read
-from scripts.distill import cross_verify, grade, sample
+from scripts.distill import cross_verify, grade, judge, sample
 from scripts.distill.frame import DistillError
+from scripts.distill.gather import gather
 from tests.common.nano import math_records, run_step, save_model, save_records
 
 ENGINE = {"kind": "transformers", "dtype": "float32", "batch_size": 8, "shard_size": 4}
@@ -238,8 +239,77 @@ def test_cross_verify_needs_the_samples_of_every_teacher(tmp_path: Path, classif
 def test_repeated_ids_shift_nothing(tmp_path: Path) -> None:
     record = math_records()[0]
     rows = [record | {"responses": [{"text": text, "finish_reason": "stop", "tokens": 1}]} for text in "xy"]
-    found = [*cross_verify.gather([record, record], {"a": rows}, keep_original=False)]
+    found = [*gather([record, record], {"a": rows}, keep_original=False)]
     assert [[item.text for item in candidates] for _, candidates in found] == [["x"], ["y"]]
+
+
+def test_cross_verify_starts_without_the_curation_pipeline() -> None:
+    """DataTrove's takes a second to import, and an edit of curation is none of distillation."""
+    from scripts.common.fingerprint import ROOT, _closure, _module_files
+
+    files = {path.relative_to(ROOT).as_posix() for path in _closure(_module_files("scripts.distill.cross_verify"))}
+    assert "scripts/curate/classifier.py" in files and "scripts/curate/frame.py" not in files
+
+
+# --- The judge ------------------------------------------------------------------------------------------------------
+
+DIGIT = {
+    "model": "j",
+    "template": "${prompt} ${response}",
+    "pattern": "([0-9])",
+    "lowest": 0,
+    "highest": 9,
+    "sampling": {"temperature": 1.0, "max_tokens": 12},
+    "thinking": False,
+}
+
+
+def test_the_judge_scores_every_candidate_and_says_where_it_cannot(
+    model: Path, tmp_path: Path, classifier: Path
+) -> None:
+    """A model of random weights judges: what it says holds a digit, or does not; one response is too long for it."""
+    records = math_records()
+    pool = save_records(tmp_path / "pool", records)
+    texts = [["Answer: 3", "Answer: 4"], ["Answer: 17 " * 20, ""], *[["5", "6"]] * 4]
+    samples = [save_samples(tmp_path / "a", records, texts)]
+    common = {"judge": DIGIT, "teachers": ["a"], "keep_original": True, "prompts": None}
+    out = tmp_path / "scores/manifest.json"
+    run_step(judge, common | {"engine": ENGINE}, out, pool=pool, samples=samples, judge=model)
+    rows, counts = read(out.parent / KEPT), read_json(out)["counts"]
+    assert [(row["id"], row["teacher"], row["sample"]) for row in rows] == [
+        (record["id"], *which) for record in records for which in [("a", 0), ("a", 1), ("original", 0)]
+    ]
+    assert rows[3]["reason"] == "prompt too long for the context" and rows[3]["judgement"] is None
+    for row in rows[:3] + rows[4:]:
+        digits = [letter for letter in row["judgement"] if letter in "0123456789"]
+        assert row["score"] == (int(digits[-1]) / 9 if digits else None)
+        assert bool(row["reason"]) is (not digits)
+    assert counts["in"] == counts["kept"] == 18 == counts["scored"] + sum(counts["without_score"].values())
+    assert 0 < counts["scored"] < 17, "all or none: this judge tests nothing"
+    verify = verify_settings(["a"], judge=DIGIT, accept={"correct": "any", "minimum_score": 0.5})
+    verdicts = tmp_path / "verdicts/manifest.json"
+    run_step(cross_verify, verify, verdicts, pool=pool, samples=samples, scores=out, classifier=classifier)
+    found = read(verdicts.parent / KEPT)
+    assert [row["judge_score"] for row in found] == [row["score"] for row in rows]
+    assert [row["judge_reason"] for row in found] == [row["reason"] for row in rows]
+    assert ["score" in row["refused"] for row in found] == [(row["score"] or 0) < 0.5 for row in rows]
+
+    others = save_records(tmp_path / "others", records[1:])
+    samples = [save_samples(tmp_path / "b" / "a", records[1:], texts[1:])]
+    with pytest.raises(DistillError, match="--scores are of other candidates"):
+        run_step(cross_verify, verify, tmp_path / "x/manifest.json", pool=others, samples=samples, scores=out,
+                 classifier=classifier)  # fmt: skip
+    with pytest.raises(DistillError, match="--scores are missing"):
+        run_step(cross_verify, verify, tmp_path / "x/manifest.json", pool=others, samples=samples,
+                 classifier=classifier)  # fmt: skip
+
+
+def test_a_judge_that_cannot_be_read_is_an_error_that_shows_what_it_says(model: Path, tmp_path: Path) -> None:
+    pool = save_records(tmp_path / "pool", math_records())
+    settings = {"judge": DIGIT | {"pattern": "(no such score)"}, "teachers": [], "keep_original": True}
+    with pytest.raises(DistillError, match=r"no score of teacher could be read: .* the first judgement is '.+'"):
+        run_step(judge, settings | {"prompts": None, "engine": ENGINE}, tmp_path / "out/manifest.json", pool=pool,
+                 judge=model)  # fmt: skip
 
 
 # --- Grading --------------------------------------------------------------------------------------------------------

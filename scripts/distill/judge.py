@@ -1,0 +1,162 @@
+"""Score candidate responses by a judge model, through the engine that samples.
+
+`records/` have one row a candidate, in the order of cross-verification: score (0 to 1, null where none could be
+read), reason (why not), and the judgement as it was generated. The prompt, the pattern and the scale are settings.
+
+python -m scripts.distill.judge --recipe JSON --pool MANIFEST --samples MANIFEST... --judge MANIFEST --out MANIFEST
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict, deque
+from collections.abc import Iterator, Mapping
+from string import Template
+from typing import Any
+
+import pyarrow as pa
+
+from scripts.common.artifacts import Artifact
+from scripts.common.generation.engine import load
+from scripts.common.generation.prompts import Completion
+from scripts.common.generation.shards import Chat, Request, generate
+from scripts.common.records import KEPT, Message, iterate, prompt_of, write
+from scripts.common.step import Run, step
+from scripts.distill.candidates import Candidate
+from scripts.distill.frame import DistillError, Row, schema_of, take
+from scripts.distill.gather import by_teacher, gather
+from scripts.distill.sample import OVERLONG
+from scripts.distill.settings import Judge, JudgeSettings
+from scripts.verify import strip_thinking
+
+SCHEMA = pa.schema(
+    [
+        ("id", pa.string()),
+        ("teacher", pa.string()),
+        ("sample", pa.int32()),
+        ("score", pa.float64()),
+        ("reason", pa.string()),
+        ("judgement", pa.string()),
+        ("finish_reason", pa.string()),
+        ("tokens", pa.int32()),
+    ]
+)
+NO_SCORE = "no score in the judgement"
+CUT_OFF = "judgement cut off before a score"
+OFF_SCALE = "score outside the scale"
+
+
+def question(record: Row, candidate: Candidate, judge: Judge) -> list[Message]:
+    """What the judge is asked about a candidate; it sees the answer, not the thinking before it."""
+    filled = Template(judge.template).substitute(
+        prompt=prompt_of(record["messages"]), response=strip_thinking(candidate.text)
+    )
+    return [{"role": "user", "content": filled}]
+
+
+def score(judgement: Completion, judge: Judge) -> tuple[float | None, str]:
+    """The score as its place between the scale's ends, or None and why there is none."""
+    found = re.findall(judge.pattern, strip_thinking(judgement.text))
+    try:
+        value = float(found[-1])
+    except (IndexError, ValueError):
+        return None, CUT_OFF if judgement.finish_reason == "length" else NO_SCORE
+    if not judge.lowest <= value <= judge.highest:
+        return None, OFF_SCALE
+    return (value - judge.lowest) / (judge.highest - judge.lowest), ""
+
+
+def judged(run: Run[JudgeSettings], samples: Mapping[str, Artifact]) -> Iterator[Row]:
+    """A row a candidate, in the order of `gather`."""
+    settings, pool, model = run.settings, run.input("pool"), run.input("judge")
+    judge, engine = settings.judge, settings.engine
+    waiting: deque[Row] = deque()  # the candidates of the shard at work
+
+    def chats() -> Iterator[Chat]:
+        rows = {teacher: iterate(item.folder / KEPT) for teacher, item in samples.items()}
+        for record, candidates in gather(take(pool, settings.prompts), rows, settings.keep_original):
+            for item in candidates:
+                waiting.append({"id": record["id"], "teacher": item.teacher, "sample": item.sample})
+                yield f"{record['id']}/{item.teacher}/{item.sample}", question(record, item, judge)
+
+    request = Request(
+        sampling=judge.sampling,
+        thinking=judge.thinking,
+        samples=1,
+        seed=run.seed,
+        model=model.digest,
+        shard_size=engine.shard_size,
+        skip_overlong=True,
+    )
+    for completions in generate(load(model.folder, engine, run.seed), chats(), request, run.work):
+        yield waiting.popleft() | _columns(completions, judge)
+
+
+def _columns(completions: list[Completion], judge: Judge) -> Row:
+    if not completions:
+        return {"score": None, "reason": OVERLONG, "judgement": None, "finish_reason": None, "tokens": 0}
+    (judgement,) = completions
+    value, reason = score(judgement, judge)
+    said = {"judgement": judgement.text, "finish_reason": judgement.finish_reason, "tokens": judgement.tokens}
+    return {"score": value, "reason": reason} | said
+
+
+class Tally:
+    """Counts of a run: candidates, those without a score by reason, and mean scores by teacher."""
+
+    def __init__(self) -> None:
+        self.reasons: Counter[str] = Counter()
+        self.scores: dict[str, list[float]] = defaultdict(list)
+        self.tokens = 0
+        self.unread = ""
+
+    def add(self, row: Row) -> None:
+        """Count one candidate."""
+        self.tokens += row["tokens"]
+        if row["score"] is None:
+            self.reasons[row["reason"]] += 1
+            self.unread = self.unread or row["judgement"] or ""
+        else:
+            self.scores[row["teacher"]].append(row["score"])
+
+    def counts(self) -> dict[str, Any]:
+        """For the manifest. Nothing is dropped: a candidate without a score is a row with its reason."""
+        scored = sum(map(len, self.scores.values()))
+        return {
+            "in": scored + self.reasons.total(),
+            "kept": scored + self.reasons.total(),
+            "dropped": {},
+            "scored": scored,
+            "without_score": dict(sorted(self.reasons.items())),
+            "mean_score": {teacher: sum(found) / len(found) for teacher, found in sorted(self.scores.items())},
+            "tokens": self.tokens,
+        }
+
+
+def judge_candidates(run: Run[JudgeSettings], samples: Mapping[str, Artifact]) -> dict[str, Any]:
+    """Write a row a candidate; return the counts. Raises DistillError where no score at all could be read."""
+    schema_of(run.input("pool"))  # an empty pool is an error before the model is loaded
+    tally = Tally()
+
+    def counted() -> Iterator[Row]:
+        for row in judged(run, samples):
+            tally.add(row)
+            yield row
+
+    write(run.out / KEPT, counted(), SCHEMA)
+    if not tally.scores:
+        raise DistillError(
+            f"no score of {run.input('judge').folder.name} could be read: {dict(tally.reasons)}; the first judgement "
+            f"is {tally.unread[:200]!r}. Compare `judge.pattern` and `judge.template` with it"
+        )
+    return tally.counts()
+
+
+def main() -> None:
+    with step(__spec__, inputs=("pool", "samples", "judge"), settings=JudgeSettings) as run:
+        samples = by_teacher(run.inputs["samples"], run.settings.teachers)
+        run.counts |= judge_candidates(run, samples)
+
+
+if __name__ == "__main__":
+    main()
