@@ -46,6 +46,7 @@ rule fetch_hub_dataset:
                 "name": w.source,
                 "dataset": CONFIG.sources[w.source].dataset,
                 "revision": CONFIG.sources[w.source].revision,
+                "files": CONFIG.sources[w.source].files,
             },
         ),
         offline=OFFLINE,

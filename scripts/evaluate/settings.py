@@ -34,6 +34,7 @@ class Benchmark(Settings):
     source: str
     domain: Domain
     template: str = Field(default=PROMPT, description="the user's message; {prompt} is the item's own text")
+    thinking_template: str | None = Field(default=None, description="with thinking on; null: as without")
     samples: int = Field(gt=0, description="completions a prompt; the metric is the mean over them, never the best")
     metric: Metric = Field(
         description="pass@1: mean verdict; strict-prompt: IFEval's share of prompts with every constraint followed"
@@ -42,10 +43,10 @@ class Benchmark(Settings):
     thinking: Sampling = Field(description="sampling of models evaluated with thinking on")
     limit: int | None = Field(default=None, gt=0, description="the first n items alone")
 
-    @field_validator("template")
+    @field_validator("template", "thinking_template")
     @classmethod
-    def _has_the_prompt(cls, template: str) -> str:
-        if PROMPT not in template:
+    def _has_the_prompt(cls, template: str | None) -> str | None:
+        if template is not None and PROMPT not in template:
             raise ValueError(f"the template {template!r} has no {PROMPT}: the item's text would not be asked")
         return template
 
@@ -53,7 +54,7 @@ class Benchmark(Settings):
         """What generations of a model depend on, with the sampling of its mode."""
         return Questions(
             source=self.source,
-            template=self.template,
+            template=(self.thinking_template if thinking else None) or self.template,
             samples=self.samples,
             sampling=self.thinking if thinking else self.instruct,
             limit=self.limit,

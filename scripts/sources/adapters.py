@@ -11,6 +11,7 @@ import re
 from typing import Any
 
 from scripts.common.records import Message, Record, make_record
+from scripts.sources import forms
 from scripts.sources.settings import Adapter
 
 SHAREGPT_ROLES = {"human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant", "system": "system"}
@@ -22,6 +23,16 @@ class RowError(ValueError):
 
 def adapt(row: dict[str, Any], adapter: Adapter, source: str, domain: str | None) -> Record:
     """The record of a raw row. Raises RowError."""
+    for name, wanted in adapter.where.items():
+        if str(_optional(row, name)) != wanted:
+            raise RowError(f"{name}-is-not-{wanted}")
+    try:
+        return _adapt(row, adapter, source, domain)
+    except forms.FormError as error:
+        raise RowError(str(error)) from None
+
+
+def _adapt(row: dict[str, Any], adapter: Adapter, source: str, domain: str | None) -> Record:
     messages = _messages(row, adapter)
     meta = {name: _optional(row, name) for name in adapter.meta}
     return make_record(source, domain or "", messages, _answer(row, adapter), meta)
@@ -60,7 +71,26 @@ def _from_instruction(row: dict[str, Any], adapter: Adapter) -> list[Message]:
 
 
 def _from_pair(row: dict[str, Any], adapter: Adapter) -> list[Message]:
-    return [{"role": "user", "content": _text(row, adapter.prompt)}, *_response(row, adapter)]
+    return [{"role": "user", "content": _formed(row, adapter)}, *_response(row, adapter)]
+
+
+def _formed(row: dict[str, Any], adapter: Adapter) -> str:
+    """The prompt's text with what its form puts around it."""
+    text = _text(row, adapter.prompt)
+    if adapter.options:
+        return forms.with_options(text, _options(row, adapter.options))
+    if adapter.starter:
+        return forms.to_start_from(text, str(_optional(row, adapter.starter) or ""))
+    if adapter.answer == "grid":
+        return forms.to_fill(text, forms.houses(_required(row, adapter.target or "solution")))
+    return text
+
+
+def _options(row: dict[str, Any], path: str) -> list[str]:
+    options = _list(_required(row, path), "malformed-options")
+    if len(options) < 2 or not all(isinstance(text, str) for text in options):
+        raise RowError("malformed-options")
+    return options
 
 
 def _from_text(row: dict[str, Any], adapter: Adapter) -> list[Message]:
@@ -96,6 +126,14 @@ def _answer(row: dict[str, Any], adapter: Adapter) -> tuple[str, dict[str, Any]]
             return "code", _code(row, adapter)
         case "instructions":
             return "instructions", _instructions(row, adapter)
+        case "grid":
+            return "grid", {"solution": forms.houses(_required(row, adapter.target or "solution"))}
+        case "choice" if adapter.options:
+            options = _options(row, adapter.options)
+            return "choice", {
+                "target": forms.letter(_required(row, adapter.target or "answer"), options),
+                "options": options,
+            }
         case kind:
             return kind, {"target": _target(row, adapter)}
 
@@ -115,6 +153,8 @@ def _target(row: dict[str, Any], adapter: Adapter) -> str:
 
 def _code(row: dict[str, Any], adapter: Adapter) -> dict[str, Any]:
     """Tests are a list of statements, or a text that defines `check(candidate)` as HumanEval's."""
+    if adapter.hidden_tests:
+        return _cases(row, adapter)
     tests = _required(row, adapter.tests or "tests")
     name = str(_required(row, adapter.entry_point)) if adapter.entry_point else ""
     if isinstance(tests, str):
@@ -122,6 +162,16 @@ def _code(row: dict[str, Any], adapter: Adapter) -> dict[str, Any]:
     if not isinstance(tests, list) or not tests or not all(isinstance(test, str) for test in tests):
         raise RowError("malformed-tests")
     return {"tests": tests, "entry_point": name}
+
+
+def _cases(row: dict[str, Any], adapter: Adapter) -> dict[str, Any]:
+    """LiveCodeBench's test cases, public and private: standard input and output, or calls of a method."""
+    function = str(_optional(row, adapter.entry_point) or "") if adapter.entry_point else ""
+    tests = forms.tests_of(_required(row, adapter.tests or "tests"), function)
+    hidden = forms.tests_of(_required(row, str(adapter.hidden_tests)), function)
+    if not tests + hidden:
+        raise RowError("malformed-tests")
+    return {"tests": tests, "packed_tests": forms.pack(hidden), "entry_point": "", "setup": adapter.setup}
 
 
 def _instructions(row: dict[str, Any], adapter: Adapter) -> dict[str, Any]:

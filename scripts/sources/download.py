@@ -18,6 +18,7 @@ class Download(Settings):
     name: str
     dataset: str
     revision: str
+    files: str | None
 
 
 def main() -> None:
@@ -29,7 +30,9 @@ def main() -> None:
                 f"sources.{asked.name}.revision: {asked.dataset} is {UNPINNED}. Pin it where there is a network, "
                 "with `python -m scripts.pin --scale <scale>`, or state the commit"
             )
-        copy_snapshot("dataset", asked.dataset, asked.revision, run.out, patterns=None)
+        copy_snapshot(
+            "dataset", asked.dataset, asked.revision, run.out, patterns=[asked.files] if asked.files else None
+        )
 
 
 if __name__ == "__main__":

@@ -70,8 +70,13 @@ def _download(url: str, work: Path) -> Path:
     return target
 
 
-def _hub_rows(name: str, source: HubSource, download: Path) -> Iterator[dict[str, Any]]:
+def _hub_rows(name: str, source: HubSource, download: Path) -> Iterator[dict[str, Any] | BadRow]:
     """Rows of a hub data set that was fetched."""
+    if source.files is not None:
+        found = sorted(path for path in download.glob(source.files) if path.is_file())
+        if not found:
+            raise SourceError(f"sources.{name}.files: {source.dataset} at {source.revision} has no {source.files}")
+        return itertools.islice(itertools.chain.from_iterable(map(read_rows, found)), source.rows)
     from datasets import load_dataset  # heavy: a second of imports that other kinds do not need
 
     try:

@@ -1,4 +1,4 @@
-"""Rows of raw files: Parquet, a JSON array, or one JSON object a line, gzipped or not.
+"""Rows of raw files: Parquet, Arrow, a JSON array, or one JSON object a line, gzipped or not.
 
 The kind is told by the content, since names lie (a `.json` of one object a line is common). A line that
 cannot be read is given back as a `BadRow` with its reason, so that the caller counts it; a file that
@@ -18,6 +18,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 BATCH = 1000  # rows decoded at a time
+ARROW_STREAM = b"\xff\xff\xff\xff"
+"""How the files of `datasets.save_to_disk` begin."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,8 @@ def read_rows(path: Path) -> Iterator[dict[str, Any] | BadRow]:
         magic = handle.read(4)
     if magic == b"PAR1":
         return _parquet_rows(path)
+    if magic == ARROW_STREAM:
+        return _arrow_rows(path)
     return _json_rows(path, zipped=magic[:2] == b"\x1f\x8b")
 
 
@@ -48,6 +52,15 @@ def _parquet_rows(path: Path) -> Iterator[dict[str, Any]]:
                 yield from batch.to_pylist()
     except (pa.ArrowInvalid, OSError) as error:
         raise SourceError(f"{path} is damaged Parquet ({error}): fetch it again") from error
+
+
+def _arrow_rows(path: Path) -> Iterator[dict[str, Any]]:
+    try:
+        with pa.memory_map(str(path)) as file, pa.ipc.open_stream(file) as batches:
+            for batch in batches:
+                yield from batch.to_pylist()
+    except (pa.ArrowInvalid, OSError) as error:
+        raise SourceError(f"{path} is damaged Arrow ({error}): fetch it again") from error
 
 
 def _json_rows(path: Path, zipped: bool) -> Iterator[dict[str, Any] | BadRow]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from scripts.common.settings import Domain, Settings
 
-AnswerKind = Literal["math", "code", "instructions", "choice", "none"]
+AnswerKind = Literal["math", "code", "instructions", "choice", "grid", "none"]
 Role = Literal["sft", "rl", "benchmark", "pretrain"]
 UNPINNED = "unpinned"
 """Stands for a revision that is not established yet."""
@@ -25,12 +25,17 @@ class Adapter(Settings):
     input: str | None = Field(default=None, description="field appended to the instruction (instruction shape)")
     response: str | None = Field(default=None, description="field of the response; none for prompts alone")
     answer: AnswerKind = "none"
-    target: str | None = Field(default=None, description="field of the gold answer (math, choice)")
+    target: str | None = Field(default=None, description="field of the gold answer (math, choice, grid)")
     target_pattern: str | None = Field(default=None, description="regex whose group 1 is the answer, e.g. #### (.+)")
+    options: str | None = Field(default=None, description="field of the options' texts, put under the prompt (choice)")
     tests: str | None = Field(default=None, description="field of the tests (code)")
+    hidden_tests: str | None = Field(default=None, description="field of further tests, packed or not (code)")
+    setup: str = Field(default="", description="Python that comes before every program, such as imports (code)")
+    starter: str | None = Field(default=None, description="field of code to start from; empty: a program of its own")
     entry_point: str | None = Field(default=None, description="field of the function's name (code)")
     instruction_ids: str | None = Field(default=None, description="field of the constraint ids (instructions)")
     instruction_kwargs: str | None = Field(default=None, description="field of the constraints' arguments")
+    where: dict[str, str] = Field(default={}, description="fields' values of the rows that are taken; others are drops")
     strip_suffix: str | None = Field(default=None, description="text cut from the response's end, e.g. <|endoftext|>")
     meta: tuple[str, ...] = Field(default=(), description="fields kept in meta")
 
@@ -70,8 +75,17 @@ class HubSource(SourceBase):
         description=f"40 hex digits, never a branch; `{UNPINNED}` can be planned, not run: scripts.pin fills it in",
     )
     subset: str | None = None
-    split: str
+    split: str = Field(default="", description="as `datasets` names it; none where `files` are stated")
+    files: str | None = Field(
+        default=None, description="pattern of the only files to fetch and read, in the order of their names"
+    )
     rows: int | None = Field(default=None, gt=0, description="take the first n rows")
+
+    @model_validator(mode="after")
+    def _one_way_to_read(self) -> HubSource:
+        if (self.files is None) == (not self.split):
+            raise ValueError("give either `split` (and `subset`), or `files` where `datasets` does not know the layout")
+        return self
 
 
 Source = Annotated[SyntheticSource | FileSource | HubSource, Field(discriminator="kind")]

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-Kind = Literal["math", "code", "instructions", "choice", "none"]
+Kind = Literal["math", "code", "instructions", "choice", "grid", "none"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 

@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 from scripts.common.verify_settings import VerifySettings
-from scripts.verify import choice, mathematics
+from scripts.verify import choice, grid, mathematics
 from scripts.verify.answer import Answer, AnswerError, Kind, Verdict
 from scripts.verify.thinking import strip_thinking
 
@@ -22,6 +22,8 @@ def quick(response: str, answer: Answer, settings: VerifySettings) -> Verdict | 
         return Verdict(None, "no verifier: the answer's kind is none")
     if answer.kind == "choice":
         return _guarded(choice.verify, response, answer, settings)
+    if answer.kind == "grid":
+        return _guarded(grid.verify, response, answer, settings)
     if answer.kind == "math":
         return _guarded(mathematics.quick, response, answer, settings)
     return None
@@ -60,6 +62,9 @@ def wall_limit(answer: Answer, settings: VerifySettings) -> float:
     """Seconds after which a worker that judges this item is taken for hung: above every limit inside it."""
     tests = answer.spec.get("tests") if answer.kind == "code" else None
     runs = len(tests) if isinstance(tests, list) else 0
+    packed = answer.spec.get("packed_tests")
+    if isinstance(packed, dict) and isinstance(packed.get("count"), int):
+        runs += packed["count"]
     return settings.item_wall_seconds + runs * settings.code_wall_seconds
 
 

