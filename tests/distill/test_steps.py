@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from scripts.common.artifacts import read_json
+from scripts.common.fingerprint import ROOT, _closure, _module_files
 from scripts.common.records import DROPPED, KEPT, make_record, read
 from scripts.distill import cross_verify, grade, judge, sample
 from scripts.distill.frame import DistillError
@@ -88,36 +95,36 @@ def test_sample_again_gives_the_same_bytes(model: Path, tmp_path: Path) -> None:
     assert first.read_bytes() == second.read_bytes()
 
 
-def test_a_killed_sample_step_ends_with_the_same_bytes(
+def test_a_killed_sample_step_goes_on_at_its_last_shard_to_the_same_bytes(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Killed after the first of two shards: nothing looks finished, the first shard is not drawn again."""
+    """kill -9 after a shard: nothing looks finished, finished shards are not drawn again, the bytes are the same."""
     from scripts.common.generation.transformers_engine import TransformersEngine
 
     pool = save_records(tmp_path / "pool", math_records())
-    settings = {"responses": DRAW, "engine": ENGINE}
+    settings = {"responses": DRAW | {"samples": 48}, "engine": ENGINE | {"shard_size": 1}}
     whole = run_step(sample, settings, tmp_path / "whole/manifest.json", pool=pool, teacher=model).read_bytes()
+    out = tmp_path / "again/manifest.json"
+    recipe = json.dumps({"settings": settings, "seed": 1, "code": "", "environment": {}})
+    command = [sys.executable, "-m", "scripts.distill.sample", "--recipe", recipe, "--pool", str(pool)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen([*command, "--teacher", str(model), "--out", str(out)], env=environment) as process:
+        while process.poll() is None and len([*tmp_path.glob("work/*/*.parquet")]) < 2:
+            time.sleep(0.002)
+        process.kill()
+    done = len([*tmp_path.glob("work/*/*.parquet")])
+    assert process.returncode == -signal.SIGKILL and 2 <= done < 6 and not out.exists()
     complete, drawn = TransformersEngine.complete, list[int]()
-
-    def killed(engine: Any, prompts: Any, *arguments: Any, **named: Any) -> Any:
-        if drawn:
-            raise KeyboardInterrupt
-        drawn.append(len(prompts))
-        return complete(engine, prompts, *arguments, **named)
 
     def counted(engine: Any, prompts: Any, *arguments: Any, **named: Any) -> Any:
         drawn.append(len(prompts))
         return complete(engine, prompts, *arguments, **named)
 
-    out = tmp_path / "again/manifest.json"
-    monkeypatch.setattr(TransformersEngine, "complete", killed)
-    with pytest.raises(KeyboardInterrupt):
-        run_step(sample, settings, out, pool=pool, teacher=model)
-    assert not out.exists() and drawn == [4]
     monkeypatch.setattr(TransformersEngine, "complete", counted)
     assert run_step(sample, settings, out, pool=pool, teacher=model).read_bytes() == whole
-    assert drawn == [4, 2]
+    assert drawn == [1] * (6 - done)
     assert not [*(tmp_path / "work").iterdir()], "finished: nothing is left to resume from"
+    assert [path.name for path in out.parent.parent.iterdir() if "partial" in path.name] == []
 
 
 def test_sample_takes_the_first_prompts_by_id(model: Path, tmp_path: Path) -> None:
@@ -245,8 +252,6 @@ def test_repeated_ids_shift_nothing(tmp_path: Path) -> None:
 
 def test_cross_verify_starts_without_the_curation_pipeline() -> None:
     """DataTrove's takes a second to import, and an edit of curation is none of distillation."""
-    from scripts.common.fingerprint import ROOT, _closure, _module_files
-
     files = {path.relative_to(ROOT).as_posix() for path in _closure(_module_files("scripts.distill.cross_verify"))}
     assert "scripts/curate/classifier.py" in files and "scripts/curate/frame.py" not in files
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 import sys
 from collections import Counter
@@ -14,11 +15,13 @@ import pyarrow as pa
 import pytest
 
 from scripts.common import records
-from scripts.common.artifacts import write_manifest
+from scripts.common.artifacts import check, write_manifest
+from scripts.mix import build as step
 from scripts.mix.build import build
 from scripts.mix.candidates import draw
 from scripts.mix.quotas import MixError
 from scripts.mix.settings import BuildSettings, Dataset
+from tests.common.nano import run_step, save_records
 
 ROOT = Path(__file__).resolve().parents[2]
 Row = dict[str, Any]
@@ -252,6 +255,25 @@ def test_the_step_makes_the_same_bytes_twice(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr
     manifests = [(tmp_path / name / "manifest.json").read_bytes() for name in ("one", "two")]
     assert manifests[0] == manifests[1] and b"README.md" in manifests[0]
+
+
+def test_a_full_disk_leaves_nothing_and_the_next_run_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel refuses to let a file grow: as on a full disk, a write fails in the midst of the records."""
+    monkeypatch.chdir(tmp_path)
+    text = "".join(f"{number * 7919 % 10007:x} " for number in range(10_000))
+    save_records(tmp_path / "pool", [item(i) | {"meta": text[i : i + 20_000]} for i in range(200)])
+    settings = {"name": "d", "dataset": {"purpose": "sft", "pool": "p", "size": 150, "select": {"kind": "random"}}}
+    out, before = tmp_path / "out/manifest.json", resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            run_step(step, settings, out, pool=tmp_path / "pool/manifest.json")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert [path.name for path in tmp_path.iterdir() if path.name not in ("pool", "work")] == []
+    run_step(step, settings, out, pool=tmp_path / "pool/manifest.json")
+    assert check(out) == [] and len(records.read(out.parent / records.KEPT)) == 150
+    assert not [*(tmp_path / "work").iterdir()]
 
 
 def test_a_draw_depends_on_every_part() -> None:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections import Counter
 from itertools import combinations, islice
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from scripts.common import records
 from scripts.mix import select as selection
+from scripts.mix import shuffle
 from scripts.mix.embed import Embedder
-from scripts.mix.select import Domain, Quota, choose, clusters, evenly, k_center
+from scripts.mix.select import Domain, Quota, Space, choose, clusters, evenly, k_center
 from scripts.mix.settings import Select
 
 
@@ -143,3 +147,66 @@ def test_embedding_has_unit_length_and_knows_likeness() -> None:
     assert np.allclose(embed(["pears", "nothing known", *texts])[2:], vectors)  # each text by itself
     assert (embed(["nothing known"]) == 0).all()
     assert (Embedder(["", " "], 3, seed=1)(["", "a"]) == 0).all()
+
+
+# --- 200,000 rows ---------------------------------------------------------------------------------------------------
+
+MANY = 200_000
+
+
+@pytest.fixture(scope="module")
+def many() -> Domain:
+    """Vectors of 16 numbers around 200 centers."""
+    random = np.random.default_rng(1)
+    vectors = random.normal(size=(200, 16))[random.integers(0, 200, MANY)] + 0.5 * random.normal(size=(MANY, 16))
+    vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    return Domain([str(number) for number in range(MANY)], ["a"] * MANY, vectors)
+
+
+def test_k_center_of_many_rows_passes_over_them_seldom_and_copies_little(
+    many: Domain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The definition passes over all rows for each center: here at least thirty are found a pass."""
+    assert many.vectors is not None
+    passes, shrink = list[int](), Space.shrink
+
+    def counted(space: Space, distance: np.ndarray, centers: list[int]) -> None:
+        if len(distance) == MANY:
+            passes.append(len(centers))
+        shrink(space, distance, centers)
+
+    monkeypatch.setattr(Space, "shrink", counted)
+    tracemalloc.start()
+    chosen = k_center(many.vectors, 2_000, Quota(many.sources, None))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(set(chosen)) == 2_000 and len(passes) <= 2_000 / 30
+    assert peak < 6 * many.vectors.nbytes  # 12.8 MB of vectors; a matrix of all distances would be 160 GB
+    nearest = np.full(MANY, np.inf, np.float32)
+    Space(many.vectors).shrink(nearest, chosen)
+    covered = float(np.sqrt(nearest.max()))
+    assert covered <= float(np.linalg.norm(many.vectors[chosen[-1]] - many.vectors[chosen[:-1]], axis=1).min()) + 1e-3
+
+
+def test_clusters_of_many_rows_are_fitted_on_some_of_them(many: Domain) -> None:
+    chosen = choose(Select(kind="cluster", clusters=20, fitted_on=2_000), many, 1_000, seed=1)
+    assert len(set(chosen)) == 1_000
+
+
+# --- Rows in a drawn order ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("bucket", "batch"), [(1, 3), (4, 7), (10_000, 10_000)])
+def test_rows_come_in_the_order_asked(bucket: int, batch: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shuffle, "BUCKET", bucket)
+    monkeypatch.setattr(shuffle, "BATCH", batch)
+    texts = [[{"role": "user", "content": f"q{number}"}] for number in range(30)]
+    rows = [dict(records.make_record("s", "math", text, ("none", {}), {})) for text in texts]  # type: ignore[arg-type]
+    folders = [tmp_path / "a", tmp_path / "b"]
+    records.write(folders[0], rows[:17])
+    records.write(folders[1], rows[17:])
+    asked = np.random.default_rng(2).permutation(30)[:19].tolist()
+    found = [*shuffle.in_order(folders, asked, tmp_path / "work")]
+    assert found == [rows[number] for number in asked]
+    assert not (tmp_path / "work").exists()
+    assert [*shuffle.in_order(folders, [], tmp_path / "work")] == []
