@@ -52,8 +52,10 @@ def build(folders: list[Path], settings: BuildSettings, seed: int, out: Path, wo
     tally = Tally(kept.names)
     write(out / KEPT, finished(rows, dataset, tally), kept)
     made = dataset.model_dump(mode="json", exclude_defaults=True) | {"seed": seed}
-    (out / "README.md").write_text(card(settings.name, dataset.purpose, tally, settings.licences, made))
     left = Counter(item.domain for item in candidates) - Counter(item.domain for item in chosen)
+    absent = dict(sorted(excluded.items())) | ({"not selected": left.total()} if left else {})
+    text = card(settings.name, dataset.purpose, tally, settings.licences, absent, made)
+    (out / "README.md").write_text(text)
     return _books(chosen, excluded, left) | tally.counts() | {"words": tally.percentiles()}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,10 @@ from scripts.common.records import prompt_of, response_of
 from scripts.curate.words import words
 
 PERCENTILES = (5, 25, 50, 75, 95, 100)
+HUB_LICENCES = frozenset(
+    {"apache-2.0", "mit", "cc0-1.0", "cc-by-4.0", "cc-by-sa-3.0", "cc-by-sa-4.0", "cc-by-nc-4.0", "odc-by"}
+)
+"""Names of licences that the Hub's cards know, of those that sources state; anything else makes the set `other`."""
 GROUPS = {"source": "source", "domain": "domain", "band": "difficulty", "teacher": "response by"}
 """Column -> what the card calls it; counted where the data set has it."""
 
@@ -43,25 +47,43 @@ class Tally:
         }
 
 
-def card(name: str, purpose: str, tally: Tally, licences: Mapping[str, str], recipe: Mapping[str, Any]) -> str:
-    """The card's text."""
+def card(
+    name: str,
+    purpose: str,
+    tally: Tally,
+    licences: Mapping[str, str],
+    left_out: Mapping[str, int],
+    recipe: Mapping[str, Any],
+) -> str:
+    """The card's text. `licences` are the sources'; `left_out` has the rows of the origin that are not in the set."""
     sources = tally.groups["source"]
     head = {
         "pretty_name": name,
-        "license": "other",
+        "license": _licence(licences.get(source, "") for source in sources),
+        "task_categories": ["text-generation"],
         "configs": [{"config_name": "default", "data_files": [{"split": "train", "path": "records/*.parquet"}]}],
     }
     lengths = [[part, *map(str, row)] for part, row in tally.percentiles().items()]
-    terms = [[source, licences.get(source, "not stated")] for source in sorted(sources)]
+    terms = [[source, f"{sources[source]:,}", licences.get(source, "not stated")] for source in sorted(sources)]
+    absent = [[reason, f"{n:,}"] for reason, n in left_out.items()]
     parts = [
         f"---\n{yaml.safe_dump(head, sort_keys=False)}---\n",
         f"# {name}\n\n{sources.total():,} records for {purpose}.\n",
         *(_counts(title, tally.groups[group]) for group, title in GROUPS.items() if group in tally.groups),
         _table("Words", ["", *(f"p{p}" if p < 100 else "max" for p in PERCENTILES)], lengths),
-        _table("Licences", ["source", "licence"], terms),
+        _table("Licences", ["source", "records", "licence"], terms),
+        _table("Left out", ["reason", "rows of the origin"], absent),
         f"## How it was made\n\n```yaml\n{yaml.safe_dump(dict(recipe), sort_keys=False)}```\n",
     ]
     return "\n".join(parts)
+
+
+def _licence(stated: Iterable[str]) -> str | list[str]:
+    """The licences of all sources as the Hub names them; `other` where it has no name for one of them."""
+    names = sorted({licence.casefold() for licence in stated})
+    if not HUB_LICENCES.issuperset(names):
+        return "other"
+    return names if len(names) > 1 else names[0]
 
 
 def _counts(title: str, counter: Counter[str]) -> str:

@@ -19,6 +19,7 @@ from scripts.common.artifacts import check, write_manifest
 from scripts.mix import build as step
 from scripts.mix.build import build
 from scripts.mix.candidates import draw
+from scripts.mix.card import Tally, card
 from scripts.mix.quotas import MixError
 from scripts.mix.settings import BuildSettings, Dataset
 from tests.common.nano import run_step, save_records
@@ -231,13 +232,35 @@ def test_settings_that_cannot_be_meant(settings: Row, message: str) -> None:
 def test_the_card_loads_as_a_data_set(tmp_path: Path) -> None:
     origin = [item(i, ("math", "code")[i % 2], source="ab"[i % 2]) for i in range(10)]
     make(tmp_path, origin, pool="p", size=6)
-    card = (tmp_path / "out" / "README.md").read_text()
-    assert "6 records for sft." in card and "| a | 3 | 50.0% |" in card
-    assert "| a | MIT |" in card and "| b | not stated |" in card and "| prompt | 1 |" in card
+    text = (tmp_path / "out" / "README.md").read_text()
+    assert "6 records for sft." in text and "| a | 3 | 50.0% |" in text
+    assert "| a | 3 | MIT |" in text and "| b | 3 | not stated |" in text and "| prompt | 1 |" in text
+    assert "| not selected | 4 |" in text and "license: other\n" in text
     import datasets
+
+    write_manifest(tmp_path / "out", {})  # lies beside it, as the step leaves it
 
     loaded = datasets.load_dataset(str(tmp_path / "out"), cache_dir=str(tmp_path / "cache"), split="train")
     assert len(loaded) == 6 and loaded[0]["messages"][1]["content"].startswith("own")
+
+
+@pytest.mark.parametrize(
+    ("licences", "stated"),
+    [
+        ({"a": "MIT", "b": "Apache-2.0", "c": "unused"}, ["apache-2.0", "mit"]),
+        ({"a": "CC-BY-4.0", "b": "CC-BY-4.0"}, "cc-by-4.0"),
+        ({"a": "MIT", "b": "ODC-BY-1.0 (parts have terms of their own)"}, "other"),
+        ({"a": "MIT"}, "other"),
+    ],
+)
+def test_the_cards_licence_is_that_of_all_sources(licences: dict[str, str], stated: str | list[str]) -> None:
+    from huggingface_hub import DatasetCard
+
+    tally = Tally(records.SCHEMA.names)
+    for number in range(4):
+        tally.add(item(number, source="ab"[number % 2]))
+    text = card("d", "sft", tally, licences, {"no response": 2}, {"size": 4})
+    assert DatasetCard(text).data.license == stated and "| no response | 2 |" in text
 
 
 def test_the_step_makes_the_same_bytes_twice(tmp_path: Path) -> None:
