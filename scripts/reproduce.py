@@ -11,19 +11,15 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import subprocess
 import sys
-import threading
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from scripts.common.config import Config, ConfigError, parents, read
+from scripts.progress import Progress
 
 PROFILE = ["--rerun-triggers", "mtime", "params", "input", "code", "--max-checksum-file-size", "100MB"]
-DONE = re.compile(r"^(\d+) of (\d+) steps \(")
-RULE = re.compile(r"^(?:local)?rule (\S+):$")
 
 
 @dataclass(frozen=True)
@@ -85,84 +81,30 @@ def pending(command: list[str], targets: list[str]) -> list[str]:
     return sorted({row["output_file"] for row in rows if row["plan"] != "no update"})
 
 
-def build(config: Config, command: list[str], targets: list[str]) -> None:
+def build(config: Config, command: list[str], targets: list[str], cores: int) -> None:
     """Bring the targets up to date, level by level where finished artifacts are pending."""
     order = Order(config)
-    while todo := pending(command, targets):
-        spared = [path for path in todo if Path(path).exists()]
-        if not spared:
-            run_snakemake(command, targets)
-            return
-        lowest = min(order.level(path) for path in todo)
-        run_snakemake(command, [path for path in todo if order.level(path) == lowest])
+    with Progress(config, cores) as progress:
+        while todo := pending(command, targets):
+            progress.expect(todo)
+            spared = [path for path in todo if Path(path).exists()]
+            if not spared:
+                run_snakemake(command, targets, progress)
+                return
+            lowest = min(order.level(path) for path in todo)
+            run_snakemake(command, [path for path in todo if order.level(path) == lowest], progress)
 
 
-def run_snakemake(command: list[str], targets: list[str]) -> None:
-    """One invocation, its output condensed to a line of progress; a failure shows the log and stops."""
-    process = subprocess.Popen(
-        [*command, "--show-failed-logs", "--", *targets], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
-    )
+def run_snakemake(command: list[str], targets: list[str], progress: Progress) -> None:
+    """One invocation, its output condensed to a line of progress; a failure shows what failed and stops."""
+    process = subprocess.Popen([*command, "--", *targets], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
     assert process.stderr is not None
-    progress = Progress()
-    tail: list[str] = []
     for line in process.stderr:
         progress.read(line)
-        tail = [*tail[-400:], line]
     if process.wait():
-        progress.clear()
-        sys.stderr.write("".join(_from_first_error(tail)))
+        progress.stop()
+        sys.stderr.write(progress.failure())
         raise SystemExit(process.returncode)
-    progress.close()
-
-
-def _from_first_error(lines: list[str]) -> list[str]:
-    starts = [number for number, line in enumerate(lines) if "Error" in line or "Exception" in line]
-    return lines[starts[0] :] if starts else lines[-40:]
-
-
-class Progress:
-    """Jobs done of all, elapsed time and what runs, on one line of a terminal or a line every tenth."""
-
-    def __init__(self) -> None:
-        self.started = time.monotonic()
-        self.done, self.total, self.rule, self.printed = 0, 0, "", -1
-        self.live = sys.stderr.isatty()
-        self.stopped = threading.Event()
-        if self.live:
-            threading.Thread(target=self._tick, daemon=True).start()
-
-    def read(self, line: str) -> None:
-        if match := RULE.match(line):
-            self.rule = match[1]
-        if match := DONE.match(line):
-            self.done, self.total = int(match[1]), int(match[2])
-            tenth = 10 * self.done // self.total
-            if not self.live and tenth > self.printed:
-                self.printed = tenth
-                print(self.text(), file=sys.stderr, flush=True)
-
-    def text(self) -> str:
-        elapsed = time.monotonic() - self.started
-        left = f", about {_clock(elapsed * (self.total - self.done) / self.done)} left" if self.done else ""
-        return f"{self.done} of {self.total or '?'} jobs, {_clock(elapsed)}{left} | {self.rule}"
-
-    def _tick(self) -> None:
-        while not self.stopped.wait(0.5):
-            print(f"\r\x1b[K{self.text()}", end="", file=sys.stderr, flush=True)
-
-    def clear(self) -> None:
-        self.stopped.set()
-        if self.live:
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
-
-    def close(self) -> None:
-        self.clear()
-        if self.live and self.total:
-            print(f"{self.total} jobs in {_clock(time.monotonic() - self.started)}", file=sys.stderr)
-
-
-def _clock(seconds: float) -> str:
-    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
 
 
 def main() -> None:
@@ -188,7 +130,7 @@ def main() -> None:
             config = read(arguments.scale, {**overlay, "seed": seed})
         except ConfigError as error:
             raise SystemExit(str(error)) from None
-        build(config, command, arguments.targets)
+        build(config, command, arguments.targets, arguments.cores)
 
 
 if __name__ == "__main__":
