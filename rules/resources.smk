@@ -34,6 +34,15 @@ def launch(step):
     return launching.launch(CONFIG.budget_of(step), trained_in, workflow.deployment_settings.apptainer_args)
 
 
+def tracking(wildcards):
+    """Params function: what stands before a training's launch, so that it reports where trackers are configured."""
+    if not CONFIG.trackers:
+        return launching.Untracked("")
+    return launching.Untracked(
+        f"NEBULA_TRACKERS={','.join(CONFIG.trackers)} NEBULA_TRACKING={R}/logs/tracking/{wildcards.model} "
+    )
+
+
 def cpus(step):
     """CPUs of a step's jobs on each of their nodes."""
     return CONFIG.budget_of(step).cpus

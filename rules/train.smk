@@ -44,10 +44,12 @@ rule pretrain_model:
     resources:
         **resources("train.pretrain"),
     params:
+        tracking=tracking,
         launch=launch("train.pretrain"),
         recipe=recipe("scripts.train.pretrain", "train", lambda w: {"training": CONFIG.training_of(w.model)}),
     shell:
-        "{params.launch} scripts.train.pretrain --recipe {params.recipe:q} --dataset {input.dataset}"
+        "{params.tracking}{params.launch} scripts.train.pretrain --recipe {params.recipe:q}"
+        " --dataset {input.dataset}"
         " --out {output} > {log} 2>&1"
 
 
@@ -67,10 +69,12 @@ rule finetune_model:
     resources:
         **resources("train.sft"),
     params:
+        tracking=tracking,
         launch=launch("train.sft"),
         recipe=recipe("scripts.train.sft", "train", lambda w: {"training": CONFIG.training_of(w.model)}),
     shell:
-        "{params.launch} scripts.train.sft --recipe {params.recipe:q} --dataset {input.dataset} --init {input.init}"
+        "{params.tracking}{params.launch} scripts.train.sft --recipe {params.recipe:q}"
+        " --dataset {input.dataset} --init {input.init}"
         " --out {output} > {log} 2>&1"
 
 
@@ -90,6 +94,7 @@ rule reinforce_model:
     resources:
         **resources("train.grpo"),
     params:
+        tracking=tracking,
         launch=launch("train.grpo"),
         recipe=recipe(
             "scripts.train.grpo",
@@ -101,7 +106,8 @@ rule reinforce_model:
             },
         ),
     shell:
-        "{params.launch} scripts.train.grpo --recipe {params.recipe:q} --dataset {input.dataset} --init {input.init}"
+        "{params.tracking}{params.launch} scripts.train.grpo --recipe {params.recipe:q}"
+        " --dataset {input.dataset} --init {input.init}"
         " --out {output} > {log} 2>&1"
 
 
@@ -122,6 +128,7 @@ rule distill_model:
     resources:
         **resources("train.opd"),
     params:
+        tracking=tracking,
         launch=launch("train.opd"),
         recipe=recipe(
             "scripts.train.opd",
@@ -133,5 +140,6 @@ rule distill_model:
         ),
         teachers=lambda w: [f"{domain}={model(name)}" for domain, name in sorted(teachers_of(w.model).items())],
     shell:
-        "{params.launch} scripts.train.opd --recipe {params.recipe:q} --dataset {input.dataset} --init {input.init}"
+        "{params.tracking}{params.launch} scripts.train.opd --recipe {params.recipe:q}"
+        " --dataset {input.dataset} --init {input.init}"
         " --teachers {params.teachers} --out {output} > {log} 2>&1"

@@ -6,7 +6,9 @@ is what was sampled from) and teacher (at its own), reverse KL at beta = 1,
 
     loss = sum over all completion tokens of a step's batch of D(student || teacher of the row) / number of these tokens
 
-which is DistillationTrainer's loss with a teacher that depends on the row.
+which is DistillationTrainer's loss with a teacher that depends on the row. The estimate `sampled-token` puts the log
+ratio of the token that was drawn in the place of D: REINFORCE with the teacher's verdict on each token as its reward,
+without those on later tokens (Thinking Machines' on-policy distillation). Its mean is the reverse KL and its gradient.
 """
 
 from __future__ import annotations
@@ -18,9 +20,10 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 from trl import DistillationConfig, DistillationTrainer
-from trl.kernels.chunked_divergence import ChunkedDivergenceFunction
+from trl.kernels import ChunkedLogProbFunction
+from trl.kernels.chunked_divergence import VOCAB_CHUNK_SIZE, ChunkedDivergenceFunction
 from trl.models import prepare_deepspeed
-from trl.trainer.utils import create_model_from_path
+from trl.trainer.utils import create_model_from_path, maybe_gather_lm_head_ctx
 
 DOMAIN = "domain"
 """Column of the prompts that names the teacher."""
@@ -46,6 +49,25 @@ def route(prompts: Sequence[Mapping[str, Any]], teachers: Sequence[str]) -> list
     return [dict(row) for row in prompts]
 
 
+def log_probabilities(states: Tensor, head: torch.nn.Module, ids: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
+    """log p of the tokens `ids` (N,) and the entropy at the states before them (N, hidden size); no (N, vocabulary)."""
+    weight, bias = cast(Any, head).weight, cast(Any, head).bias
+    with maybe_gather_lm_head_ctx(weight, bias):
+        found = ChunkedLogProbFunction.apply(
+            states, weight, bias, ids, temperature, VOCAB_CHUNK_SIZE, None, 1.0, ("entropy",)
+        )
+    return found[0], found[1].detach()
+
+
+def log_ratio(student: Tensor, entropy: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
+    """log p(student) / p(teacher) of each token, whose gradient is that times the gradient of log p(student); entropy.
+
+    Without the stop on the ratio the gradient's mean would be 0.
+    """
+    ratio = (student - teacher).detach()
+    return ratio * (1 + student - student.detach()), entropy
+
+
 class MultiTeacherTrainer(DistillationTrainer):
     """DistillationTrainer whose teacher depends on the row; domains that share a checkpoint share one copy."""
 
@@ -55,9 +77,11 @@ class MultiTeacherTrainer(DistillationTrainer):
         teachers: Mapping[str, str],
         args: DistillationConfig,
         teacher_temperature: float,
+        estimate: str,
         **kwargs: Any,
     ) -> None:
         super().__init__(model=model, teacher_model=None, args=args, **kwargs)
+        self._sampled = estimate == "sampled-token"
         self._domains = sorted(teachers)
         paths = list(dict.fromkeys(teachers[domain] for domain in self._domains))
         self._teacher_of = torch.tensor([paths.index(teachers[domain]) for domain in self._domains])
@@ -118,9 +142,15 @@ class MultiTeacherTrainer(DistillationTrainer):
         }
         with torch.no_grad():
             states = self._forward_redirection(teacher, base, self._hidden, base, picked)
-        states = states[: len(rows)][inputs["completion_mask"][rows].bool()]
+        chosen = inputs["completion_mask"][rows].bool()
+        states = states[: len(rows)][chosen]
         head, other = model.get_output_embeddings(), base.get_output_embeddings()
         own, theirs = self._scales
+        if self._sampled:
+            drawn = inputs["completion_ids"][rows][chosen]
+            with torch.no_grad():
+                reference, _ = log_probabilities(states, other, drawn, 1 / theirs)
+            return log_ratio(*log_probabilities(student, head, drawn, 1 / own), reference)
         return ChunkedDivergenceFunction.apply(
             student, head.weight, head.bias, states, other.weight, other.bias, self.beta, 1.0, own, None, theirs, None
         )

@@ -18,8 +18,8 @@ from trl import GRPOConfig, GRPOTrainer
 
 from scripts.common import records
 from scripts.common.step import Run, step
-from scripts.train.policy import check_prompts, policy_tokenizer
-from scripts.train.rewards import VerifierReward
+from scripts.train.policy import check_prompts, check_rollout, policy_tokenizer
+from scripts.train.rewards import VERDICTS, VerifierReward
 from scripts.train.rows import DataError, prompt_set
 from scripts.train.settings import Grpo, GrpoStep
 from scripts.train.trainer import arguments, fit, rollouts
@@ -30,10 +30,12 @@ def reinforce(run: Run[GrpoStep]) -> None:
     """Train `init` on the prompts of `dataset` and write the checkpoint into `run.out`."""
     settings, init = run.settings.training, run.input("init").folder
     tokenizer = policy_tokenizer(init)
+    check_rollout(init, settings.rollout)
     found = records.iterate(run.input("dataset").folder / records.KEPT)
     prompts = prompt_set(found, tokenizer, run.settings.thinking, settings.rollout.max_prompt_tokens, run.counts)
     check_answers(prompts)
-    check_prompts(prompts, settings.batch_size // settings.group_size, settings)
+    groups = settings.batch_size // settings.group_size
+    check_prompts(prompts, groups, settings)
     with VerifierPool(workers(), run.settings.verify) as pool:
         trainer = GRPOTrainer(
             model=str(init),
@@ -43,7 +45,12 @@ def reinforce(run: Run[GrpoStep]) -> None:
             processing_class=tokenizer,
         )
         fit(trainer, run)
-    run.counts["verdicts"] = verdict_counts(trainer.state.log_history, settings.batch_size)
+    history = trainer.state.log_history
+    run.counts["verdicts"] = {name: total(history, f"verdicts/{name}", settings.batch_size) for name in VERDICTS}
+    run.counts["overlong"] = total(history, "completions/clipped_ratio", settings.batch_size)
+    if settings.scale_rewards != "batch":  # there TRL logs whether the whole batch is of one reward
+        degenerate = total(history, "frac_reward_zero_std", groups)
+        run.counts["groups"] = {"all": groups * trainer.state.global_step, "degenerate": degenerate}
 
 
 def policy(settings: Grpo) -> dict[str, Any]:
@@ -56,6 +63,18 @@ def policy(settings: Grpo) -> dict[str, Any]:
         "epsilon_high": settings.epsilon_high,
         "beta": settings.beta,
         "mask_truncated_completions": settings.mask_truncated,
+        **correction(settings),
+    }
+
+
+def correction(settings: Grpo) -> dict[str, Any]:
+    """GRPOConfig's arguments of the importance sampling between the engine that samples and the policy."""
+    if settings.importance_correction == "none" or settings.rollout.engine == "transformers":
+        return {"vllm_importance_sampling_correction": False}
+    return {
+        "vllm_importance_sampling_correction": True,
+        "vllm_importance_sampling_mode": settings.importance_correction,
+        "vllm_importance_sampling_clip_max": settings.importance_cap,
     }
 
 
@@ -69,10 +88,9 @@ def check_answers(prompts: Sequence[dict[str, Any]]) -> None:
         )
 
 
-def verdict_counts(history: Sequence[dict[str, Any]], completions: int) -> dict[str, int]:
-    """How many completions of the whole training each verdict got; the log holds shares of a step's completions."""
-    names = ("correct", "wrong", "unverifiable")
-    return {name: round(sum(entry.get(f"verdicts/{name}", 0.0) for entry in history) * completions) for name in names}
+def total(history: Sequence[dict[str, Any]], share: str, of: int) -> int:
+    """How many completions (or groups) of the whole training; the log holds shares of the `of` that a step has."""
+    return round(sum(entry.get(share, 0.0) for entry in history) * of)
 
 
 def workers() -> int:

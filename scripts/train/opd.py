@@ -19,7 +19,7 @@ from scripts.common import records
 from scripts.common.records import Message
 from scripts.common.step import Run, step
 from scripts.train.distillation import MultiTeacherTrainer, route
-from scripts.train.policy import check_prompts, policy_tokenizer
+from scripts.train.policy import check_prompts, check_rollout, policy_tokenizer
 from scripts.train.rows import prompt_set, render_prompt
 from scripts.train.settings import OpdStep
 from scripts.train.trainer import TrainingError, arguments, fit, frozen_weights, load_tokenizer, rollouts
@@ -40,6 +40,8 @@ def distill(run: Run[OpdStep]) -> None:
     tokenizer = policy_tokenizer(init)
     for name, folder in teachers.items():
         check_teacher(name, folder, init, tokenizer, thinking)
+    for folder in (init, *teachers.values()):
+        check_rollout(folder, settings.rollout)
     found = records.iterate(run.input("dataset").folder / records.KEPT)
     prompts = prompt_set(found, tokenizer, thinking, settings.rollout.max_prompt_tokens, run.counts)
     prompts = route(prompts, list(teachers))
@@ -48,6 +50,7 @@ def distill(run: Run[OpdStep]) -> None:
         model=str(init),
         teachers={name: str(folder) for name, folder in teachers.items()},
         teacher_temperature=settings.teacher_temperature,
+        estimate=settings.estimate,
         args=arguments(
             DistillationConfig,
             settings,

@@ -9,9 +9,9 @@ from typing import Any
 from transformers import GenerationConfig, PreTrainedTokenizerBase
 
 from scripts.train.rows import DataError
-from scripts.train.settings import Grpo, Opd
+from scripts.train.settings import Grpo, Opd, Rollout
 from scripts.train.tokenizer import TURN_END
-from scripts.train.trainer import TrainingError, load_tokenizer
+from scripts.train.trainer import TrainingError, check_context, load_tokenizer
 
 
 def policy_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
@@ -24,6 +24,12 @@ def policy_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
             f"{folder} is no chat model: it does not stop at {TURN_END}. Fine-tune it first (kind: sft)"
         )
     return tokenizer
+
+
+def check_rollout(folder: Path, rollout: Rollout) -> None:
+    """Raise TrainingError where a prompt and its completion can exceed the positions of the model in `folder`."""
+    needed = rollout.max_prompt_tokens + rollout.max_completion_tokens
+    check_context(folder, needed, "rollout.max_prompt_tokens + rollout.max_completion_tokens")
 
 
 def check_prompts(prompts: Sequence[dict[str, Any]], needed: int, settings: Grpo | Opd) -> None:

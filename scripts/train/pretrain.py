@@ -16,7 +16,7 @@ from scripts.common.step import Run, step
 from scripts.train.rows import document_row, training_set
 from scripts.train.settings import Architecture, PretrainStep
 from scripts.train.tokenizer import train_tokenizer
-from scripts.train.trainer import arguments, fit, supervised
+from scripts.train.trainer import arguments, fit, supervised, training_flops
 
 
 def new_model(architecture: Architecture, tokenizer: PreTrainedTokenizerBase, seed: int) -> Qwen3ForCausalLM:
@@ -43,14 +43,15 @@ def pretrain(run: Run[PretrainStep]) -> None:
     settings, folder = run.settings.training, run.input("dataset").folder / records.KEPT
     texts = ("\n\n".join(message["content"] for message in row["messages"]) for row in records.iterate(folder))
     tokenizer = train_tokenizer(texts, settings.tokenizer.vocabulary, settings.architecture.max_position_embeddings)
-    rows = (document_row(row["messages"], tokenizer) for row in records.iterate(folder, ["messages"]))
+    documents = (document_row(row["messages"], tokenizer) for row in records.iterate(folder, ["messages"]))
+    rows = training_set(documents, settings.max_length, run.seed, run.work, run.counts)
     trainer = SFTTrainer(
         model=new_model(settings.architecture, tokenizer, run.seed),
         args=arguments(SFTConfig, settings, run, **supervised(settings)),
-        train_dataset=training_set(rows, settings.max_length, run.seed, run.work, run.counts),
+        train_dataset=rows,
         processing_class=tokenizer,
     )
-    fit(trainer, run)
+    fit(trainer, run, training_flops(trainer, rows["length"]))
 
 
 def main() -> None:

@@ -14,6 +14,8 @@ from scripts.common.records import AnswerColumn, Message
 from scripts.train.trainer import TrainingError
 from scripts.verify import Answer, Verdict, VerifierPool
 
+VERDICTS = ("correct", "wrong", "unverifiable")
+
 
 class VerifierReward:
     """A reward function of TRL's GRPOTrainer over a pool of verifiers."""
@@ -50,4 +52,4 @@ def verdict_shares(verdicts: Sequence[Verdict]) -> dict[str, float]:
             f"none of {len(verdicts)} completions could be verified, so there is no reward to learn from: "
             + "; ".join(f"{reason} ({count} times)" for reason, count in reasons)
         )
-    return {name: found[name] / len(verdicts) for name in ("correct", "wrong", "unverifiable")}
+    return {name: found[name] / len(verdicts) for name in VERDICTS}

@@ -75,6 +75,13 @@ class Pretrain(Supervised):
     tokenizer: Tokenizer
     architecture: Architecture
 
+    @model_validator(mode="after")
+    def _within_the_context(self) -> Pretrain:
+        positions = self.architecture.max_position_embeddings
+        if self.max_length > positions:
+            raise ValueError(f"max_length {self.max_length} exceeds the architecture's {positions} positions")
+        return self
+
 
 class Sft(Supervised):
     """Supervised fine-tuning, loss on the assistant's tokens alone."""
@@ -88,6 +95,9 @@ class Rollout(Settings):
     max_prompt_tokens: int = Field(gt=0, description="longer prompts are dropped and counted")
     max_completion_tokens: int = Field(gt=0)
     engine: Literal["transformers", "vllm-colocate", "vllm-server"]
+    gpu_memory: float = Field(
+        default=0.5, gt=0, lt=1, description="vllm-colocate: share of each GPU that the engine has while it samples"
+    )
 
 
 class Grpo(Optimizer):
@@ -101,6 +111,14 @@ class Grpo(Optimizer):
     epsilon_high: float = Field(gt=0, description="clip-higher (DAPO, arXiv 2503.14476)")
     beta: float = Field(ge=0, description="weight of the KL to the initial policy; 0 loads no reference")
     mask_truncated: bool = Field(description="completions cut at the length limit give no gradient")
+    importance_correction: Literal["none", "token_truncate", "token_mask", "sequence_truncate", "sequence_mask"] = (
+        Field(
+            default="token_truncate",
+            description="vLLM's probabilities differ from the trainer's: each token's (or sequence's) gradient is "
+            "weighted by the ratio of the two, cut at `importance_cap` (truncate) or left out above it (mask)",
+        )
+    )
+    importance_cap: float = Field(default=2.0, gt=1)
 
     @model_validator(mode="after")
     def _whole_groups(self) -> Grpo:
@@ -114,9 +132,20 @@ class Opd(Optimizer):
 
     rollout: Rollout
     beta: float = Field(ge=0, le=1, description="1: reverse KL, 0: forward KL, between: generalised JSD")
+    estimate: Literal["vocabulary", "sampled-token"] = Field(
+        default="vocabulary",
+        description="vocabulary: the divergence itself; sampled-token: reverse KL by the log ratio of the token drawn, "
+        "a policy gradient with the same mean and more noise",
+    )
     teacher_temperature: float = Field(
         default=1.0, gt=0, description="of the teacher's distribution; the student's is the rollout's"
     )
+
+    @model_validator(mode="after")
+    def _reverse(self) -> Opd:
+        if self.estimate == "sampled-token" and self.beta != 1:
+            raise ValueError(f"estimate sampled-token is of the reverse KL: beta must be 1, which is {self.beta}")
+        return self
 
 
 class HubModel(Settings):

@@ -19,7 +19,16 @@ from scripts.common.step import Run, step
 from scripts.train.rows import chat_row, training_set
 from scripts.train.settings import SftStep
 from scripts.train.tokenizer import CHAT_TEMPLATE, END_OF_TEXT, TURN_END, TURN_START
-from scripts.train.trainer import TrainingError, arguments, fit, load_tokenizer, supervised, weights
+from scripts.train.trainer import (
+    TrainingError,
+    arguments,
+    check_context,
+    fit,
+    load_tokenizer,
+    supervised,
+    training_flops,
+    weights,
+)
 
 
 def chat_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
@@ -36,8 +45,11 @@ def finetune(run: Run[SftStep]) -> None:
     """Train from `init` on `dataset` and write the checkpoint into `run.out`."""
     settings, init = run.settings.training, run.input("init").folder
     tokenizer = chat_tokenizer(init)
+    check_context(init, settings.max_length, "max_length")
     found = records.iterate(run.input("dataset").folder / records.KEPT, ["messages"])
-    rows = (chat_row(row["messages"], tokenizer) for row in found)
+    rows = training_set(
+        (chat_row(row["messages"], tokenizer) for row in found), settings.max_length, run.seed, run.work, run.counts
+    )
     trainer = SFTTrainer(
         model=str(init),
         args=arguments(
@@ -48,10 +60,10 @@ def finetune(run: Run[SftStep]) -> None:
             eos_token=TURN_END,  # TRL writes it into tokenizer, configuration and generation configuration
             **supervised(settings),
         ),
-        train_dataset=training_set(rows, settings.max_length, run.seed, run.work, run.counts),
+        train_dataset=rows,
         processing_class=tokenizer,
     )
-    fit(trainer, run)
+    fit(trainer, run, training_flops(trainer, rows["length"]))
 
 
 def main() -> None:

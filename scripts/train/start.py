@@ -24,3 +24,16 @@ def ready() -> None:
     warnings.filterwarnings("ignore", message=".*gradient_checkpointing.* is deprecated")  # TRL 1.16 still reads it
     disable_progress_bars()
     logging.disable_progress_bar()
+    if os.environ.get("ACCELERATE_USE_DEEPSPEED") == "true":
+        _plain_gloo()
+
+
+def _plain_gloo() -> None:
+    """DeepSpeed on CPUs talks through gloo as it is, for the same weights.
+
+    Otherwise its first start on a machine compiles an extension of shared memory for a minute or two, and stops where
+    there is no compiler. GPUs never use it.
+    """
+    import deepspeed
+
+    deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False

@@ -11,11 +11,13 @@ import math
 import os
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import torch
 from transformers import (
+    AutoConfig,
     AutoTokenizer,
     PreTrainedModel,
     PreTrainedTokenizerBase,
@@ -26,11 +28,14 @@ from transformers import (
     TrainerState,
     TrainingArguments,
 )
+from transformers.trainer_utils import TrainOutput
 
 from scripts.common.artifacts import write_json
 from scripts.common.step import Run
+from scripts.train import tracking
 from scripts.train.interruption import Interruption
-from scripts.train.settings import Grpo, Opd, Optimizer, Supervised
+from scripts.train.settings import Grpo, Opd, Optimizer, Rollout, Supervised
+from scripts.train.speed import Meter, flops_per_token, mean_context
 
 A = TypeVar("A", bound=TrainingArguments)
 COMPLETE = "complete"
@@ -40,6 +45,14 @@ UNLOGGED = frozenset({"step_time", "num_tokens", "total_flos"})
 SUMMARY = "train_runtime"
 """Marks Trainer's last log entry, which holds times alone."""
 SECONDS_BETWEEN_LINES = 5.0
+SHOWN = {
+    "loss": ".4f",
+    "reward": ".4f",
+    "speed/tokens_per_second": ",.0f",
+    "speed/mfu": ".3f",
+    "speed/memory_gb": ".1f",
+}
+"""What of a step's log a line and progress.json show, and how."""
 
 
 class TrainingError(RuntimeError):
@@ -86,10 +99,11 @@ def arguments(kind: type[A], settings: Optimizer, run: Run[Any], **own: Any) -> 
         save_total_limit=2,  # the last complete one, and the one being written
         logging_steps=1,
         logging_nan_inf_filter=False,
-        report_to="none",
+        report_to="none",  # `fit` adds the trackers, behind the meter
         disable_tqdm=True,
         use_cpu=not gpu,
         dataloader_pin_memory=gpu,
+        **tracking.identity(),
         **own,
     )
 
@@ -117,19 +131,22 @@ def last_checkpoint(work: Path) -> Path | None:
     return max(found, key=lambda folder: int(folder.name.rpartition("-")[2]), default=None)
 
 
-def fit(trainer: Trainer, run: Run[Any]) -> None:
-    """Train to the end, from the last complete checkpoint if there is one, and write the model into `run.out`."""
-    progress = Progress(run.work)
+def fit(trainer: Trainer, run: Run[Any], flops: float | None = None) -> None:
+    """Train to the end, from the last complete checkpoint if there is one, and write the model into `run.out`.
+
+    `flops` is what training on a token takes, for the utilisation that is reported; None where there are rollouts.
+    """
+    meter = Meter(flops)
     trainer.remove_callback(PrinterCallback)
-    trainer.add_callback(progress)
-    trainer.add_callback(Interruption())
+    for callback in (meter, *tracking.trackers(), Progress(run.work), Interruption()):
+        trainer.add_callback(callback)
     start = last_checkpoint(run.work)
     if start is not None:
         print(f"resuming from {start}", file=sys.stderr, flush=True)
-    result = trainer.train(resume_from_checkpoint=str(start) if start else None)
+    result = train(trainer, start)
     history = [entry for entry in trainer.state.log_history if SUMMARY not in entry]
-    run.counts |= {"steps": trainer.state.global_step, "parameters": model_of(trainer).num_parameters()}
-    run.notes |= {
+    run.counts |= {"steps": trainer.state.global_step, "parameters": parameters(model_of(trainer))}
+    run.notes |= meter.notes() | {
         "train_seconds": round(result.metrics[SUMMARY], 3),
         "cpu_seconds": round(time.process_time(), 3),  # of the whole process: start, data and training
         "steps_per_second": round(result.metrics["train_steps_per_second"], 3),
@@ -139,9 +156,34 @@ def fit(trainer: Trainer, run: Run[Any]) -> None:
     save(trainer, run.out, history)
 
 
+def training_flops(trainer: Trainer, lengths: Iterable[int]) -> float:
+    """FLOP of training on a token of sequences of these lengths."""
+    model = model_of(trainer)
+    return flops_per_token(model.config, parameters(model), mean_context(list(lengths)))
+
+
+def train(trainer: Trainer, start: Path | None) -> TrainOutput:
+    """Trainer's training. Raises TrainingError where a device's memory is full."""
+    try:
+        return trainer.train(resume_from_checkpoint=str(start) if start else None)
+    except torch.OutOfMemoryError as error:
+        args = trainer.args
+        raise TrainingError(
+            f"step {trainer.state.global_step + 1}: the GPU's memory is full ({error}). Lower micro_batch_size (now "
+            f"{args.per_device_train_batch_size}), the lengths (max_length, rollout.max_completion_tokens) or "
+            f"rollout.gpu_memory; set gradient_checkpointing (now {args.gradient_checkpointing}); or shard "
+            "over more GPUs (resources: gpus, deepspeed)"
+        ) from error
+
+
 def model_of(trainer: Trainer) -> PreTrainedModel:
     """The model that is trained, without what accelerate wraps around it."""
     return cast(PreTrainedModel, trainer.accelerator.unwrap_model(trainer.model))
+
+
+def parameters(model: PreTrainedModel) -> int:
+    """Number of parameters, those that ZeRO-3 keeps in other processes included."""
+    return sum(getattr(weight, "ds_numel", weight.numel()) for weight in model.parameters())
 
 
 def save(trainer: Trainer, folder: Path, history: list[dict[str, Any]]) -> None:
@@ -196,9 +238,9 @@ class Progress(TrainerCallback):
 
     def _say(self, state: TrainerState, logs: dict[str, Any], now: float) -> None:
         self._said = now
-        shown = {name: logs[name] for name in ("loss", "reward") if name in logs}
+        shown = {name: logs[name] for name in SHOWN if name in logs}
         rate = (state.global_step - self._first) / max(now - self._started, 1e-9)
-        values = " ".join(f"{name} {value:.4f}" for name, value in shown.items())
+        values = " ".join(f"{name.removeprefix('speed/')} {value:{SHOWN[name]}}" for name, value in shown.items())
         print(f"step {state.global_step}/{state.max_steps} {values} {rate:.2f} steps/s", file=sys.stderr, flush=True)
         write_json(self._file, {"step": state.global_step, "steps": state.max_steps, **shown})
 
@@ -221,12 +263,35 @@ def supervised(settings: Supervised) -> dict[str, Any]:
 def rollouts(settings: Grpo | Opd, thinking: bool) -> dict[str, Any]:
     """Arguments of the trainers that sample: GRPOConfig and DistillationConfig name them alike."""
     rollout = settings.rollout
-    engine = {"use_vllm": True, "vllm_mode": rollout.engine.removeprefix("vllm-")} if "vllm" in rollout.engine else {}
     return {
         "model_init_kwargs": weights(settings),
         "temperature": rollout.temperature,
         "top_p": rollout.top_p,
         "max_completion_length": rollout.max_completion_tokens,
         "chat_template_kwargs": {"enable_thinking": thinking},
-        **engine,
+        **engine(rollout),
     }
+
+
+def engine(rollout: Rollout) -> dict[str, Any]:
+    """Arguments that say who samples; the colocated engine gives the GPU back while the policy is trained."""
+    if rollout.engine == "transformers":
+        return {}
+    shared = {"use_vllm": True, "vllm_mode": rollout.engine.removeprefix("vllm-")}
+    if rollout.engine == "vllm-server":
+        return shared
+    return shared | {
+        "vllm_gpu_memory_utilization": rollout.gpu_memory,
+        "vllm_enable_sleep_mode": True,
+        "vllm_max_model_length": rollout.max_prompt_tokens + rollout.max_completion_tokens,
+    }
+
+
+def check_context(folder: Path, needed: int, settings: str) -> None:
+    """Raise TrainingError where sequences of `needed` tokens, possible by `settings`, exceed the model's positions."""
+    positions = AutoConfig.from_pretrained(folder).max_position_embeddings
+    if needed > positions:
+        raise TrainingError(
+            f"by {settings} a sequence may have {needed} tokens, but the model in {folder} has {positions} positions "
+            f"(max_position_embeddings): lower {settings}"
+        )

@@ -23,7 +23,7 @@ NANO = {
     "num_attention_heads": 2,
     "num_key_value_heads": 1,
     "head_dim": 16,
-    "max_position_embeddings": 128,
+    "max_position_embeddings": 256,
 }
 OPTIMIZER = {
     "learning_rate": 5e-3,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import types
 from pathlib import Path
@@ -10,12 +11,12 @@ from typing import Any
 import pytest
 import torch
 from pydantic import ValidationError
-from trl import GRPOTrainer
+from trl import DistillationConfig, GRPOTrainer
 
-from scripts.train import grpo
+from scripts.train import grpo, trainer
 from scripts.train.rewards import VerifierReward, verdict_shares
 from scripts.train.rows import DataError
-from scripts.train.settings import Grpo, GrpoStep
+from scripts.train.settings import Grpo, GrpoStep, Rollout
 from scripts.train.trainer import TrainingError
 from scripts.verify import Verdict, VerifierPool
 from tests.train.lab import GRPO, a_run, corpus, dataset, load, log_of
@@ -120,6 +121,52 @@ def test_what_is_logged_and_counted(lab: types.SimpleNamespace, tmp_path: Path) 
     assert sum(run.counts["verdicts"].values()) == 3 * 16
     assert run.counts["verdicts"]["correct"] == round(16 * sum(entry["reward"] for entry in log))
     assert run.counts["domains"] == {"knowledge": 32, "math": 32}
+    assert run.counts["groups"]["all"] == 3 * 4
+    assert run.counts["groups"]["degenerate"] == round(4 * sum(entry["frac_reward_zero_std"] for entry in log))
+    assert run.counts["overlong"] == round(16 * sum(entry["completions/clipped_ratio"] for entry in log))
+    assert {"clip_ratio/low_mean", "clip_ratio/high_mean"} <= set(log[0])
+
+
+def test_groups_of_one_reward_are_counted_and_teach_nothing(lab: types.SimpleNamespace, tmp_path: Path) -> None:
+    rows = [row | {"messages": row["messages"][:1]} for row in corpus(16, 1)]
+    for row in rows:
+        row["answer"] = {"kind": "choice", "spec": '{"target": "Z"}'}  # the corpus has A to D alone
+    run = reinforced(lab, tmp_path / "run", dataset=dataset(tmp_path / "data", rows), max_steps=2)
+    assert run.counts["groups"] == {"all": 8, "degenerate": 8} and run.counts["verdicts"]["wrong"] == 32
+    assert [entry["grad_norm"] for entry in log_of(run.out)] == [0, 0]
+    before, after = load(lab.ins.parent).state_dict(), load(run.out).state_dict()
+    assert all(torch.equal(before[name], weight) for name, weight in after.items())
+
+
+def test_sequences_that_exceed_the_context_are_an_error(lab: types.SimpleNamespace, tmp_path: Path) -> None:
+    rollout = GRPO["rollout"] | {"max_completion_tokens": 193}
+    with pytest.raises(TrainingError, match=r"a sequence may have 257 tokens, but the model in .* has 256 positions"):
+        reinforced(lab, tmp_path, rollout=rollout)
+
+
+@pytest.mark.parametrize(
+    ("correction", "engine", "expected"),
+    [
+        ("token_truncate", "vllm-colocate", (True, "token_truncate", 2.0)),
+        ("sequence_mask", "vllm-server", (True, "sequence_mask", 2.0)),
+        ("none", "vllm-colocate", (False,)),
+        ("token_truncate", "transformers", (False,)),  # samples from the policy itself
+    ],
+)
+def test_the_engines_own_probabilities_are_corrected_for(
+    correction: str, engine: str, expected: tuple[Any, ...]
+) -> None:
+    settings = Grpo(**GRPO | {"rollout": GRPO["rollout"] | {"engine": engine}, "importance_correction": correction})
+    assert tuple(grpo.correction(settings).values()) == expected
+    assert set(grpo.correction(settings)) <= {field.name for field in dataclasses.fields(grpo.GRPOConfig)}
+
+
+def test_a_colocated_engine_gives_the_gpu_back(tmp_path: Path) -> None:
+    rollout = Rollout(**GRPO["rollout"] | {"engine": "vllm-colocate"})
+    given = trainer.engine(rollout)
+    assert given["vllm_enable_sleep_mode"] and given["vllm_max_model_length"] == 64 + 12
+    for kind in (grpo.GRPOConfig, DistillationConfig):
+        assert set(given) <= {field.name for field in dataclasses.fields(kind)}
 
 
 def test_unverifiable_is_no_reward_and_is_counted() -> None:

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 import torch
+from pydantic import ValidationError
 
 from scripts.train import opd
-from scripts.train.distillation import MultiTeacherTrainer, UnknownDomainError, route
-from scripts.train.settings import OpdStep
+from scripts.train.distillation import MultiTeacherTrainer, UnknownDomainError, log_ratio, route
+from scripts.train.settings import Opd, OpdStep
 from scripts.train.trainer import TrainingError
 from tests.train.lab import OPD, ROLLOUT, a_run, finished, load, log_of, perturbed
 
@@ -115,6 +116,48 @@ def test_the_loss_is_the_divergence_to_the_rows_own_teacher(
     assert entry["grad_norm"] == pytest.approx(float(norm), rel=1e-3)
 
 
+def test_the_sampled_token_estimates_the_reverse_divergence(
+    lab: types.SimpleNamespace, others: dict[str, Path], seen: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    """By hand: log p(student) - log p(teacher) of the token drawn, and that times the gradient of log p(student)."""
+    rollout = ROLLOUT | {"temperature": 0.7}
+    own = {"estimate": "sampled-token", "teacher_temperature": 1.3, "rollout": rollout, "max_grad_norm": 1e9}
+    run = distilled(lab, tmp_path, others, max_steps=1, **own)
+    student = load(lab.ins.parent, torch.float64)
+    teachers = [load(others[name].parent, torch.float64) for name in sorted(others)]
+    surrogate, value, count = torch.zeros((), dtype=torch.float64), 0.0, 0
+    for batch in seen:
+        ids = batch["completion_ids"][..., None]
+        drawn = log_probabilities(student, batch, 0.7).gather(2, ids)[..., 0]
+        for index, teacher in enumerate(teachers):
+            chosen = batch["completion_mask"].bool() & (batch["domain"] == index)[:, None]
+            with torch.no_grad():
+                ratio = drawn - log_probabilities(teacher, batch, 1.3).gather(2, ids)[..., 0]
+            surrogate = surrogate + (ratio * drawn)[chosen].sum()
+            value, count = value + float(ratio[chosen].sum()), count + int(chosen.sum())
+    (surrogate / count).backward()
+    norm = torch.stack([weight.grad.norm() for weight in student.parameters()]).norm()
+    entry = log_of(run.out)[0]
+    assert entry["loss"] == pytest.approx(value / count, rel=1e-4)
+    assert entry["grad_norm"] == pytest.approx(float(norm), rel=1e-3)
+    assert entry["entropy"] > 0
+
+
+def test_the_sampled_tokens_mean_is_the_divergence_and_its_gradient() -> None:
+    """Every token of a vocabulary of five, weighted by how often it is drawn."""
+    generator = torch.Generator().manual_seed(3)
+    logits = torch.randn(5, generator=generator, dtype=torch.float64, requires_grad=True)
+    teacher = torch.log_softmax(torch.randn(5, generator=generator, dtype=torch.float64), -1)
+    student = torch.log_softmax(logits, -1)
+    exact = divergence(student, teacher, 1.0)
+    (wanted,) = torch.autograd.grad(exact, logits, retain_graph=True)
+    ratios, _ = log_ratio(student, student, teacher)
+    mean = (student.exp().detach() * ratios).sum()
+    (found,) = torch.autograd.grad(mean, logits)
+    assert float(mean.detach()) == pytest.approx(float(exact.detach()))
+    assert found.tolist() == pytest.approx(wanted.tolist())
+
+
 def test_each_row_keeps_its_domain_through_shuffle_and_split(
     lab: types.SimpleNamespace, others: dict[str, Path], seen: list[dict[str, Any]], tokenizer: Any, tmp_path: Path
 ) -> None:
@@ -138,12 +181,16 @@ def test_a_teacher_that_is_the_student_teaches_nothing(lab: types.SimpleNamespac
 
 
 def test_one_teacher_for_all_is_two_teachers_that_are_the_same(
-    lab: types.SimpleNamespace, others: dict[str, Path], tmp_path: Path
+    lab: types.SimpleNamespace, others: dict[str, Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    teacher = others["math"]
+    teacher, loaded, load_teacher = others["math"], [], MultiTeacherTrainer._load
+    monkeypatch.setattr(
+        MultiTeacherTrainer, "_load", lambda self, path: loaded.append(path) or load_teacher(self, path)
+    )
     one = distilled(lab, tmp_path / "one", {"all": teacher}, max_steps=3)
     two = distilled(lab, tmp_path / "two", {"knowledge": teacher, "math": teacher}, max_steps=3)
     assert (one.out / "model.safetensors").read_bytes() == (two.out / "model.safetensors").read_bytes()
+    assert len(loaded) == 2, "one copy in each run, whatever the number of domains"
 
 
 def test_distillation_brings_the_student_to_the_teacher(
@@ -159,6 +206,11 @@ def test_an_unknown_domain_is_an_error_before_anything_is_sampled(
 ) -> None:
     with pytest.raises(UnknownDomainError, match=r"32 prompts are of the domain 'knowledge'.*\(teachers: math\)"):
         distilled(lab, tmp_path, {"math": others["math"]})
+
+
+def test_a_sampled_token_estimates_no_other_divergence() -> None:
+    with pytest.raises(ValidationError, match=r"beta must be 1, which is 0\.5"):
+        Opd(**OPD | {"estimate": "sampled-token", "beta": 0.5})
 
 
 def test_route_names_every_unknown_domain() -> None:

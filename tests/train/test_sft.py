@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import types
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 from pydantic import ValidationError
+from trl import SFTTrainer
 
 from scripts.common import records
 from scripts.common.fingerprint import sha256_file
@@ -114,6 +116,31 @@ def test_a_loss_that_is_not_finite_stops_the_run(lab: types.SimpleNamespace, tmp
     with pytest.raises(TrainingError, match=r"step \d+: (loss|grad_norm) is (nan|inf).*learning_rate \(now 1e\+30\)"):
         finetuned(lab, tmp_path, learning_rate=1e30)
     assert not list((tmp_path / "out").iterdir())
+
+
+def test_a_full_device_names_the_settings_to_change(
+    lab: types.SimpleNamespace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def full(self: SFTTrainer, *args: Any, **kwargs: Any) -> Any:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    monkeypatch.setattr(SFTTrainer, "training_step", full)
+    with pytest.raises(TrainingError, match=r"step 1: .* memory is full .*micro_batch_size \(now 4\).*max_length"):
+        finetuned(lab, tmp_path)
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_rows_that_exceed_the_context_are_an_error(lab: types.SimpleNamespace, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match=r"by max_length a sequence may have 300 tokens, but .* has 256 positions"):
+        finetuned(lab, tmp_path, max_length=300)
+
+
+def test_a_tokenizer_without_the_turns_marks_is_an_error(lab: types.SimpleNamespace, tmp_path: Path) -> None:
+    shutil.copytree(lab.base.parent, tmp_path / "other")
+    changed = tmp_path / "other" / "tokenizer.json"
+    changed.write_text(changed.read_text().replace("<|im_end|>", "<|turn_end|>"))
+    with pytest.raises(TrainingError, match=r"lacks <\|im_end\|>: start from a Qwen checkpoint"):
+        sft.chat_tokenizer(tmp_path / "other")
 
 
 def test_bfloat16_runs_leave_a_bfloat16_checkpoint(lab: types.SimpleNamespace, tmp_path: Path) -> None:

@@ -1,0 +1,91 @@
+"""How fast a training is and what it takes: tokens per second, share of the GPUs' peak (MFU), memory.
+
+All of it belongs to a machine and not to a model, so it goes to the trackers, the run's notes and the step's own line,
+never into an artifact.
+"""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from transformers import PreTrainedConfig, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+PEAK_FLOPS = {"H100 PCIe": 756e12, "H100": 989e12, "H200": 989e12, "H800": 989e12, "A100": 312e12, "A800": 312e12}
+"""Dense bf16 FLOP/s by a part of the GPU's name, from NVIDIA's data sheets; the first that fits counts."""
+TOKENS = "num_tokens"
+"""Trainer's log entry that counts the tokens of all processes since the start."""
+
+
+def flops_per_token(config: PreTrainedConfig, parameters: int, context: float) -> float:
+    """FLOP of training on a token behind `context` others: three forward passes of 2 N, and 4 L A c for attention.
+
+    N parameters, L layers, A heads times their dimension (PaLM, arXiv 2204.02311, appendix B, with causal attention).
+    What gradient checkpointing computes twice does not count, so a utilisation from it is of the model, not of the GPU.
+    """
+    width = config.num_attention_heads * config.head_dim
+    return 3 * (2 * parameters + 4 * config.num_hidden_layers * width * context)
+
+
+def mean_context(lengths: Sequence[int]) -> float:
+    """Tokens before a token of the sequences, on average: sum of l (l - 1) / 2 over the sum of l."""
+    return sum(length * (length - 1) for length in lengths) / (2 * sum(lengths))
+
+
+def peak_flops() -> float | None:
+    """Peak of this process's GPU; None on a CPU or a GPU that PEAK_FLOPS does not hold."""
+    if not torch.cuda.is_available():
+        return None
+    name = torch.cuda.get_device_name()
+    return next((flops for part, flops in PEAK_FLOPS.items() if part in name), None)
+
+
+def peak_memory_gb() -> float:
+    """Most memory that this process's GPU had allocated; without a GPU, most that the process was given."""
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated() / 1e9
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9  # Linux counts in KiB
+
+
+class Meter(TrainerCallback):
+    """Adds `speed/...` to what later callbacks are told of a step; Trainer's own history has been written by then.
+
+    The first step of a process is left out: it compiles, allocates and waits for the data. `flops` is of a token; None
+    where a step is more than training (rollouts), so that there is no utilisation to speak of.
+    """
+
+    def __init__(self, flops: float | None) -> None:
+        peak = peak_flops()
+        self._share = flops / peak if flops and peak else None
+        self._points: list[tuple[float, float]] = []  # (seconds, tokens) after the first, the last but one, the last
+        self._processes = 1
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if logs is None or TOKENS not in logs:
+            return
+        self._processes = args.world_size
+        self._points = [*self._points[:1], *self._points[-1:], (time.monotonic(), float(logs[TOKENS]))]
+        logs["speed/memory_gb"] = peak_memory_gb()
+        if len(self._points) == 3:
+            logs |= {f"speed/{name}": value for name, value in self._between(self._points[1]).items()}
+
+    def notes(self) -> dict[str, float]:
+        """Means over all steps but the first, and the most memory."""
+        found = self._between(self._points[0]) if len(self._points) == 3 else {}
+        return {name: round(value, 4) for name, value in found.items()} | {"memory_gb": round(peak_memory_gb(), 3)}
+
+    def _between(self, point: tuple[float, float]) -> dict[str, float]:
+        seconds, tokens = (last - first for first, last in zip(point, self._points[-1], strict=True))
+        rate = tokens / max(seconds, 1e-9)
+        utilisation = {"mfu": rate * self._share / self._processes} if self._share else {}
+        return {"tokens_per_second": rate, **utilisation}

@@ -1,0 +1,59 @@
+"""Where a training reports its numbers while it runs: a file, TensorBoard, trackio, Weights & Biases.
+
+A report holds times, so it is no artifact and no part of a recipe: the rule names the trackers and the folder in the
+environment (`trackers` of the configuration). Without a folder nothing is reported.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers.integrations import get_reporting_integration_callbacks
+
+TRACKERS, FOLDER = "NEBULA_TRACKERS", "NEBULA_TRACKING"
+"""Environment: names as in `report_to` of transformers, with commas between; a folder, named as the model."""
+PROJECT = "nebulaexp"
+METRICS = "metrics.jsonl"
+
+
+def identity() -> dict[str, Any]:
+    """Trainer arguments that name the run at trackers."""
+    folder = os.environ.get(FOLDER)
+    return {"project": PROJECT, "run_name": Path(folder).name} if folder else {}
+
+
+def trackers() -> list[TrainerCallback]:
+    """The callbacks that report. Raises RuntimeError where the package of a tracker is not installed."""
+    folder = os.environ.get(FOLDER)
+    if not folder:
+        return []
+    names = [name for name in os.environ.get(TRACKERS, "").split(",") if name]
+    os.environ["TENSORBOARD_LOGGING_DIR"] = os.environ["WANDB_DIR"] = folder
+    os.environ.setdefault("WANDB_PROJECT", PROJECT)
+    return [Metrics(Path(folder) / METRICS), *(kind() for kind in get_reporting_integration_callbacks(names))]
+
+
+class Metrics(TrainerCallback):
+    """Appends every step's values to a file; a step that a resumed run did again stands there twice."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if not logs or not state.is_world_process_zero:
+            return
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        with self._file.open("a") as file:
+            file.write(json.dumps({"step": state.global_step, "time": round(time.time(), 3), **logs}) + "\n")
