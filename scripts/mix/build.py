@@ -28,6 +28,11 @@ from scripts.mix.settings import BuildSettings, Dataset, Select
 from scripts.mix.shuffle import in_order
 
 ORIGINS = ("pool", "verdicts", "graded", "sources")
+REQUIRED = {
+    "verdicts": {"teacher", "sample", "response", "thinking", "accepted"},
+    "graded": {"band", "degenerate"},
+}
+"""Columns that an origin must have besides those of every record."""
 ADDED = ("teacher", "band", "pass_rate")
 """Columns of the origin that the data set keeps besides those of every record."""
 
@@ -128,10 +133,20 @@ def finished(rows: Iterable[dict[str, Any]], dataset: Dataset, tally: Tally) -> 
 
 
 def _origin(run: Run[BuildSettings]) -> list[Path]:
-    given = [name for name in ORIGINS if run.inputs[name]]
-    if len(given) != 1:
-        raise MixError(f"give exactly one of {', '.join('--' + name for name in ORIGINS)}; found {given or 'none'}")
-    return [item.folder / KEPT for item in run.inputs[given[0]]]
+    """The folders of records, given as what the data set is made from and with the columns that its filters need."""
+    dataset, given = run.settings.dataset, [name for name in ORIGINS if run.inputs[name]]
+    wanted = next(option for option, value in _stated(dataset) if value is not None)
+    if given != [wanted]:
+        raise MixError(f"datasets.{run.settings.name} is made from --{wanted}; given are {given or 'no manifests'}")
+    folders = [item.folder / KEPT for item in run.inputs[wanted]]
+    for file in (shard for folder in folders for shard in shards(folder)):
+        if missing := REQUIRED.get(wanted, set()).difference(pq.read_schema(file).names):
+            raise MixError(f"{file} has no column {', '.join(sorted(missing))}: it is no artifact for --{wanted}")
+    return folders
+
+
+def _stated(dataset: Dataset) -> list[tuple[str, object]]:
+    return list(zip(ORIGINS, (dataset.pool, dataset.responses, dataset.graded, dataset.sources), strict=True))
 
 
 def main() -> None:

@@ -280,6 +280,16 @@ def test_the_step_makes_the_same_bytes_twice(tmp_path: Path) -> None:
     assert manifests[0] == manifests[1] and b"README.md" in manifests[0]
 
 
+def test_an_origin_of_another_kind_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    pool = save_records(tmp_path / "pool", [item(1)])
+    settings = {"name": "d", "dataset": {"purpose": "rl", "graded": "g", "size": 1, "select": {"kind": "random"}}}
+    with pytest.raises(MixError, match=r"pool/records/00000.parquet has no column band, degenerate: it is no artifact"):
+        run_step(step, settings, tmp_path / "out/manifest.json", graded=pool)
+    with pytest.raises(MixError, match=r"datasets\.d is made from --graded; given are \['pool'\]"):
+        run_step(step, settings, tmp_path / "out/manifest.json", pool=pool)
+
+
 def test_a_full_disk_leaves_nothing_and_the_next_run_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The kernel refuses to let a file grow: as on a full disk, a write fails in the midst of the records."""
     monkeypatch.chdir(tmp_path)
