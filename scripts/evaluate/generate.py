@@ -20,10 +20,10 @@ import pyarrow.parquet as pq
 from scripts.common.artifacts import Artifact
 from scripts.common.generation.engine import load
 from scripts.common.generation.prompts import ModelEngine
-from scripts.common.generation.shards import Request, generate
+from scripts.common.generation.shards import Request, chunks, generate
 from scripts.common.records import KEPT, MESSAGE, SCHEMA, Message, iterate, prompt_messages
 from scripts.common.step import Run, step
-from scripts.evaluate.settings import PROMPT, GenerateSettings, Questions
+from scripts.evaluate.settings import GROUP, PROMPT, GenerateSettings, Questions
 
 GENERATION = pa.schema(
     [
@@ -79,6 +79,16 @@ def answers(
             }
 
 
+def write(path: Path, rows: Iterator[dict[str, Any]]) -> int:
+    """Write the rows a group at a time and return their number."""
+    count = 0
+    with pq.ParquetWriter(path, GENERATION, compression="zstd") as writer:
+        for group in chunks(rows, GROUP):
+            writer.write_table(pa.Table.from_pylist(group, schema=GENERATION))
+            count += len(group)
+    return count
+
+
 def sources_of(artifacts: Sequence[Artifact], benchmarks: dict[str, Questions]) -> dict[str, Artifact]:
     """The source of each benchmark, found by the name of its folder."""
     by_name = {artifact.folder.name: artifact for artifact in artifacts}
@@ -104,11 +114,10 @@ def evaluate(run: Run[GenerateSettings]) -> None:
             model=model.digest,
             shard_size=settings.engine.shard_size,
         )
-        rows = [*answers(engine, found[name], questions, request, run.work / name)]
-        pq.write_table(pa.Table.from_pylist(rows, schema=GENERATION), run.out / f"{name}.parquet", compression="zstd")
+        count = write(run.out / f"{name}.parquet", answers(engine, found[name], questions, request, run.work / name))
         seconds = time.perf_counter() - start
-        run.notes[name] = {"responses": len(rows), "seconds": round(seconds, 2)}
-        print(f"{name}: {len(rows)} responses to {len(found[name])} prompts in {seconds:.1f} s", flush=True)
+        run.notes[name] = {"responses": count, "seconds": round(seconds, 2)}
+        print(f"{name}: {count} responses to {len(found[name])} prompts in {seconds:.1f} s", flush=True)
 
 
 def main() -> None:

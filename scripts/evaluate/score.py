@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from scripts.common.artifacts import write_json
 from scripts.common.step import Run, step
 from scripts.common.verdicts import reason_head, verifier_pool, verify_all
-from scripts.evaluate.settings import Metric, ScoreSettings
+from scripts.evaluate.settings import GROUP, Metric, ScoreSettings
 from scripts.verify import Verdict, VerifierPool
 
 Row = dict[str, Any]
@@ -94,7 +94,16 @@ def _require_instructions(rows: Sequence[Row], name: str) -> None:
 
 def read(path: Path) -> list[Row]:
     """The generations of a file. Raises ScoreError when it holds none."""
-    rows = pq.read_table(path, columns=["id", "sample", "response", "finish_reason", "tokens", "answer"]).to_pylist()
+    columns = ["id", "sample", "response", "finish_reason", "tokens", "answer"]
+    rows: list[Row] = []
+    specs: dict[str, str] = {}
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(batch_size=GROUP, columns=columns):
+            for row in batch.to_pylist():
+                if row["answer"] is not None:  # all samples of an item share one text
+                    spec = row["answer"]["spec"]
+                    row["answer"]["spec"] = specs.setdefault(spec, spec)
+                rows.append(row)
     if not rows:
         raise ScoreError(f"{path} holds no generation")
     return rows

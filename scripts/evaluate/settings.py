@@ -14,6 +14,8 @@ from scripts.common.settings import Domain, Engine, Sampling, Settings
 from scripts.common.verify_settings import VerifySettings
 
 PROMPT = "{prompt}"
+GROUP = 64
+"""Rows written and read at once: the tests of LiveCodeBench's answers are megabytes each, in each sample's row."""
 Metric = Literal["pass@1", "strict-prompt"]
 
 

@@ -93,7 +93,10 @@ def test_single_stage_data_has_the_size_of_the_three_stages_together(paper: Conf
 
 def test_only_the_papers_figures_are_reported(paper: Config) -> None:
     reported = {
-        (table, row.name): row.reported for table, entry in paper.tables.items() for row in entry.rows if row.reported
+        (table, row.name): row.reported
+        for table, entry in paper.tables.items()
+        for row in entry.rows
+        if row.reported and table != "calibration"  # Qwen's, with a test of its own
     }
     assert reported == {
         ("instruct", "base"): {"average": 55.01},
@@ -106,7 +109,8 @@ def test_only_the_papers_figures_are_reported(paper: Config) -> None:
 
 def test_every_benchmark_is_a_column_of_every_table(paper: Config) -> None:
     for name, table in paper.tables.items():
-        assert set(table.columns[:-1]) == set(paper.benchmarks), name
+        if name != "calibration":  # only what Qwen reports
+            assert set(table.columns[:-1]) == set(paper.benchmarks), name
 
 
 def test_qwens_published_sampling_is_used_in_both_modes(paper: Config) -> None:

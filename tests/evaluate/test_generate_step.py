@@ -99,6 +99,15 @@ def test_template_stands_around_the_last_user_message() -> None:
         asked(messages[:1], "{prompt}")
 
 
+def test_thinking_may_have_a_template_of_its_own() -> None:
+    """LiveCodeBench: the runner's system message forbids all but the program, which thinking would break."""
+    one = Benchmark(**BENCHMARK, template="Only this: {prompt}", thinking_template="This: {prompt}")
+    assert (one.questions(False).template, one.questions(True).template) == ("Only this: {prompt}", "This: {prompt}")
+    assert Benchmark(**BENCHMARK, template="Only this: {prompt}").questions(True).template == "Only this: {prompt}"
+    with pytest.raises(ValidationError, match=r"has no {prompt}"):
+        Benchmark(**BENCHMARK, thinking_template="This")
+
+
 def test_template_without_the_prompt_is_refused() -> None:
     with pytest.raises(ValidationError, match=r"has no {prompt}"):
         Benchmark(**BENCHMARK, template="Answer:")

@@ -143,6 +143,18 @@ def test_strict_prompt_scores_instructions_alone(tmp_path: Path) -> None:
         run(tmp_path, {"style": "strict-prompt"}, [path], instructions_mode="loose")
 
 
+def test_items_of_several_groups_of_rows_stay_in_line(tmp_path: Path) -> None:
+    """150 items of two samples are five groups of rows; each third item is wrong."""
+    found = scored(tmp_path, [(SUM, ["Answer: 4" if place % 3 == 2 else "Answer: 3"] * 2) for place in range(150)])
+    assert found["n"] == 150 and found["value"] == pytest.approx(2 / 3)
+    assert [item["value"] for item in found["items"]] == [1.0, 1.0, 0.0] * 50
+
+
+def test_samples_of_an_item_share_one_answer_in_memory(tmp_path: Path) -> None:
+    rows = score.read(save(tmp_path, "sums", [(SUM, ["3"] * 3), (NO_COMMA, ["a"] * 3)]))
+    assert len({id(row["answer"]["spec"]) for row in rows}) == 2
+
+
 def test_no_generation_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ScoreError, match="holds no generation"):
         scored(tmp_path, [])
