@@ -86,6 +86,10 @@ class Pretrain(Supervised):
 class Sft(Supervised):
     """Supervised fine-tuning, loss on the assistant's tokens alone."""
 
+    max_position_embeddings: int | None = Field(
+        default=None, gt=0, description="positions that the checkpoint states; null: those of `init` (RoPE trains none)"
+    )
+
 
 class Rollout(Settings):
     """How the policy samples during GRPO and on-policy distillation."""

@@ -25,6 +25,7 @@ from scripts.train.trainer import (
     check_context,
     fit,
     load_tokenizer,
+    model_of,
     supervised,
     training_flops,
     weights,
@@ -63,6 +64,8 @@ def finetune(run: Run[SftStep]) -> None:
         train_dataset=rows,
         processing_class=tokenizer,
     )
+    if settings.max_position_embeddings is not None:
+        model_of(trainer).config.max_position_embeddings = settings.max_position_embeddings
     fit(trainer, run, training_flops(trainer, rows["length"]))
 
 

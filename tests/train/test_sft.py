@@ -135,6 +135,13 @@ def test_rows_that_exceed_the_context_are_an_error(lab: types.SimpleNamespace, t
         finetuned(lab, tmp_path, max_length=300)
 
 
+def test_a_checkpoint_can_state_more_positions_than_its_base(lab: types.SimpleNamespace, tmp_path: Path) -> None:
+    folder = finetuned(lab, tmp_path, max_position_embeddings=512, max_steps=1).out
+    assert json.loads((folder / "config.json").read_text())["max_position_embeddings"] == 512
+    ids = torch.arange(300).remainder(300)[None]
+    assert torch.isfinite(load(folder)(ids).logits).all(), "behind the base's 256 positions"
+
+
 def test_a_tokenizer_without_the_turns_marks_is_an_error(lab: types.SimpleNamespace, tmp_path: Path) -> None:
     shutil.copytree(lab.base.parent, tmp_path / "other")
     changed = tmp_path / "other" / "tokenizer.json"
