@@ -17,7 +17,7 @@ from pydantic import Field, ValidationError
 
 from scripts.common.budget import Budget
 from scripts.common.fingerprint import ROOT
-from scripts.common.generation.serving import Serving
+from scripts.common.generation.serving import POLICY_SERVER, Serving
 from scripts.common.settings import Engine, Settings
 from scripts.common.verify_settings import VerifySettings
 from scripts.curate.settings import Classifiers, Pool
@@ -229,10 +229,24 @@ def _model_problems(config: Config) -> Iterable[str]:
             yield from _teacher_problems(config, key, model)
         if not isinstance(model, HubModel):
             try:
-                config.training_of(name)
+                yield from _rollout_problems(config, name, config.training_of(name))
             except ConfigError as error:
                 yield str(error)
     yield from _cycles(config)
+
+
+def _rollout_problems(config: Config, name: str, training: Optimizer) -> Iterable[str]:
+    """What sampling by a server of its own needs, better said now than after the model is loaded."""
+    if not isinstance(training, Grpo | Opd) or training.rollout.engine != "vllm-server":
+        return
+    key, kind = f"models.{name}.training.rollout.engine", config.models[name].kind
+    if not config.budget_of(f"train.{kind}").gpus:
+        yield f"{key}: vllm-server is sent weights by NCCL: set resources.train.{kind}.gpus, or the engine transformers"
+    if len(config.serving.urls.get(name, ())) != 1:
+        yield (
+            f"{key}: vllm-server needs one server in serving.urls.{name}: start it on other GPUs with {POLICY_SERVER}, "
+            "or set the engine vllm-colocate"
+        )
 
 
 def _teacher_problems(config: Config, key: str, model: OpdModel) -> Iterable[str]:

@@ -84,6 +84,12 @@ class Run(Generic[S]):
     notes: dict[str, Any] = field(default_factory=dict)
     """Goes into the run's record: tokens per second, costs, whatever may differ between two runs."""
 
+    @property
+    def name(self) -> str:
+        """Name of the artifact: that of its folder, or of its (first) file without suffix."""
+        first = self.outputs[0]
+        return first.parent.name if first.name == MANIFEST else first.stem
+
     def input(self, name: str) -> Artifact:
         """The only artifact given as `name`."""
         (artifact,) = self.inputs[name]

@@ -40,7 +40,9 @@ def reinforce(run: Run[GrpoStep]) -> None:
         trainer = GRPOTrainer(
             model=str(init),
             reward_funcs=[VerifierReward(pool)],
-            args=arguments(GRPOConfig, settings, run, **rollouts(settings, run.settings.thinking), **policy(settings)),
+            args=arguments(
+                GRPOConfig, settings, run, **rollouts(settings, run.settings.thinking, run.name), **policy(settings)
+            ),
             train_dataset=Dataset.from_list(prompts),
             processing_class=tokenizer,
         )

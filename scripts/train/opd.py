@@ -57,7 +57,7 @@ def distill(run: Run[OpdStep]) -> None:
             run,
             beta=settings.beta,
             teacher_model_init_kwargs=frozen_weights(settings),
-            **rollouts(settings, thinking),
+            **rollouts(settings, thinking, run.name),
         ),
         train_dataset=Dataset.from_list([{"prompt": row["prompt"], "domain": row["domain"]} for row in prompts]),
         processing_class=tokenizer,

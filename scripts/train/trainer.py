@@ -31,6 +31,7 @@ from transformers import (
 from transformers.trainer_utils import TrainOutput
 
 from scripts.common.artifacts import write_json
+from scripts.common.generation.serving import POLICY_SERVER, Serving, of_this_job
 from scripts.common.step import Run
 from scripts.train import tracking
 from scripts.train.interruption import Interruption
@@ -260,8 +261,8 @@ def supervised(settings: Supervised) -> dict[str, Any]:
     }
 
 
-def rollouts(settings: Grpo | Opd, thinking: bool) -> dict[str, Any]:
-    """Arguments of the trainers that sample: GRPOConfig and DistillationConfig name them alike."""
+def rollouts(settings: Grpo | Opd, thinking: bool, model: str) -> dict[str, Any]:
+    """Arguments of the trainers that sample, for the model of that name: GRPOConfig and DistillationConfig agree."""
     rollout = settings.rollout
     return {
         "model_init_kwargs": weights(settings),
@@ -269,22 +270,42 @@ def rollouts(settings: Grpo | Opd, thinking: bool) -> dict[str, Any]:
         "top_p": rollout.top_p,
         "max_completion_length": rollout.max_completion_tokens,
         "chat_template_kwargs": {"enable_thinking": thinking},
-        **engine(rollout),
+        **engine(rollout, model),
     }
 
 
-def engine(rollout: Rollout) -> dict[str, Any]:
+def engine(rollout: Rollout, model: str) -> dict[str, Any]:
     """Arguments that say who samples; the colocated engine gives the GPU back while the policy is trained."""
     if rollout.engine == "transformers":
         return {}
     shared = {"use_vllm": True, "vllm_mode": rollout.engine.removeprefix("vllm-")}
     if rollout.engine == "vllm-server":
-        return shared
+        serving = of_this_job()
+        return shared | {
+            "vllm_server_base_url": policy_server(model, serving),
+            "vllm_server_timeout": 60 * serving.start_minutes,
+        }
     return shared | {
         "vllm_gpu_memory_utilization": rollout.gpu_memory,
         "vllm_enable_sleep_mode": True,
         "vllm_max_model_length": rollout.max_prompt_tokens + rollout.max_completion_tokens,
     }
+
+
+def policy_server(model: str, serving: Serving) -> str:
+    """The server that samples for the model. Raises TrainingError without one, or without a GPU."""
+    if not torch.cuda.is_available():
+        raise TrainingError(
+            "rollout.engine vllm-server sends the weights to the server by NCCL, and this machine has no GPU: "
+            "set rollout.engine to transformers, or resources.train.*.gpus"
+        )
+    urls = serving.urls.get(model, ())
+    if len(urls) != 1:
+        raise TrainingError(
+            f"rollout.engine vllm-server needs one server in serving.urls.{model}, not {list(urls)}: start it on other "
+            f"GPUs with {POLICY_SERVER}, or set rollout.engine to vllm-colocate"
+        )
+    return urls[0]
 
 
 def check_context(folder: Path, needed: int, settings: str) -> None:
