@@ -1,13 +1,13 @@
 """Speed of the verifiers beside what one would otherwise use, measured in one run on the same items.
 
-    python -m benchmarks.bench_verify [--items 400] [--rounds 3]
+    python -m benchmarks.bench_verify [--items 2000] [--rounds 3]
 
 math          a pool of all cores beside sequential math-verify (whole response, its own time limits)
 code          a pool of all cores beside as many threads that each start `python -I` per program, without any isolation
 instructions  a pool of all cores beside IFEval's own loop over lm-eval's checkers, in one process
 
-Each round times both sides in turn; a row gives the medians over the rounds and, for the ratio, its least and largest.
-Verdicts of both sides are compared item by item.
+Each round times both sides in turn; a row gives the median of the rounds, and the least and the largest in brackets.
+Verdicts of both sides are compared item by item; those that differ are printed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,35 +43,42 @@ class Row:
 
     name: str
     beside: str
-    items: int
+    items: list[Item]
     ours: list[float]
     theirs: list[float]
-    same: int
+    differing: list[int]
 
     def __str__(self) -> str:
         ratios = [ours / theirs for ours, theirs in zip(self.ours, self.theirs, strict=True)]
-        return (
-            f"{self.name:24s} {self.items:6d} {statistics.median(self.ours):11,.0f}"
-            f" {statistics.median(self.theirs):11,.0f}"
-            f" {statistics.median(ratios):8.1f} {min(ratios):6.1f} ..{max(ratios):6.1f} {self.same:6d}/{self.items}"
-            f"  {self.beside}"
-        )
+        speeds = f"{_spread(self.ours, 0):>24s} {_spread(self.theirs, 0):>20s} {_spread(ratios, 2):>22s}"
+        same = len(self.items) - len(self.differing)
+        return f"{self.name:20s} {len(self.items):6d} {speeds} {same:6d}  {self.beside}"
+
+    def differences(self) -> Iterator[str]:
+        """The items on which both sides differ."""
+        for index in self.differing:
+            response, answer = self.items[index]
+            yield f"    differs: {response[-100:]!r} against {json.dumps(answer.spec)[:200]}"
+
+
+def _spread(values: list[float], places: int) -> str:
+    least, median, most = min(values), statistics.median(values), max(values)
+    return f"{median:,.{places}f} ({least:,.{places}f}..{most:,.{places}f})"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bench_verify")
-    parser.add_argument("--items", type=int, default=400, help="items a row")
+    parser.add_argument("--items", type=int, default=2000, help="items a row (a fifth for code)")
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
     if not CORPORA.is_dir():
         raise SystemExit(f"{CORPORA} is not there: set NEBULA_CORPORA to the folder of the real corpora")
     logging.disable(logging.CRITICAL)  # math-verify reports each unparsed answer
-    print(f"{os.cpu_count()} cores, {arguments.rounds} rounds; verdicts a second (median)")
-    head = f"{'':24s} {'items':>6s} {'ours':>11s} {'theirs':>11s} {'ratio':>8s} {'least .. most':>15s}"
-    print(f"{head} same verdict  theirs")
+    print(f"{os.cpu_count()} cores, {arguments.rounds} rounds; verdicts a second: median (least..largest)")
+    print(f"{'':20s} {'items':>6s} {'ours':>24s} {'theirs':>20s} {'ratio':>22s} {'same':>6s}  theirs")
     for make in (_math_rows, _code_rows, _instruction_rows):
         for row in make(arguments.items, arguments.rounds):
-            print(row, flush=True)
+            print(row, *row.differences(), sep="\n", flush=True)
 
 
 def measure(
@@ -95,25 +102,38 @@ def measure(
         end = time.perf_counter()
         speeds[0].append(len(items) / (middle - start))
         speeds[1].append(len(items) / (end - middle))
-    same = sum(verdict.correct == wanted for verdict, wanted in zip(verdicts, expected, strict=True))
-    return Row(name, beside, len(items), *speeds, same)
+    pairs = zip(verdicts, expected, strict=True)
+    differing = [index for index, (verdict, wanted) in enumerate(pairs) if verdict.correct is not wanted]
+    return Row(name, beside, items, *speeds, differing)
 
 
 def math_items(answers: list[tuple[str, str]], count: int) -> list[Item]:
-    """Responses of some length that end in a boxed answer: the right one, or every second time another problem's."""
-    chosen = random.Random(1).sample(answers, count)
+    """Responses of some length that end in a boxed answer: in turn the right one, another problem's, a digit off."""
+    chance = random.Random(1)
+    chosen = chance.sample(answers, count)
     items = []
     for index, (text, answer) in enumerate(chosen):
-        stated = answer if index % 2 == 0 else chosen[(index + 7) % count][1]
+        stated = (answer, chosen[(index + 7) % count][1], one_digit_off(answer, chance))[index % 3]
         items.append(
             (f"{text}\n\nTherefore, the final answer is $\\boxed{{{stated}}}$.", Answer("math", {"target": answer}))
         )
     return items
 
 
+def one_digit_off(text: str, chance: random.Random) -> str:
+    """Another digit in the place of one of the text's; with `+1` where it has none."""
+    places = [index for index, character in enumerate(text) if character in "0123456789"]
+    if not places:
+        return f"{text}+1"
+    place = chance.choice(places)
+    digit = chance.choice([each for each in "123456789" if each != text[place]])
+    return text[:place] + digit + text[place + 1 :]
+
+
 def math_answers() -> dict[str, list[tuple[str, str]]]:
     """(working or problem, answer) of each set of the corpora."""
-    gsm8k = [json.loads(line)["answer"] for line in (CORPORA / "gsm8k/test.jsonl").open()]
+    parts = [(CORPORA / f"gsm8k/{part}.jsonl").read_text().splitlines() for part in ("train", "test")]
+    gsm8k = [json.loads(line)["answer"] for part in parts for line in part]
     sets = {"GSM8K": [(text.partition("####")[0], text.partition("####")[2].strip()) for text in gsm8k]}
     for name, file in (("MATH", "math/train.parquet"), ("DAPO", "dapo_math_17k/dapo-math-17k.parquet")):
         sets[name] = [_problem(row) for row in pq.read_table(CORPORA / file).to_pylist()]
@@ -181,7 +201,7 @@ def bare_subprocess(items: list[Item]) -> list[bool]:
 
 
 def _code_rows(count: int, rounds: int) -> list[Row]:
-    sets = {"code, one line": one_liners(count), "code, HumanEval": code_items()[:count]}
+    sets = {"code, one line": one_liners(count // 5), "code, HumanEval": code_items()[: count // 5]}
     return [measure(name, "python -I", items, rounds, one_liners(16), bare_subprocess) for name, items in sets.items()]
 
 
