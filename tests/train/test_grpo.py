@@ -163,7 +163,7 @@ def test_the_engines_own_probabilities_are_corrected_for(
 
 def test_a_colocated_engine_gives_the_gpu_back(tmp_path: Path) -> None:
     rollout = Rollout(**GRPO["rollout"] | {"engine": "vllm-colocate"})
-    given = trainer.engine(rollout)
+    given = trainer.engine(rollout, "model")
     assert given["vllm_enable_sleep_mode"] and given["vllm_max_model_length"] == 64 + 12
     for kind in (grpo.GRPOConfig, DistillationConfig):
         assert set(given) <= {field.name for field in dataclasses.fields(kind)}
