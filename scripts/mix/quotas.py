@@ -68,25 +68,40 @@ def quotas(mixture: Mixture, available: Mapping[str, Mapping[str, int]]) -> Cell
 
     Raises MixError where a domain has too few, or all have.
     """
-    room = _thinned(available, mixture.caps)
-    have = {domain: sum(row.values()) for domain, row in room.items()}
-    size = sum(have.values()) if mixture.size is None else mixture.size
-    if mixture.domains is None:
-        if size > sum(have.values()):
-            raise MixError(_too_few(mixture, size, available, sum(have.values())))
-        wanted = bounded(_tempered(have, mixture.temperature), size, have)
-    else:
-        wanted = largest_remainder(mixture.domains, size)
-    cells = {
-        domain: bounded(_source_weights(mixture, available.get(domain, {})), quota, room.get(domain, {}))
-        for domain, quota in wanted.items()
-    }
-    short = {
-        domain: left for domain, quota in wanted.items() if (left := _fill(domain, quota, cells, available, mixture))
-    }
-    if short:
+    within = _thinned(available, mixture.caps)
+    have = sum(_totals(within).values())
+    size = have if mixture.size is None else mixture.size
+    if mixture.domains is not None:
+        return _divided(mixture, largest_remainder(mixture.domains, size), available)
+    if size > have:
+        raise MixError(_too_few(mixture, size, sum(_totals(available).values()), have))
+    weights = _tempered(_totals(available), mixture.temperature)
+    alone = {domain: {s: min(n, mixture.caps.get(s, n)) for s, n in row.items()} for domain, row in available.items()}
+    try:
+        return _divided(mixture, bounded(weights, size, _totals(alone)), available)
+    except MixError:  # each domain can have its share, but not all at once: a capped source would serve several
+        return _divided(mixture, bounded(weights, size, _totals(within)), available)
+
+
+def _divided(mixture: Mixture, wanted: Mapping[str, int], available: Mapping[str, Mapping[str, int]]) -> Cells:
+    """The domains' numbers divided among their sources."""
+    room = {domain: dict(available.get(domain, {})) for domain in wanted}
+    weights = {domain: _source_weights(mixture, row) for domain, row in room.items()}
+    cells = {domain: bounded(weights[domain], quota, room[domain]) for domain, quota in wanted.items()}
+    while over := {s: cap for s, cap in mixture.caps.items() if sum(row.get(s, 0) for row in cells.values()) > cap}:
+        for source, cap in over.items():
+            taken = {domain: row[source] for domain, row in cells.items() if row.get(source)}
+            for domain, share in largest_remainder(taken, cap).items():
+                room[domain][source] = share
+        cells = {domain: bounded(weights[domain], quota, room[domain]) for domain, quota in wanted.items()}
+    lacking = {domain: _fill(domain, quota, cells, available, mixture) for domain, quota in wanted.items()}
+    if short := {domain: number for domain, number in lacking.items() if number}:
         raise MixError(_domains_too_small(mixture, wanted, short, cells))
     return cells
+
+
+def _totals(cells: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
+    return {domain: sum(row.values()) for domain, row in cells.items()}
 
 
 def _tempered(numbers: Mapping[str, int], temperature: float) -> dict[str, float]:
@@ -158,8 +173,7 @@ def _spare(source: str, cells: Cells, caps: Mapping[str, int]) -> int | None:
     return caps[source] - sum(row.get(source, 0) for row in cells.values()) if source in caps else None
 
 
-def _too_few(mixture: Mixture, size: int, available: Mapping[str, Mapping[str, int]], have: int) -> str:
-    total = sum(sum(row.values()) for row in available.values())
+def _too_few(mixture: Mixture, size: int, total: int, have: int) -> str:
     capped = f", {have} of them within `caps`" if have < total else ""
     return (
         f"datasets.{mixture.name}: wants {size} records, {total} are left after its filters{capped}. Lower `size` to "

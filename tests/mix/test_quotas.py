@@ -122,6 +122,12 @@ def test_a_cap_holds_in_all_domains_together() -> None:
     assert "raise the caps of a" in text and "Lower `size` to 190" in text
 
 
+def test_a_cap_that_does_not_bind_changes_nothing() -> None:
+    available = {"math": {"a": 200, "b": 20}, "code": {"a": 60, "c": 120}}
+    for mixture in (Mixture("d", 40), Mixture("d", 40, {"math": 3, "code": 1}), Mixture("d", 40, temperature=3)):
+        assert quotas(replace(mixture, caps={"a": 30}), available) == quotas(mixture, available)
+
+
 def test_caps_without_weights() -> None:
     available = {"math": {"a": 1000}, "code": {"a": 1000}, "general": {"a": 1000, "b": 900}}
     found = quotas(Mixture("d", caps={"a": 100}), available)
