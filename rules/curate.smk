@@ -100,7 +100,7 @@ rule tabulate_funnel:
         ],
     output:
         json=f"{R}/funnel.json",
-        md=f"{R}/funnel.md",
+        md=report(f"{R}/funnel.md", caption="captions/funnel.rst", category="Data", labels={"page": "funnel"}),
     log:
         f"{R}/logs/funnel.log",
     container:

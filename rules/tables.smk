@@ -5,6 +5,9 @@ needs   scores/{model}/{benchmark}.json, pools' and data sets' manifests, traini
 """
 
 
+report: "captions/workflow.rst"
+
+
 localrules:
     make_cell,
     make_table,
@@ -34,7 +37,14 @@ rule make_table:
         cells=lambda w: table_cells(w.table),
         scores=lambda w: table_scores(w.table),
     output:
-        [f"{R}/tables/{{table}}.{kind}" for kind in ("json", "md", "csv", "tex")],
+        [f"{R}/tables/{{table}}.{kind}" for kind in ("json", "md")],
+        report(
+            f"{R}/tables/{{table}}.csv",
+            caption="captions/table.rst",
+            category="Tables",
+            labels={"table": "{table}"},
+        ),
+        f"{R}/tables/{{table}}.tex",
     log:
         f"{R}/logs/tables/{{table}}.log",
     wildcard_constraints:
@@ -110,7 +120,7 @@ rule write_report:
             if "decontaminate" in [step.step for step in found.steps]
         ],
     output:
-        f"{R}/report.html",
+        report(f"{R}/report.html", caption="captions/page.rst", category="Results", labels={"page": "all results"}),
     log:
         f"{R}/logs/report.log",
     container:
