@@ -20,7 +20,7 @@ TEXTS = [
 MATH = [(f"What is {a} plus {b}?", str(a + b)) for a, b in [(1, 2), (13, 4), (5, 5), (20, 22), (7, 8), (9, 31)]]
 
 
-def save_model(folder: Path, seed: int = 0, vocabulary: int = 290, context: int = 96) -> Path:
+def save_model(folder: Path, seed: int = 0, vocabulary: int = 290, context: int = 96, head_dim: int = 8) -> Path:
     """Write the checkpoint, with a manifest as a training step leaves it; return the manifest's path."""
     import torch
     from transformers import Qwen3Config, Qwen3ForCausalLM
@@ -36,7 +36,7 @@ def save_model(folder: Path, seed: int = 0, vocabulary: int = 290, context: int 
         num_hidden_layers=2,
         num_attention_heads=4,
         num_key_value_heads=2,
-        head_dim=8,
+        head_dim=head_dim,
         max_position_embeddings=context,
         tie_word_embeddings=True,
         initializer_range=0.4,  # peaked enough that greedy decoding has no ties
