@@ -84,20 +84,31 @@ class Index:
     """Whole prompt -> its text."""
     lengths: set[int] = field(default_factory=set)
     """Lengths of the n-grams in use."""
+    smallest: dict[int, int] = field(default_factory=dict)
+    """n-gram -> least number of n-grams of a text that has it."""
     sieve: npt.NDArray[np.bool_] = field(default_factory=lambda: np.zeros(1 << SIEVE_BITS, bool))
     """Whether some n-gram has these leading bits: rules out nearly all of a record's n-grams at once."""
 
     def suspects(self, records: Sequence[dict[str, Any]]) -> list[dict[str, Any] | None]:
-        """The records that share an n-gram or a whole prompt with a benchmark; None in the place of the others."""
+        """The records that may be hits; None in the place of those that cannot: they share too few n-grams."""
         parts = [part for record in records for part in (tokens(views.prompt(record)), tokens(views.response(record)))]
-        seen = [_digest(part) in self.prompts for part in parts]  # a response is never looked up: no harm
+        shared: list[set[int]] = [set() for _ in records]
         for length in self.lengths:
             found = grams(parts, length)
             place = np.flatnonzero(self.sieve[found.values >> np.uint64(64 - SIEVE_BITS)])
             texts = np.searchsorted(np.cumsum(found.sizes), place, side="right")
             for text, value in zip(texts.tolist(), found.values[place].tolist(), strict=True):
-                seen[text] = seen[text] or value in self.places
-        return [record if any(seen[2 * index : 2 * index + 2]) else None for index, record in enumerate(records)]
+                if value in self.smallest:
+                    shared[text // 2].add(value)
+        whole = [_digest(prompt) in self.prompts for prompt in parts[::2]]
+        return [
+            record if same or self._enough(values) else None
+            for record, same, values in zip(records, whole, shared, strict=True)
+        ]
+
+    def _enough(self, values: set[int]) -> bool:
+        """Whether these n-grams would make a hit if they were all of the smallest text that has one of them."""
+        return bool(values) and len(values) >= self.threshold * min(map(self.smallest.__getitem__, values))
 
     def find(self, record: dict[str, Any]) -> Hit | None:
         """The benchmark text that the record holds most of; None where that is less than the threshold."""
@@ -176,6 +187,7 @@ def build(benchmarks: Iterable[dict[str, Any]], settings: Decontaminate) -> Inde
             _add(index, Item(record["source"], record["id"], "response"), response, seen, settings)
     index.templates = {value for value, texts in index.places.items() if len(texts) >= settings.template_items}
     own = Counter(text for value, texts in index.places.items() if value not in index.templates for text in texts)
+    index.smallest = {value: min(index.sizes[text] for text in texts) for value, texts in index.places.items()}
     known = np.fromiter(index.places, np.uint64, len(index.places))
     index.sieve[known >> np.uint64(64 - SIEVE_BITS)] = True
     index.own_sizes = [own[text] for text in range(len(index.items))]

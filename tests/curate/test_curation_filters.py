@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import pytest
 from curation import chat, decide, record
+from datatrove.data import Document
+from datatrove.pipeline.filters.gopher_repetition_filter import GopherRepetitionFilter
+from hypothesis import given
+from hypothesis import strategies as st
 
 from scripts.curate import views
 from scripts.curate.format import FormatFilter
@@ -190,6 +194,33 @@ LOOPS = RepetitionFilter(
 )
 def test_repetition(response: str, reason: str | None) -> None:
     assert decide(LOOPS, chat("q", response), views.response) == reason
+
+
+LOOP = st.lists(st.sampled_from(["a", "b", "go", "on.", "\n", "long-word"]), max_size=40)
+
+
+@given(words_=LOOP, n=st.integers(2, 4), m=st.integers(2, 6), share=st.sampled_from([0.05, 0.2, 0.4, 0.6]))
+def test_repetition_decides_as_datatrove_does(words_: list[str], n: int, m: int, share: float) -> None:
+    text = " ".join(words_)
+    shares = {"top_ngrams": ((n, share), (n + 1, share)), "duplicate_ngrams": ((m, share), (m + 1, share))}
+    asked = {
+        "step": "repetition",
+        "duplicate_lines": share,
+        "duplicate_line_chars": share,
+        "minimum_words": 0,
+        **shares,
+    }
+    theirs = GopherRepetitionFilter(
+        dup_line_frac=share,
+        dup_para_frac=None,
+        dup_line_char_frac=share,
+        dup_para_char_frac=None,
+        top_n_grams=shares["top_ngrams"],
+        dup_n_grams=shares["duplicate_ngrams"],
+        language=RegexTokenizer(),
+    )
+    document = Document(text=text, id="0")
+    assert RepetitionFilter(Repetition.model_validate(asked)).filter(document) == theirs.filter(document)
 
 
 def test_a_prompt_alone_does_not_repeat_itself() -> None:

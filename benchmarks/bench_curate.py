@@ -1,0 +1,441 @@
+"""The whole curation beside a plain DataTrove pipeline of the same filters, on the real corpora.
+
+    python -m benchmarks.bench_curate [--records 20000] [--plain 5000] [--spacy 500] [--workers 2] [--work FOLDER]
+
+ours           the pools `sft` and `rl` of scales/small.yaml, every step an artifact of its own, as the pipeline has it
+regex          DataTrove's readers, writers, filters and deduplications in as few passes as they allow, with the regular
+               expression that is ours for a tokenizer
+spacy          the same with DataTrove's default tokenizer, spaCy's for English (skipped where spaCy is not installed)
+read + write   DataTrove's Parquet reader and writer, nothing between
+
+Records are the corpora's own, repeated in turn until there are enough of them; in every repetition three words of ten
+are exchanged for others of the same source, so that a repetition is no duplicate. Each side runs in a process of its
+own; CPU seconds are those of all its processes, memory that of its largest. Decisions are compared record by record.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import os
+import random
+import re
+import resource
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import yaml
+from datatrove.data import Document
+from datatrove.executor.local import LocalPipelineExecutor
+from datatrove.pipeline.base import PipelineStep
+from datatrove.pipeline.decont.n_grams import NGramsDecontConfig, NGramsDecontFilter, NGramsDecontIndexer
+from datatrove.pipeline.dedup.exact_dedup import (
+    ExactDedupConfig,
+    ExactDedupFilter,
+    ExactDedupSignature,
+    ExactFindDedups,
+)
+from datatrove.pipeline.dedup.minhash import (
+    MinhashConfig,
+    MinhashDedupBuckets,
+    MinhashDedupCluster,
+    MinhashDedupFilter,
+    MinhashDedupSignature,
+)
+from datatrove.pipeline.filters.base_filter import BaseFilter
+from datatrove.pipeline.filters.gopher_repetition_filter import GopherRepetitionFilter
+from datatrove.pipeline.readers.parquet import ParquetReader
+from datatrove.pipeline.writers.parquet import ParquetWriter
+from datatrove.utils.batching import batched
+from datatrove.utils.text import split_into_words
+from datatrove.utils.word_tokenizers import WordTokenizer
+
+from scripts.common import records
+from scripts.curate import classifier, decontaminate, exact_dedup, language, near_dedup, pii, views
+from scripts.curate.classify import ADDED, DomainClassifier
+from scripts.curate.format import FormatFilter
+from scripts.curate.frame import Job, open_corpus
+from scripts.curate.length import LengthFilter
+from scripts.curate.refusal import RefusalFilter
+from scripts.curate.repetition import RepetitionFilter
+from scripts.curate.settings import Classifiers, Length, Pool, Repetition
+from scripts.curate.train_classifier import LABELLED, split, train
+from scripts.curate.truncation import TruncationFilter
+from scripts.curate.words import RegexTokenizer
+from scripts.sources.normalize import Normalize, normalize
+from scripts.sources.rows import read_rows
+
+ROOT = Path(__file__).parents[1]
+CORPORA = Path(os.environ.get("NEBULA_CORPORA", "../shared/corpora"))
+SMALL = yaml.safe_load((ROOT / "scales" / "small.yaml").read_text())
+POOLS = {name: Pool.model_validate(pool) for name, pool in SMALL["pools"].items()}
+SHARD = 10_000  # records
+EXCHANGED = re.compile(r"\b[a-z]{4,}\b")
+SHARE = 0.3  # of words exchanged: fewer than a tenth of the 5-grams outlive it
+Row = dict[str, Any]
+
+
+# --- The records ------------------------------------------------------------------------------------------------------
+
+
+def originals(name: str) -> list[Row]:
+    """The records of a source of the small scale."""
+    settings = Normalize.model_validate({"name": name, "source": SMALL["sources"][name]})
+    return list(normalize(settings, read_rows(CORPORA / SMALL["sources"][name]["path"]), []))
+
+
+def repeated(rows: Sequence[Row], count: int) -> Iterator[Row]:
+    """`count` records: the rows themselves, then with words exchanged, under running ids."""
+    vocabulary: dict[str, list[str]] = {}
+    for row in rows:
+        vocabulary.setdefault(row["source"], []).extend(EXCHANGED.findall(views.whole(row)))
+    for index in range(count):
+        row, repetition = rows[index % len(rows)], index // len(rows)
+        if repetition:
+            row = _exchange(row, random.Random(index), vocabulary[row["source"]])
+        yield {**row, "id": f"{index:016x}"}
+
+
+def _exchange(row: Row, rng: random.Random, words: list[str]) -> Row:
+    def draw(match: re.Match[str]) -> str:
+        return rng.choice(words) if rng.random() < SHARE else match[0]
+
+    turns = [{**turn, "content": EXCHANGED.sub(draw, turn["content"])} for turn in row["messages"]]
+    return {**row, "messages": turns}
+
+
+def prepare(work: Path, count: int) -> Path:
+    """The folder of `count` records, made once: {pool}/00000.parquet, ..., the pools' shares as in the files."""
+    folder = work / f"records-{count}"
+    if not folder.is_dir():
+        rows = {name: [row for source in pool.sources for row in originals(source)] for name, pool in POOLS.items()}
+        total = sum(map(len, rows.values()))
+        for name, found in rows.items():
+            stream = repeated(found, round(count * len(found) / total))
+            for number, shard in enumerate(batched(stream, SHARD)):
+                path = work / "partial" / name / f"{number:05d}.parquet"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                pq.write_table(pa.Table.from_pylist(shard, schema=records.SCHEMA), path, compression="zstd")
+        (work / "partial").rename(folder)
+    return folder
+
+
+def prepare_models(work: Path) -> None:
+    """Benchmarks and classifiers: the scale's, the classifiers trained on fewer texts and epochs."""
+    if (work / "benchmarks").is_dir():
+        return
+    for name, source in SMALL["sources"].items():
+        if source["role"] == "benchmark":
+            records.write(work / "partial" / name, originals(name))
+    rows = [row for pool in POOLS.values() for source in pool.sources for row in originals(source)]
+    settings = Classifiers.model_validate(SMALL["classifiers"])
+    for target in ("language", "domain"):
+        asked = getattr(settings, target).model_copy(update={"epochs": 5, "per_label": 1000})
+        training, _ = split(LABELLED[target](rows, asked, 1), 1, asked)
+        train(training, 1, asked, work / f"{target}.bin")
+    (work / "partial").rename(work / "benchmarks")
+
+
+def benchmark_folders(work: Path) -> tuple[Path, ...]:
+    return tuple(sorted((work / "benchmarks").iterdir()))
+
+
+# --- Ours -------------------------------------------------------------------------------------------------------------
+
+
+def ours(work: Path, source: Path, out: Path, workers: int) -> None:
+    """Every step of every pool, one after the other, as the rules run them."""
+    run = {
+        "format": lambda job, s: job.filter(FormatFilter(s), views.whole),
+        "language": lambda job, s: job.filter(
+            language.LanguageFilter(s, work / "language.bin"), views.whole, hit=language.HIT
+        ),
+        "length": lambda job, s: job.filter(LengthFilter(s), views.whole),
+        "refusal": lambda job, s: job.filter(RefusalFilter(s), views.final_answer),
+        "repetition": lambda job, s: job.filter(RepetitionFilter(s), views.response),
+        "truncation": lambda job, s: job.filter(TruncationFilter(s), views.final_answer),
+        "pii": lambda job, s: job.filter(pii.PiiFilter(s), views.whole, hit=pii.HIT),
+        "exact-dedup": exact_dedup.deduplicate,
+        "near-dedup": near_dedup.deduplicate,
+        "decontaminate": lambda job, s: decontaminate.decontaminate(job, s, benchmark_folders(work)),
+        "classify": lambda job, s: job.filter(DomainClassifier(s, work / "domain.bin"), views.prompt, added=ADDED),
+    }
+    classifier.load(work / "language.bin")
+    for name, pool in POOLS.items():
+        folder = source / name
+        for settings in pool.steps:
+            at, before = out / name / settings.step, cpu_seconds()
+            run[settings.step](Job(settings.step, open_corpus([folder]), at, at / "work", workers), settings)
+            shutil.rmtree(at / "work")
+            folder = at / records.KEPT
+            print(f"{name}/{settings.step}: {cpu_seconds() - before:.2f} CPU s", file=sys.stderr)
+
+
+# --- DataTrove --------------------------------------------------------------------------------------------------------
+
+
+class Viewed(BaseFilter):
+    """A filter that looks at a part of the record; records that `unless` takes pass."""
+
+    name = "viewed"
+
+    def __init__(self, block: BaseFilter, view: Callable[[Row], str], unless: Callable[[str], bool] | None = None):
+        super().__init__()
+        self.block, self.view, self.unless = block, view, unless
+
+    def filter(self, doc: Document) -> bool | tuple[bool, str]:
+        whole, doc.text = doc.text, self.view(doc.metadata)
+        verdict = True if self.unless and self.unless(doc.text) else self.block.filter(doc)
+        doc.text = whole
+        return verdict
+
+
+class WordCount(BaseFilter):
+    """Length by the tokenizer's words."""
+
+    name = "length"
+
+    def __init__(self, settings: Length, tokenizer: str | WordTokenizer):
+        super().__init__()
+        self.settings, self.tokenizer = settings, tokenizer
+
+    def filter(self, doc: Document) -> bool:
+        return self.settings.minimum <= len(split_into_words(doc.text, self.tokenizer)) <= self.settings.maximum
+
+
+def _adapt(_reader: ParquetReader, data: Row, path: str, _index: int | str) -> Row:
+    return {"text": views.whole(data), "id": data["id"], "metadata": data}
+
+
+def _row(_writer: ParquetWriter, document: Document) -> Row:
+    return {name: document.metadata[name] for name in records.SCHEMA.names}
+
+
+def _key(doc: Document) -> str:
+    return exact_dedup.KEYS["prompt-response"](doc.metadata)
+
+
+@dataclass
+class Plain:
+    """DataTrove's pipelines over one pool."""
+
+    work: Path
+    out: Path
+    tokenizer: str | WordTokenizer
+    workers: int
+    stage: int = 0
+
+    def execute(self, pipeline: list[PipelineStep], tasks: int | None = None) -> None:
+        self.stage += 1
+        LocalPipelineExecutor(
+            pipeline=pipeline,
+            tasks=tasks or self.workers,
+            workers=min(self.workers, tasks or self.workers),
+            logging_dir=str(self.out / "log" / str(self.stage)),
+            start_method="fork",
+        ).run()
+
+    def reader(self, folder: Path) -> ParquetReader:
+        return ParquetReader(str(folder), adapter=_adapt, glob_pattern="*.parquet")
+
+    def writer(self, name: str) -> ParquetWriter:
+        return ParquetWriter(str(self.out / name), adapter=_row, schema=records.SCHEMA)
+
+    def filters(self, steps: Sequence[Any]) -> list[PipelineStep]:
+        made: dict[str, Callable[[Any], PipelineStep]] = {
+            "format": FormatFilter,
+            "language": lambda s: language.LanguageFilter(s, self.work / "language.bin"),
+            "length": lambda s: WordCount(s, self.tokenizer),
+            "repetition": self._repetition,
+            "refusal": lambda s: Viewed(RefusalFilter(s), views.final_answer),
+            "truncation": lambda s: Viewed(TruncationFilter(s), views.final_answer),
+            "pii": pii.PiiFilter,
+            "decontaminate": self._decontaminate,
+            "classify": lambda s: Viewed(DomainClassifier(s, self.work / "domain.bin"), views.prompt),
+        }
+        return [made[settings.step](settings) for settings in steps]
+
+    def _repetition(self, s: Repetition) -> BaseFilter:
+        shares: dict[str, Any] = {"dup_line_frac": s.duplicate_lines, "dup_line_char_frac": s.duplicate_line_chars}
+        shares |= {"top_n_grams": s.top_ngrams, "dup_n_grams": s.duplicate_ngrams}
+        block = GopherRepetitionFilter(
+            **shares,
+            dup_para_frac=None,
+            dup_para_char_frac=None,
+            language=self.tokenizer,
+        )
+        return Viewed(block, views.response, lambda text: len(split_into_words(text, self.tokenizer)) < s.minimum_words)
+
+    def _decontaminate(self, s: Any) -> BaseFilter:
+        """DataTrove's own rule: any shared n-gram of a prompt or an answer. (Its indexer's `run` needs lighteval.)"""
+        config = NGramsDecontConfig(n_grams=s.ngram, find_query_ngrams=True, find_overlap_ngrams=False)
+        NGramsDecontIndexer._requires_dependencies = []
+        indexer = NGramsDecontIndexer(str(self.out / "index"), config=config, language=self.tokenizer)
+        for folder in benchmark_folders(self.work):
+            found = {
+                h
+                for row in records.iterate(folder)
+                for h in indexer.compute_hashes(views.response(row), views.prompt(row))
+            }
+            (self.out / "index").mkdir(parents=True, exist_ok=True)
+            np.array(sorted(found), np.uint64).tofile(self.out / "index" / f"{folder.name}.index.hashes")
+        return NGramsDecontFilter(str(self.out / "index"), config=config, language=self.tokenizer)
+
+    def exact(self, source: Path, following: list[PipelineStep]) -> Path:
+        """Three stages; `following` goes with the last. The folder that it writes."""
+        config = ExactDedupConfig(content_getter=_key)
+        signatures, duplicates = str(self.out / "exact-signatures"), str(self.out / "exact-duplicates")
+        self.execute([self.reader(source), ExactDedupSignature(signatures, config)])
+        self.execute([ExactFindDedups(signatures, duplicates, config)], tasks=1)
+        drop = ExactDedupFilter(duplicates, config)
+        self.execute([self.reader(source), drop, *following, self.writer("before-near-dedup")])
+        return self.out / "before-near-dedup"
+
+    def near(self, source: Path, settings: Any, following: list[PipelineStep]) -> None:
+        """Four stages; `following` goes with the last."""
+        config = MinhashConfig(settings.ngram, settings.buckets, settings.hashes_per_bucket)
+        folders = [str(self.out / f"minhash-{name}") for name in ("signatures", "pairs", "remove")]
+        self.execute([self.reader(source), MinhashDedupSignature(folders[0], config, language=self.tokenizer)])
+        self.execute([MinhashDedupBuckets(folders[0], folders[1], config=config)], tasks=settings.buckets)
+        self.execute([MinhashDedupCluster(folders[1], folders[2], config)], tasks=1)
+        self.execute([self.reader(source), MinhashDedupFilter(folders[2]), *following, self.writer("kept")])
+
+
+def plain(work: Path, source: Path, out: Path, workers: int, tokenizer: str | WordTokenizer) -> None:
+    """The same steps as DataTrove pipelines: a pass to the exact deduplication, one to the near one, one to the end."""
+    for name, pool in POOLS.items():
+        names = [settings.step for settings in pool.steps]
+        exact, near = names.index("exact-dedup"), names.index("near-dedup")
+        made = Plain(work, out / name, tokenizer, workers)
+        made.execute([made.reader(source / name), *made.filters(pool.steps[:exact]), made.writer("first")])
+        between = made.filters(pool.steps[exact + 1 : near])
+        made.near(made.exact(made.out / "first", between), pool.steps[near], made.filters(pool.steps[near + 1 :]))
+
+
+def read_and_write(work: Path, source: Path, out: Path, workers: int) -> None:
+    for name in POOLS:
+        made = Plain(work, out / name, "", workers)
+        made.execute([made.reader(source / name), made.writer("kept")])
+
+
+SIDES: dict[str, Callable[[Path, Path, Path, int], None]] = {
+    "ours": ours,
+    "regex": partial(plain, tokenizer=RegexTokenizer()),
+    "spacy": partial(plain, tokenizer="eng"),
+    "read + write": read_and_write,
+}
+# --- Measuring --------------------------------------------------------------------------------------------------------
+
+
+def cpu_seconds() -> float:
+    used = (resource.getrusage(kind) for kind in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(usage.ru_utime + usage.ru_stime for usage in used)
+
+
+def side(name: str, work: Path, source: Path, out: Path, workers: int) -> None:
+    """Run a side in this process and print what it took."""
+    start, cpu = time.perf_counter(), cpu_seconds()
+    SIDES[name](work, source, out, workers)
+    peak = max(resource.getrusage(kind).ru_maxrss for kind in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) / 1024
+    took = {"wall": time.perf_counter() - start, "cpu": cpu_seconds() - cpu, "peak": peak}
+    print(f"\n{json.dumps(took)}")
+
+
+def output(work: Path, name: str, count: int) -> Path:
+    return work / f"{name.replace(' ', '')}-{count}"
+
+
+def measure(name: str, work: Path, count: int, workers: int) -> dict[str, float]:
+    """Run a side in a process of its own; its output stays for the comparison."""
+    out = output(work, name, count)
+    shutil.rmtree(out, ignore_errors=True)
+    command = [sys.executable, "-m", "benchmarks.bench_curate", "--side", name, "--records", str(count)]
+    command += ["--work", str(work), "--workers", str(workers)]
+    out.mkdir(parents=True)
+    with (out / "log.txt").open("w") as log:
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=log, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"{name} failed: {out / 'log.txt'}")
+    took: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    print(
+        f"{name:14s} {count:9,d} {took['cpu']:9.1f} {took['cpu'] / count * 1000:9.3f} {count / took['cpu']:10,.0f}"
+        f" {count / took['wall']:10,.0f} {took['peak']:8,.0f}",
+        flush=True,
+    )
+    return took
+
+
+def kept_ids(side: Path, places: dict[str, str]) -> set[tuple[str, str]]:
+    """Pool and id of what a side keeps, `places` being the folder in each pool's own."""
+    return {(pool, row["id"]) for pool, place in places.items() for row in records.iterate(side / pool / place, ["id"])}
+
+
+def compare(work: Path, count: int, other: str) -> None:
+    """How many records both sides keep or drop, at the same place."""
+    everything = sum(pq.read_metadata(path).num_rows for path in (work / f"records-{count}").rglob("*.parquet"))
+    ends = {name: f"{pool.steps[-1].step}/{records.KEPT}" for name, pool in POOLS.items()}
+    filtered = dict.fromkeys(POOLS, f"pii/{records.KEPT}")
+    for place, mine, theirs in (("filters", filtered, "before-near-dedup"), ("all", ends, "kept")):
+        one = kept_ids(work / f"ours-{count}", mine)
+        two = kept_ids(work / f"{other}-{count}", dict.fromkeys(POOLS, theirs))
+        print(
+            f"{place:8s} against {other:6s}: {everything - len(one ^ two):,} of {everything:,} alike; "
+            f"dropped by ours alone {len(two - one):,}, by theirs alone {len(one - two):,}"
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.bench_curate")
+    parser.add_argument("--records", type=int, default=20_000, help="records of ours and of read + write")
+    parser.add_argument("--plain", type=int, default=5_000, help="records of DataTrove with the regex tokenizer")
+    parser.add_argument("--spacy", type=int, default=500, help="records of DataTrove with spaCy")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--work", type=Path, default=Path("work/bench-curate"), help="records and outputs; kept")
+    parser.add_argument("--side", choices=SIDES, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if not CORPORA.is_dir():
+        raise SystemExit(f"{CORPORA} is not there: set NEBULA_CORPORA to the folder of the real corpora")
+    work, workers = arguments.work, arguments.workers
+    if arguments.side:
+        source, out = (
+            work / f"records-{arguments.records}",
+            work / f"{arguments.side.replace(' ', '')}-{arguments.records}",
+        )
+        side(arguments.side, work, source, out, workers)
+        return
+    work.mkdir(parents=True, exist_ok=True)
+    prepare_models(work)
+    table(work, arguments, workers)
+
+
+def table(work: Path, arguments: argparse.Namespace, workers: int) -> None:
+    """Every side over its number of records, ours and read + write over each of these."""
+    sizes = {"spacy": arguments.spacy, "regex": arguments.plain}
+    if importlib.util.find_spec("spacy") is None:
+        print("spaCy is not installed, so DataTrove's default tokenizer is left out: pip install spacy")
+        del sizes["spacy"]
+    print(f"{workers} workers; CPU seconds of all processes, MiB of the largest")
+    print(f"{'':14s} {'records':>9s} {'CPU s':>9s} {'ms each':>9s} {'a CPU s':>10s} {'a second':>10s} {'MiB':>8s}")
+    for other, count in sizes.items():
+        prepare(work, count)
+        for name in (other, "ours", "read + write"):
+            measure(name, work, count, workers)
+        compare(work, count, other)
+    prepare(work, arguments.records)
+    for name in ("ours", "read + write"):
+        measure(name, work, arguments.records, workers)
+
+
+if __name__ == "__main__":
+    main()
