@@ -24,7 +24,7 @@ pytestmark = pytest.mark.cluster
 CELL = "results/tiny/cells/cluster/opd/ifeval.json"
 ON_GPUS = ("finetune_model", "reinforce_model", "distill_model", "generate_benchmarks")
 SFT = "rule_finetune_model_wildcards_cluster-sft"
-JOB_SECONDS = 240
+JOB_SECONDS = 600
 """From submission to a job's first result: scheduling, two starts of Snakemake, imports in the image."""
 
 
@@ -145,7 +145,7 @@ def test_a_training_saves_before_its_walltime_is_over_and_goes_on(site: Site) ->
     overlay = site.root / "long.yaml"
     training = "{max_steps: 100000, save_steps: 100000}"
     overlay.write_text(
-        "resources: {train.sft: {minutes: 3}}\n"
+        "resources: {train.sft: {gpus: 1, minutes: 3}}\n"
         f"models: {{long: {{kind: sft, init: base, dataset: textbook, training: {training}}}}}\n"
     )
     run = site.start(artifact("models/long"), overlay=overlay.name)
@@ -156,6 +156,20 @@ def test_a_training_saves_before_its_walltime_is_over_and_goes_on(site: Site) ->
     run.wait(timeout=JOB_SECONDS)
     wait_for("the job's end", JOB_SECONDS, lambda: states("wildcards_long") == ["FAILED", "CANCELLED"])
     assert not (site.root / artifact("models/long")).exists()
+
+
+def test_a_job_out_of_memory_is_tried_again_with_more_of_it(site: Site) -> None:
+    """A model on the CPU that needs more than 1 GB and less than 2; its partition allows 50 minutes, not twice 30."""
+    overlay = site.root / "hungry.yaml"
+    architecture = "{hidden_size: 512, intermediate_size: 2048, num_hidden_layers: 6, num_attention_heads: 16}"
+    overlay.write_text(
+        "resources: {train.pretrain: {memory_gb: 1}}\n"
+        "models: {hungry: {kind: pretrain, dataset: textbook, training: "
+        f"{{max_steps: 2, architecture: {architecture}}}}}}}\n"
+    )
+    site.snakemake(artifact("models/hungry"), overlay=overlay.name)
+    asked = [(job["memory"], job["walltime"], job["state"]) for job in jobs("wildcards_hungry")]
+    assert asked == [("1000M", "30:00", "OUT_OF_MEMORY"), ("2000M", "50:00", "COMPLETED")]
 
 
 def test_a_training_over_two_nodes_is_one_job(site: Site) -> None:
