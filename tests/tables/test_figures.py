@@ -15,6 +15,13 @@ from scripts.tables.charts import Stream, histogram, png, sankey, smooth, stacke
 from scripts.tables.figures import FigureError, read_log
 from tests.tables.tiny_results import R, make_figures
 
+TABLE = {
+    "title": "T",
+    "kind": "main",
+    "columns": ["a", "average"],
+    "rows": [{"name": "x", "model": "h", "title": "H"}],
+}
+
 
 def bars(figure: Figure) -> list[tuple[float, float, float]]:
     """(left or x centre, width, height) of every bar drawn."""
@@ -125,23 +132,11 @@ def test_svg_of_two_names_share_no_clip_path() -> None:
 
 
 def test_hub_models_have_no_curve() -> None:
-    table = {
-        "title": "T",
-        "kind": "main",
-        "columns": ["a", "average"],
-        "rows": [{"name": "x", "model": "h", "title": "H"}],
-    }
-    settings = figures.FiguresSettings.model_validate({"tables": {"t": table}, "kinds": {"h": "hub"}})
+    settings = figures.FiguresSettings.model_validate({"tables": {"t": TABLE}, "kinds": {"h": "hub"}})
     assert list(figures.training_curves(settings, {"h": Path("nowhere")})) == []
 
 
 def test_settings_are_of_json() -> None:
     """Recipes are JSON: what the rule sends must survive the way."""
-    table = {
-        "title": "T",
-        "kind": "main",
-        "columns": ["a", "average"],
-        "rows": [{"name": "x", "model": "h", "title": "H"}],
-    }
-    made = figures.FiguresSettings.model_validate({"tables": {"t": table}, "kinds": {"h": "sft"}})
+    made = figures.FiguresSettings.model_validate({"tables": {"t": TABLE}, "kinds": {"h": "sft"}})
     assert figures.FiguresSettings.model_validate(json.loads(made.model_dump_json())) == made
