@@ -65,7 +65,7 @@ DOCUMENT_MS = {
     "curate.decontaminate": 0.7,
     "curate.classify": 0.3,
 }
-ON_GPUS = ("distill.sample", "distill.judge", "evaluate.generate", "train.sft", "train.grpo", "train.opd")
+ON_GPUS = ("distill.sample", "distill.judge", "mix.encode", "evaluate.generate", "train.sft", "train.grpo", "train.opd")
 SELECTION_MS = 5.0  # TF-IDF, SVD and clustering of one candidate
 
 

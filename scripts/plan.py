@@ -105,6 +105,8 @@ def step_of(config: Config, parts: Sequence[str]) -> str:
             return "distill.sample"
         case "graded":
             return "distill.grade"
+        case "embeddings":
+            return "mix.encode"
         case "datasets":
             return "mix.build"
         case "models":

@@ -48,6 +48,8 @@ class Order:
             return self._responses(parts[1]) - {"samples": 2, "scores": 1, "verdicts": 0}[parts[2]]
         if stage in ("attempts", "graded"):
             return self._model(self.config.graded[parts[1]].student) + 1 + (stage == "graded")
+        if stage == "embeddings":
+            return self._model(parts[1]) + 1
         return 1000 + {"cells": 0, "tables": 1}.get(stage, 2)
 
     def _model(self, name: str) -> int:
@@ -63,11 +65,13 @@ class Order:
 
     def _dataset(self, name: str) -> int:
         dataset = self.config.datasets[name]
+        encoder = dataset.select.encoder
+        least = 20 if encoder is None else self._model(encoder) + 2
         if dataset.responses is not None:
-            return self._responses(dataset.responses) + 1
+            return max(least, self._responses(dataset.responses) + 1)
         if dataset.graded is not None:
-            return self._model(self.config.graded[dataset.graded].student) + 3
-        return 20
+            return max(least, self._model(self.config.graded[dataset.graded].student) + 3)
+        return least
 
 
 def pending(command: list[str], targets: list[str]) -> list[str]:

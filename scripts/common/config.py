@@ -208,6 +208,7 @@ def _data_problems(config: Config) -> Iterable[str]:
         yield from _unknown(f"{key}.pool", dataset.pool, config.pools)
         yield from _unknown(f"{key}.responses", dataset.responses, config.responses)
         yield from _unknown(f"{key}.graded", dataset.graded, config.graded)
+        yield from _unknown(f"{key}.select.encoder", dataset.select.encoder, config.models)
         for source in dataset.sources or ():
             yield from _unknown(f"{key}.sources", source, config.sources)
         for source in {**dataset.caps, **(dataset.source_ratios or {})}:
@@ -290,7 +291,7 @@ def parents(config: Config, name: str) -> list[str]:
         teachers.extend(config.responses[dataset.responses].makers)
     if dataset is not None and dataset.graded in config.graded:
         teachers.append(config.graded[dataset.graded].student)
-    found = [getattr(model, "init", None), *teachers]
+    found = [getattr(model, "init", None), *teachers, dataset.select.encoder if dataset else None]
     return list(dict.fromkeys(parent for parent in found if parent is not None))
 
 

@@ -4,7 +4,8 @@ For SFT a record's messages end with the chosen response; for RL they are the pr
 that rewards are computed from. Of several accepted responses to a prompt one is drawn evenly. Draws hang on
 seed and record alone: two data sets with the same filters and size hold the same prompts.
 
-python -m scripts.mix.build --recipe JSON (--pool | --verdicts | --graded | --sources) MANIFEST... --out MANIFEST
+python -m scripts.mix.build --recipe JSON (--pool | --verdicts | --graded | --sources) MANIFEST... \\
+    [--vectors MANIFEST] --out MANIFEST
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from scripts.mix.candidates import Candidate, columns_needed, draw, gather
 from scripts.mix.card import Tally, card
 from scripts.mix.quotas import MixError, Mixture, quotas
 from scripts.mix.select import Domain, Vectors, choose
-from scripts.mix.settings import BuildSettings, Dataset, Select
+from scripts.mix.settings import BuildSettings, Dataset
 from scripts.mix.shuffle import in_order
 
 ORIGINS = ("pool", "verdicts", "graded", "sources")
@@ -37,8 +38,13 @@ ADDED = ("teacher", "band", "pass_rate")
 """Columns of the origin that the data set keeps besides those of every record."""
 
 
-def build(folders: list[Path], settings: BuildSettings, seed: int, out: Path, work: Path) -> dict[str, Any]:
-    """Write `records/` and `README.md` from the records in `folders`; the counts of the manifest."""
+def build(
+    folders: list[Path], settings: BuildSettings, seed: int, out: Path, work: Path, vectors: Path | None = None
+) -> dict[str, Any]:
+    """Write `records/` and `README.md` from the records in `folders`; the counts of the manifest.
+
+    `vectors` holds the prompts' vectors where the settings name an encoder.
+    """
     files = [shard for folder in folders for shard in shards(folder)]
     schema = pa.unify_schemas([pq.read_schema(file) for file in files])
     dataset = settings.dataset
@@ -48,7 +54,7 @@ def build(folders: list[Path], settings: BuildSettings, seed: int, out: Path, wo
         why = f"its filters: {dict(excluded)}" if rows else "earlier steps: what it is made from holds no record"
         raise MixError(f"datasets.{settings.name}: nothing is left after {why}")
     try:
-        chosen = select(candidates, folders, settings, seed)
+        chosen = select(candidates, folders, settings, seed, vectors)
     except MixError as error:
         raise MixError(f"{error}. Excluded before: {dict(excluded)}") from None
     order = sorted(chosen, key=lambda item: draw(seed, "shuffle", item.id, str(item.row)))
@@ -78,7 +84,9 @@ def read(folders: Iterable[Path], columns: list[str] | None = None) -> Iterator[
     return chain.from_iterable(iterate(folder, columns) for folder in folders)
 
 
-def select(candidates: list[Candidate], folders: list[Path], settings: BuildSettings, seed: int) -> list[Candidate]:
+def select(
+    candidates: list[Candidate], folders: list[Path], settings: BuildSettings, seed: int, encoded: Path | None
+) -> list[Candidate]:
     """The candidates that make the exact size: the domains' and sources' quotas, each filled as `select` says."""
     dataset = settings.dataset
     domains: dict[str, list[Candidate]] = defaultdict(list)
@@ -87,7 +95,7 @@ def select(candidates: list[Candidate], folders: list[Path], settings: BuildSett
     cells = quotas(_mixture(settings), {name: _by_source(items) for name, items in sorted(domains.items())})
     sizes = {name: sum(row.values()) for name, row in cells.items()}
     chosen_among = {name: domains[name] for name, size in sizes.items() if 0 < size < len(domains[name])}
-    vectors = {} if dataset.select.kind == "random" else _embedded(chosen_among, folders, dataset.select, seed)
+    vectors = {} if dataset.select.kind == "random" else _embedded(chosen_among, folders, settings, seed, encoded)
     chosen = []
     for name, size in sizes.items():
         items = domains[name]
@@ -106,13 +114,16 @@ def _mixture(settings: BuildSettings) -> Mixture:
 
 
 def _embedded(
-    domains: dict[str, list[Candidate]], folders: list[Path], settings: Select, seed: int
+    domains: dict[str, list[Candidate]], folders: list[Path], settings: BuildSettings, seed: int, encoded: Path | None
 ) -> dict[str, Vectors]:
-    from scripts.mix.embed import embedded  # scikit-learn takes seconds to import
+    from scripts.mix.embed import embedded, looked_up  # scikit-learn takes seconds to import
 
     found = {}
     for name, items in domains.items():
-        found[name] = embedded(items, folders, settings, seed)
+        if encoded is None:
+            found[name] = embedded(items, folders, settings.dataset.select, seed)
+        else:
+            found[name] = looked_up(items, encoded, settings.name)
         print(f"embedded {len(items)} prompts of {name}", flush=True)
     return found
 
@@ -145,13 +156,22 @@ def _origin(run: Run[BuildSettings]) -> list[Path]:
     return folders
 
 
+def _vectors(run: Run[BuildSettings]) -> Path | None:
+    given, encoder = run.inputs["vectors"], run.settings.dataset.select.encoder
+    if bool(given) != bool(encoder):
+        raise MixError(
+            f"datasets.{run.settings.name}: select.encoder is {encoder}, but {len(given)} --vectors are given"
+        )
+    return given[0].folder / KEPT if given else None
+
+
 def _stated(dataset: Dataset) -> list[tuple[str, object]]:
     return list(zip(ORIGINS, (dataset.pool, dataset.responses, dataset.graded, dataset.sources), strict=True))
 
 
 def main() -> None:
-    with step(__spec__, inputs=ORIGINS, settings=BuildSettings) as run:
-        run.counts |= build(_origin(run), run.settings, run.seed, run.out, run.work)
+    with step(__spec__, inputs=(*ORIGINS, "vectors"), settings=BuildSettings) as run:
+        run.counts |= build(_origin(run), run.settings, run.seed, run.out, run.work, _vectors(run))
 
 
 if __name__ == "__main__":

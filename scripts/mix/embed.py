@@ -1,11 +1,13 @@
-"""Embedding of prompts: TF-IDF of words and word pairs, reduced by a truncated SVD (latent semantic analysis).
+"""Embedding of prompts: a model's vectors, or TF-IDF of words and word pairs, reduced by a truncated SVD (latent
+semantic analysis).
 
-It is fitted on a sample of the prompts and applied to all of them in batches, so memory is that of the sample and of
-the vectors (4 bytes a number), whatever the length of the texts.
+The latter is fitted on a sample of the prompts and applied to all of them in batches, so memory is that of the sample
+and of the vectors (4 bytes a number), whatever the length of the texts.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -17,9 +19,10 @@ from sklearn.preprocessing import normalize
 from scripts.common.records import prompt_of
 from scripts.curate.words import normalise, words
 from scripts.mix.candidates import Candidate
+from scripts.mix.quotas import MixError
 from scripts.mix.select import Vectors, by_draw
 from scripts.mix.settings import Select
-from scripts.mix.shuffle import pick
+from scripts.mix.shuffle import batches, pick
 
 LENGTH = 20_000
 """Characters of a prompt that are looked at: a message may have 10 MB."""
@@ -64,6 +67,33 @@ def embedded(items: Sequence[Candidate], folders: Sequence[Path], settings: Sele
     vectors = np.zeros((len(items), max(1, embed.dimensions)), np.float32)
     for places, texts in _prompts(items, folders):
         vectors[places] = embed(texts)
+    return vectors
+
+
+def looked_up(items: Sequence[Candidate], folder: Path, name: str) -> Vectors:
+    """The vector of each candidate's prompt from those that `scripts.mix.encode` made, found by id.
+
+    Raises MixError where one is missing.
+    """
+    places: dict[str, list[int]] = defaultdict(list)
+    for place, item in enumerate(items):
+        places[item.id].append(place)
+    vectors: Vectors | None = None
+    missing = set(places)
+    for _, batch in batches([folder]):
+        column = batch.column("vector")
+        block = column.flatten().to_numpy(zero_copy_only=False).reshape(len(batch), -1)
+        if vectors is None:
+            vectors = np.zeros((len(items), block.shape[1]), np.float32)
+        for row, found in enumerate(batch.column("id").to_pylist()):
+            if found in missing:
+                vectors[places[found]] = block[row]
+                missing.discard(found)
+    if missing or vectors is None:
+        raise MixError(
+            f"datasets.{name}: {folder} has no vector for {len(missing)} of its prompts, the first {min(missing)}: "
+            "they are of another pool; encode this one"
+        )
     return vectors
 
 

@@ -23,6 +23,15 @@ class Select(Settings):
     fitted_on: int = Field(
         default=20_000, gt=0, description="prompts of a domain, drawn evenly, that embedding and clusters are fitted on"
     )
+    encoder: str | None = Field(
+        default=None, description="model whose mean last hidden state is the embedding instead (not for `sources`)"
+    )
+
+    @model_validator(mode="after")
+    def _encoder_is_used(self) -> Select:
+        if self.encoder and self.kind == "random":
+            raise ValueError("encoder: a random selection looks at no prompt; leave it out, or choose another kind")
+        return self
 
 
 class Dataset(Settings):
@@ -63,6 +72,8 @@ class Dataset(Settings):
         origins = [name for name in ("pool", "responses", "graded", "sources") if getattr(self, name) is not None]
         if len(origins) != 1:
             raise ValueError(f"name exactly one of pool, responses, graded, sources; found {origins or 'none'}")
+        if self.select.encoder and self.sources is not None:
+            raise ValueError("select.encoder: embeddings are those of a pool; a data set of `sources` has none")
         if self.bands and self.graded is None:
             raise ValueError("bands need a graded set: give `graded: <name>`")
         if self.correct != "any" and self.responses is None:

@@ -48,6 +48,7 @@ def test_unknown_training_key_is_found_though_training_is_free_form() -> None:
         ({"models": {"opd": {"dataset": "opd-prompt"}}}, "did you mean opd-prompts"),
         ({"datasets": {"ins-rl": {"graded": "instruc"}}}, "datasets.ins-rl.graded: 'instruc' is not defined"),
         ({"responses": {"instruct": {"pool": "stf"}}}, "responses.instruct.pool: 'stf' is not defined"),
+        ({"datasets": {"ins-stage-2": {"select": {"encoder": "bas"}}}}, "ins-stage-2.select.encoder: 'bas' is not"),
         ({"datasets": {"ins-rl": {"caps": {"rl-mth": 5}}}}, "caps and source_ratios: 'rl-mth' is not defined"),
         ({"benchmarks": {"math": {"source": "nowhere"}}}, "benchmarks.math.source: 'nowhere' is not defined"),
         ({"tables": {"opd": {"columns": ["mathh", "average"], "claims": []}}}, "tables.opd.columns: 'mathh'"),

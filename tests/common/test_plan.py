@@ -150,6 +150,7 @@ def test_every_step_that_a_path_stands_for_exists(paper: Config) -> None:
         "responses/raw/verdicts/manifest.json",
         "attempts/instruct/manifest.json",
         "graded/instruct/manifest.json",
+        "embeddings/base/sft/manifest.json",
         "datasets/ins-rl/manifest.json",
         *(f"models/{name}/manifest.json" for name in ("base", "ins-sft-1", "ins-grpo", "opd")),
         "generations/opd/mbpp.parquet",

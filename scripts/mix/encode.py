@@ -1,0 +1,116 @@
+"""Embed the prompts of a pool by a model: the mean of its last hidden states, as a unit vector.
+
+`records/` have one row a distinct prompt: id and vector. A data set whose `select` names an `encoder` measures the
+likeness of its candidates by them. Long prompts are seen up to the model's context or `LONGEST` tokens.
+
+python -m scripts.mix.encode --recipe JSON --pool MANIFEST --encoder MANIFEST --out MANIFEST
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from transformers import AutoModel, AutoTokenizer
+
+from scripts.common.generation.shards import chunks
+from scripts.common.records import KEPT, iterate, prompt_of
+from scripts.common.settings import Engine
+from scripts.common.step import Run, step
+from scripts.mix.quotas import MixError
+
+LONGEST = 1_024
+"""Tokens of a prompt: what is asked is said by then."""
+
+
+class Encoder:
+    """A checkpoint that turns texts into unit vectors, on a GPU where there is one."""
+
+    def __init__(self, folder: Path, settings: Engine) -> None:
+        self.tokenizer = AutoTokenizer.from_pretrained(folder)
+        self.device = "cuda" if torch.cuda.is_available() else "cpu"
+        model = AutoModel.from_pretrained(folder, dtype=getattr(torch, settings.dtype))
+        self.model = model.eval().to(self.device)
+        self.batch_size = settings.batch_size
+        self.longest = min(LONGEST, model.config.max_position_embeddings)
+        self.width: int = model.config.hidden_size
+
+    @torch.inference_mode()
+    def __call__(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        """Unit vectors [texts, width]; batches are of texts of like length."""
+        ids = [
+            found[: self.longest] or [0] for found in self.tokenizer(list(texts), add_special_tokens=False)["input_ids"]
+        ]
+        order = sorted(range(len(ids)), key=lambda place: (len(ids[place]), place))
+        vectors = np.zeros((len(ids), self.width), np.float32)
+        for batch in chunks(order, self.batch_size):
+            vectors[batch] = self._encode([ids[place] for place in batch])
+        return vectors
+
+    def _encode(self, ids: list[list[int]]) -> npt.NDArray[np.float32]:
+        width = max(map(len, ids))
+        mask = torch.tensor([[1] * len(found) + [0] * (width - len(found)) for found in ids], device=self.device)
+        tokens = torch.tensor([found + [0] * (width - len(found)) for found in ids], device=self.device)
+        states = self.model(input_ids=tokens, attention_mask=mask).last_hidden_state.float()
+        means = (states * mask[:, :, None]).sum(dim=1) / mask.sum(dim=1, keepdim=True)
+        return torch.nn.functional.normalize(means, dim=-1).cpu().numpy()
+
+
+def prompts(folder: Path) -> Iterator[tuple[str, str]]:
+    """(id, prompt) of each distinct id of a folder of records, in order."""
+    seen: set[str] = set()
+    for row in iterate(folder, ["id", "messages"]):
+        if row["id"] not in seen:
+            seen.add(row["id"])
+            yield row["id"], prompt_of(row["messages"])
+
+
+def schema(width: int) -> pa.Schema:
+    """Of the records: id and vector."""
+    return pa.schema([("id", pa.string()), ("vector", pa.list_(pa.float32(), width))])
+
+
+def encoded(items: Iterable[tuple[str, str]], encode: Encoder, shard_size: int, work: Path) -> Iterator[pa.Table]:
+    """The vectors shard by shard; a killed job goes on after its last finished one, in `work`."""
+    work.mkdir(parents=True, exist_ok=True)
+    for number, shard in enumerate(chunks(items, shard_size)):
+        path = work / f"{number:05}.parquet"
+        if not path.is_file():
+            flat = pa.array(encode([text for _, text in shard]).ravel())
+            ids = pa.array([name for name, _ in shard])
+            table = pa.table([ids, pa.FixedSizeListArray.from_arrays(flat, encode.width)], schema=schema(encode.width))
+            partial = path.with_suffix(f".{os.getpid()}")
+            pq.write_table(table, partial)
+            os.replace(partial, path)
+        print(f"encoded {number * shard_size + len(shard)} prompts", flush=True)
+        yield pq.read_table(path)
+
+
+def write_vectors(run: Run[Engine]) -> dict[str, Any]:
+    """Write `records/`; return the counts."""
+    folder, encode = run.input("pool").folder / KEPT, Encoder(run.input("encoder").folder, run.settings)
+    written = 0
+    (run.out / KEPT).mkdir()
+    with pq.ParquetWriter(run.out / KEPT / "00000.parquet", schema(encode.width)) as writer:
+        for table in encoded(prompts(folder), encode, run.settings.shard_size, run.work):
+            writer.write_table(table)
+            written += len(table)
+    if not written:
+        raise MixError(f"{folder} holds no record: did an earlier step drop them all?")
+    return {"in": written, "kept": written, "dropped": {}, "width": encode.width}
+
+
+def main() -> None:
+    with step(__spec__, inputs=("pool", "encoder"), settings=Engine) as run:
+        run.counts |= write_vectors(run)
+
+
+if __name__ == "__main__":
+    main()
