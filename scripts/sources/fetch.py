@@ -6,7 +6,7 @@ import itertools
 import os
 import shutil
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from scripts.common.fingerprint import sha256_file
 from scripts.sources.rows import BadRow, SourceError, read_rows
 from scripts.sources.settings import FileSource, HubSource, Source
 
+Row = dict[str, Any] | BadRow
 CORPORA = "NEBULA_CORPORA"
 """Environment variable with the folder that `file` paths are relative to: where files lie is no identity."""
 
@@ -76,7 +77,7 @@ def _hub_rows(name: str, source: HubSource, download: Path) -> Iterator[dict[str
         found = sorted(path for path in download.glob(source.files) if path.is_file())
         if not found:
             raise SourceError(f"sources.{name}.files: {source.dataset} at {source.revision} has no {source.files}")
-        return itertools.islice(itertools.chain.from_iterable(map(read_rows, found)), source.rows)
+        return _counted(name, source, itertools.chain.from_iterable(map(read_rows, found)))
     from datasets import load_dataset  # heavy: a second of imports that other kinds do not need
 
     try:
@@ -86,4 +87,25 @@ def _hub_rows(name: str, source: HubSource, download: Path) -> Iterator[dict[str
             f"sources.{name}: {source.dataset} at {source.revision} could not be read ({error}): "
             "check its subset and split"
         ) from error
-    return itertools.islice(iter(rows), source.rows)
+    return _counted(name, source, iter(rows))
+
+
+def _counted(name: str, source: HubSource, rows: Iterable[Row]) -> Iterator[Row]:
+    """The rows asked for. Raises SourceError at the end where there are others than the configuration states."""
+    stated, found = source.rows, 0
+    for row in rows:
+        if found == stated:
+            if source.cut:
+                return
+            raise _wrong_number(name, source, f"more than {found:,} rows", "count them, or state `cut: true`")
+        found += 1
+        yield row
+    if stated is not None and found < stated:
+        raise _wrong_number(name, source, f"{found:,} rows", f"state {found}")
+
+
+def _wrong_number(name: str, source: HubSource, found: str, fix: str) -> SourceError:
+    return SourceError(
+        f"sources.{name}.rows: {source.split or source.files} of {source.dataset} at {source.revision} has {found}, "
+        f"the configuration states {source.rows:,}. Check revision and split, or {fix}"
+    )

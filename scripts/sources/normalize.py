@@ -10,7 +10,8 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 import pyarrow as pa
 
@@ -33,8 +34,31 @@ class Normalize(Settings):
     source: Source
 
 
+class Dropped(Protocol):
+    """Where rows go that are no records."""
+
+    def append(self, row: dict[str, Any], /) -> None: ...
+
+
+class Spool:
+    """Rows on disk, in their order, and how many there are of each reason: memory does not grow with them."""
+
+    def __init__(self, path: Path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.file = path.open("w+")
+        self.reasons: Counter[str] = Counter()
+
+    def append(self, row: dict[str, Any]) -> None:
+        self.file.write(json.dumps(row) + "\n")
+        self.reasons[row["reason"]] += 1
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        self.file.seek(0)
+        return map(json.loads, self.file)
+
+
 def normalize(
-    settings: Normalize, rows: Iterable[dict[str, Any] | BadRow], dropped: list[dict[str, Any]]
+    settings: Normalize, rows: Iterable[dict[str, Any] | BadRow], dropped: Dropped
 ) -> Iterator[dict[str, Any]]:
     """The records of raw rows, in their order; rows that are none go to `dropped` with step and reason."""
     for row in rows:
@@ -67,17 +91,17 @@ def main() -> None:
     with step(__spec__, inputs=("files",), settings=Normalize) as run:
         name, source = run.settings.name, run.settings.source
         files = run.input("files").folder if run.inputs["files"] else None
-        dropped: list[dict[str, Any]] = []
+        dropped = Spool(run.work / "dropped.jsonl")
         rows = open_source(name, source, files, run.work)
         kept = records.write(run.out / records.KEPT, normalize(run.settings, rows, dropped))
         records.write(run.out / records.DROPPED, dropped, DROPPED_SCHEMA)
         if not kept:
-            reasons = dict(Counter(row["reason"] for row in dropped)) or "it has no rows"
+            reasons = dict(dropped.reasons) or "it has no rows"
             raise SourceError(f"sources.{name}: no row became a record ({reasons}): check its adapter")
         run.counts = {
-            "raw": kept + len(dropped),
+            "raw": kept + dropped.reasons.total(),
             "kept": kept,
-            "dropped": dict(sorted(Counter(row["reason"] for row in dropped).items())),
+            "dropped": dict(sorted(dropped.reasons.items())),
             "licence": source.licence,
             "role": source.role,
         }

@@ -7,9 +7,10 @@ cannot be read at all is an error.
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
@@ -18,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 BATCH = 1000  # rows decoded at a time
+PIECE = 2**20  # bytes of a JSON array read at a time
 ARROW_STREAM = b"\xff\xff\xff\xff"
 """How the files of `datasets.save_to_disk` begin."""
 
@@ -67,7 +69,7 @@ def _json_rows(path: Path, zipped: bool) -> Iterator[dict[str, Any] | BadRow]:
     try:
         with cast(IO[bytes], gzip.open(path, "rb") if zipped else path.open("rb")) as handle:
             if _first_character(handle) == b"[":
-                yield from _array_rows(path, handle.read())
+                yield from _array_rows(path, handle)
             else:
                 yield from (_line_row(line) for line in handle if line.strip())
     except (EOFError, gzip.BadGzipFile) as error:
@@ -82,13 +84,75 @@ def _first_character(handle: IO[bytes]) -> bytes:
     return byte
 
 
-def _array_rows(path: Path, content: bytes) -> Iterator[dict[str, Any] | BadRow]:
-    try:
-        rows = json.loads(content)
-    except ValueError as error:
-        raise SourceError(f"{path} starts as a JSON array and is none ({error}): fetch it again") from error
-    for row in rows:
+def _array_rows(path: Path, handle: IO[bytes]) -> Iterator[dict[str, Any] | BadRow]:
+    """The rows of a JSON array, one after the other: memory holds a piece of the file and not the whole."""
+    text, decode = _Text(path, handle), json.JSONDecoder().raw_decode
+    text.skip("[")
+    while text.next() != "]":
+        row = text.decoded(decode)
         yield row if isinstance(row, dict) else BadRow("no-object", str(row)[:200])
+        if text.next() != "]":
+            text.skip(",")
+            if text.next() == "]":
+                raise text.damaged("it ends after a comma")
+    text.skip("]")
+    if text.next():
+        raise text.damaged("something follows its end")
+
+
+class _Text:
+    """A file's text from where the reader stands, read in pieces."""
+
+    def __init__(self, path: Path, handle: IO[bytes]):
+        self.path = path
+        self.handle = handle
+        self.decoder = codecs.getincrementaldecoder("utf-8")()
+        self.text = ""
+        self.place = 0
+        self.ended = False
+
+    def damaged(self, why: object) -> SourceError:
+        return SourceError(f"{self.path} starts as a JSON array and is none ({why}): fetch it again")
+
+    def next(self) -> str:
+        """The next character that is no white space; empty at the end."""
+        while True:
+            while self.place < len(self.text) and self.text[self.place].isspace():
+                self.place += 1
+            if self.place < len(self.text) or self.ended:
+                return self.text[self.place : self.place + 1]
+            self._more(PIECE)
+
+    def skip(self, expected: str) -> None:
+        if self.next() != expected:
+            raise self.damaged(f"{self.next()!r} stands where {expected!r} should")
+        self.place += 1
+
+    def decoded(self, decode: Callable[[str, int], tuple[Any, int]]) -> Any:
+        """The next JSON value; the piece doubles until it holds one."""
+        piece = PIECE
+        while True:
+            try:
+                value, end = decode(self.text, self.place)
+                if end == len(self.text) and not self.ended:  # a number may go on
+                    self._more(piece)
+                    continue
+                self.place = end
+                return value
+            except ValueError as error:
+                if self.ended:
+                    raise self.damaged(error) from error
+                self._more(piece)
+                piece *= 2
+
+    def _more(self, size: int) -> None:
+        found = self.handle.read(size)
+        self.ended = not found
+        try:
+            self.text = self.text[self.place :] + self.decoder.decode(found, final=self.ended)
+        except UnicodeDecodeError as error:
+            raise self.damaged(error) from error
+        self.place = 0
 
 
 def _line_row(line: bytes) -> dict[str, Any] | BadRow:

@@ -79,7 +79,8 @@ class HubSource(SourceBase):
     files: str | None = Field(
         default=None, description="pattern of the only files to fetch and read, in the order of their names"
     )
-    rows: int | None = Field(default=None, gt=0, description="take the first n rows")
+    rows: int | None = Field(default=None, gt=0, description="how many the split has; another number is an error")
+    cut: bool = Field(default=False, description="the split has more than `rows`, of which the first are taken")
 
     @model_validator(mode="after")
     def _one_way_to_read(self) -> HubSource:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import random
 import re
 import subprocess
 import sys
@@ -22,13 +23,15 @@ PAIR = {"shape": "pair", "prompt": "p", "response": "r"}
 
 
 def normalize(
-    tmp_path: Path, source: dict[str, Any], *files: Path, **environment: str
+    tmp_path: Path, source: dict[str, Any], *files: Path, limit: int | None = None, **environment: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run the step as its rule does; the artifact is tmp_path/out."""
+    """Run the step as its rule does; the artifact is tmp_path/out. No file may have more than `limit` bytes."""
     recipe = canonical_json({"settings": {"name": "mine", "source": source}, "seed": 1})
     command = [sys.executable, "-m", "scripts.sources.normalize", "--recipe", recipe, "--out", "out/manifest.json"]
     command += ["--files", *map(str, files)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
+    if limit is not None:
+        command = ["prlimit", f"--fsize={limit}", *command]
     return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
 
 
@@ -83,6 +86,22 @@ def test_a_source_that_cannot_be_read_leaves_nothing(tmp_path: Path, overrides: 
     assert not (tmp_path / "out").exists()
 
 
+def test_a_source_without_rows_says_so(tmp_path: Path) -> None:
+    run = normalize(tmp_path, file_source(tmp_path, b"\n"), NEBULA_CORPORA=str(tmp_path))
+    assert run.returncode != 0 and "sources.mine: no row became a record (it has no rows)" in run.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_disk_that_is_full_leaves_nothing_that_looks_finished(tmp_path: Path) -> None:
+    rng = random.Random(0)
+    lines = [json.dumps({"p": f"{rng.random()} " * 20, "r": f"{rng.random()} " * 20}) for _ in range(2000)]
+    source = file_source(tmp_path, "\n".join(lines).encode())
+    full = normalize(tmp_path, source, NEBULA_CORPORA=str(tmp_path), limit=20_000)
+    assert full.returncode != 0 and "File too large" in full.stderr, full.stderr
+    assert not list(tmp_path.glob("out*")) and not list(tmp_path.glob(".out*"))
+    assert normalize(tmp_path, source, NEBULA_CORPORA=str(tmp_path)).returncode == 0
+
+
 def hub_source(split: str = "train") -> dict[str, Any]:
     common = {"role": "sft", "domain": None, "licence": "MIT", "adapter": PAIR}
     return {"kind": "hub", "dataset": "org/data", "revision": REVISION, "split": split, **common}
@@ -90,7 +109,7 @@ def hub_source(split: str = "train") -> dict[str, Any]:
 
 def download(tmp_path: Path, revision: str = REVISION) -> subprocess.CompletedProcess[str]:
     """Run the step that fetches; the artifact is tmp_path/download, the cache tmp_path/hub."""
-    settings = {"name": "mine", "dataset": "org/data", "revision": revision}
+    settings = {"name": "mine", "dataset": "org/data", "revision": revision, "files": None}
     recipe = canonical_json({"settings": settings, "seed": 1})
     command = [sys.executable, "-m", "scripts.sources.download", "--recipe", recipe, "--out", "download/manifest.json"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "HF_HOME": str(tmp_path / "hub"), "HF_HUB_OFFLINE": "1"}
@@ -110,9 +129,26 @@ def downloaded(tmp_path: Path) -> Path:
 
 def test_a_hub_data_set_is_fetched_whole_and_read_without_a_network(tmp_path: Path, downloaded: Path) -> None:
     assert set(read_json(downloaded)["files"]) == {"data/train.jsonl"}
-    run = normalize(tmp_path, {**hub_source(), "rows": 1}, downloaded, HF_HUB_OFFLINE="1")
+    run = normalize(tmp_path, {**hub_source(), "rows": 1, "cut": True}, downloaded, HF_HUB_OFFLINE="1")
     assert run.returncode == 0, run.stderr
     assert [records.response_of(row["messages"]) for row in records.read(tmp_path / "out" / "records")] == ["r"]
+
+
+@pytest.mark.parametrize(
+    ("stated", "message"),
+    [
+        ({"rows": 3}, "has 2 rows, the configuration states 3. .*or state 2$"),
+        ({"rows": 3, "cut": True}, "has 2 rows, the configuration states 3. .*or state 2$"),
+        ({"rows": 1}, "has more than 1 rows, the configuration states 1. .*or state `cut: true`$"),
+        ({"rows": 1, "split": "", "files": "data/*.jsonl"}, "data.* has more than 1 rows"),
+    ],
+)
+def test_another_number_of_rows_than_stated_is_an_error(
+    tmp_path: Path, downloaded: Path, stated: dict[str, Any], message: str
+) -> None:
+    run = normalize(tmp_path, {**hub_source(), **stated}, downloaded)
+    assert run.returncode != 0 and re.search(rf"sources\.mine\.rows: .*{message}", run.stderr, re.M), run.stderr
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_split_that_the_data_set_lacks_is_named(tmp_path: Path, downloaded: Path) -> None:

@@ -9,7 +9,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from scripts.sources import rows
 from scripts.sources.rows import BadRow, SourceError, read_rows
 
 ROWS = [{"a": 1}, {"a": 2}]
@@ -34,11 +37,44 @@ def test_array_gzip_and_parquet(tmp_path: Path) -> None:
     assert list(read_rows(tmp_path / "c.parquet")) == ROWS
 
 
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(st.characters(codec="utf-8"), max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(values=st.lists(VALUES, max_size=6), piece=st.integers(1, 12), indent=st.sampled_from([None, 1]))
+def test_an_array_is_read_in_pieces_of_any_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, values: list[object], piece: int, indent: int | None
+) -> None:
+    monkeypatch.setattr(rows, "PIECE", piece)
+    content = json.dumps(values, ensure_ascii=False, indent=indent).encode("utf-8", "surrogatepass")
+    found = list(read_rows(written(tmp_path / "a.json", content)))
+    assert [row for row in found if isinstance(row, dict)] == [value for value in values if isinstance(value, dict)]
+    assert len(found) == len(values)
+
+
+@pytest.mark.parametrize(
+    "content", [b'[{"a": 1}', b'[{"a": 1} {"a": 2}]', b'[{"a": }]', b"[1, ]", b"[1] x", b'["\xff"]']
+)
+def test_an_array_that_is_none_is_an_error_that_names_it(tmp_path: Path, content: bytes) -> None:
+    with pytest.raises(SourceError, match=r"a.json starts as a JSON array and is none .*fetch it again"):
+        list(read_rows(written(tmp_path / "a.json", content)))
+
+
+def test_a_line_of_ten_megabytes_is_a_row(tmp_path: Path) -> None:
+    huge = {"a": "word " * 2_000_000}
+    lines = json.dumps(huge).encode() + b'\n{"a": 2}\n'
+    assert list(read_rows(written(tmp_path / "a.jsonl", lines))) == [huge, {"a": 2}]
+    assert list(read_rows(written(tmp_path / "a.json", json.dumps([huge, {"a": 2}]).encode()))) == [huge, {"a": 2}]
+
+
 def test_bad_lines_keep_their_place_and_say_why(tmp_path: Path) -> None:
     path = written(tmp_path / "x.jsonl", b'{"a": 1}\nno json\n\xff\xfe\n[1]\n\n{"a": 2}\n')
-    rows = list(read_rows(path))
-    assert rows[0] == {"a": 1} and rows[-1] == {"a": 2}
-    assert [row.reason for row in rows if isinstance(row, BadRow)] == ["not-json", "not-utf8", "no-object"]
+    found = list(read_rows(path))
+    assert found[0] == {"a": 1} and found[-1] == {"a": 2}
+    assert [row.reason for row in found if isinstance(row, BadRow)] == ["not-json", "not-utf8", "no-object"]
 
 
 @pytest.mark.parametrize("kind", ["parquet", "gzip", "array"])
