@@ -154,11 +154,9 @@ class OwnServer(Server):
         return True
 
     def recover(self) -> None:
-        """Start it again if it died; whoever comes meanwhile waits for that."""
-        with self._lock:
-            if self.process.poll() is not None:
-                self._relaunch()
-                self.wait()
+        """Wait until it answers again, and start it again if it died; whoever comes meanwhile waits for that."""
+        with self._lock:  # one that is dying refuses connections before it is dead
+            self.wait()
 
     def _relaunch(self) -> None:
         self.deaths += 1
