@@ -17,7 +17,7 @@ HUB_LICENCES = frozenset(
     {"apache-2.0", "mit", "cc0-1.0", "cc-by-4.0", "cc-by-sa-3.0", "cc-by-sa-4.0", "cc-by-nc-4.0", "odc-by"}
 )
 """Names of licences that the Hub's cards know, of those that sources state; anything else makes the set `other`."""
-GROUPS = {"source": "source", "domain": "domain", "band": "difficulty", "teacher": "response by"}
+GROUPS = {"source": "source", "domain": "domain", "band": "difficulty", "teacher": "teacher"}
 """Column -> what the card calls it; counted where the data set has it."""
 
 

@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 from transformers import AutoModel, AutoTokenizer
+from transformers.utils.logging import disable_progress_bar
 
 from scripts.common.generation.shards import chunks
 from scripts.common.records import KEPT, iterate, prompt_of
@@ -34,6 +35,7 @@ class Encoder:
     """A checkpoint that turns texts into unit vectors, on a GPU where there is one."""
 
     def __init__(self, folder: Path, settings: Engine) -> None:
+        disable_progress_bar()  # one for a second's work, in every log
         self.tokenizer = AutoTokenizer.from_pretrained(folder)
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         model = AutoModel.from_pretrained(folder, dtype=getattr(torch, settings.dtype))
