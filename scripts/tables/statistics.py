@@ -7,8 +7,8 @@ Several seeds: t of a randomised block design. Seeds are blocks, the table's row
 mean square of their interaction, `(rows - 1) (seeds - 1)` degrees of freedom. What a seed's prompts and corpora do to
 all rows alike cancels; what training and prompts do to each row is the error. Pooling it over the rows is what makes
 three seeds say something: a t test of the two rows alone has 2 degrees of freedom. Its price is the assumption that
-rows vary alike. Where they do not, the level is not exact: simulated with three seeds, 2 to 8 % in a chain of five
-rows trained each from the last, 12 % for a row twice as noisy as the other four.
+rows vary alike. Where they do not, the level is not exact: simulated with three seeds, 2 to 12 % in a chain of five
+rows trained each from the last, 11 % for a row twice as noisy as the other four.
 """
 
 from __future__ import annotations
