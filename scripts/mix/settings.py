@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from math import floor
 from typing import Annotated, Literal
 
@@ -99,7 +100,8 @@ class Dataset(Settings):
 
     def cap_counts(self) -> dict[str, int]:
         """Most records of each capped source, shares of the size rounded down."""
-        return {name: floor((self.size or 0) * cap) if cap < 1 else int(cap) for name, cap in self.caps.items()}
+        size = self.size or 0
+        return {name: int(cap) if cap >= 1 else floor(size * Fraction(str(cap))) for name, cap in self.caps.items()}
 
 
 class BuildSettings(Settings):

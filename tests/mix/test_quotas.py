@@ -13,6 +13,7 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import maximum_flow
 
 from scripts.mix.quotas import MixError, Mixture, bounded, largest_remainder, quotas
+from scripts.mix.settings import Dataset
 
 
 @pytest.mark.parametrize(
@@ -120,6 +121,14 @@ def test_a_cap_holds_in_all_domains_together() -> None:
     text = str(error.value)
     assert "wants 100 of domain code, 95 are left after its filters and `caps`" in text
     assert "raise the caps of a" in text and "Lower `size` to 190" in text
+
+
+def test_a_cap_is_a_number_or_a_share_of_the_size_as_written() -> None:
+    """In binary, 0.29 of 100 is a little less than 29."""
+    stated = {"purpose": "sft", "pool": "p", "size": 100, "select": {"kind": "random"}}
+    dataset = Dataset.model_validate(stated | {"caps": {"a": 0.29, "b": 1, "c": 0.333, "d": 5000}})
+    assert dataset.cap_counts() == {"a": 29, "b": 1, "c": 33, "d": 5000}
+    assert Dataset.model_validate_json(dataset.model_dump_json()) == dataset  # as recipes hold it
 
 
 def test_a_cap_that_does_not_bind_changes_nothing() -> None:
