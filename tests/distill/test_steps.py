@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -95,25 +94,40 @@ def test_sample_again_gives_the_same_bytes(model: Path, tmp_path: Path) -> None:
     assert first.read_bytes() == second.read_bytes()
 
 
+KILLED = """
+import os, signal
+from scripts.common.generation.transformers_engine import TransformersEngine
+from scripts.distill import sample
+
+complete, calls = TransformersEngine.complete, []
+
+def killed(*arguments, **named):
+    calls.append(None)
+    if len(calls) == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return complete(*arguments, **named)
+
+TransformersEngine.complete = killed
+sample.main()
+"""
+
+
 def test_a_killed_sample_step_goes_on_at_its_last_shard_to_the_same_bytes(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """kill -9 after a shard: nothing looks finished, finished shards are not drawn again, the bytes are the same."""
+    """kill -9 in the third of six shards: nothing looks finished, two are not drawn again, the bytes are the same."""
     from scripts.common.generation.transformers_engine import TransformersEngine
 
     pool = save_records(tmp_path / "pool", math_records())
-    settings = {"responses": DRAW | {"samples": 48}, "engine": ENGINE | {"shard_size": 1}}
+    settings = {"responses": DRAW, "engine": ENGINE | {"shard_size": 1}}
     whole = run_step(sample, settings, tmp_path / "whole/manifest.json", pool=pool, teacher=model).read_bytes()
     out = tmp_path / "again/manifest.json"
     recipe = json.dumps({"settings": settings, "seed": 1, "code": "", "environment": {}})
-    command = [sys.executable, "-m", "scripts.distill.sample", "--recipe", recipe, "--pool", str(pool)]
+    command = [sys.executable, "-c", KILLED, "--recipe", recipe, "--pool", str(pool)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    with subprocess.Popen([*command, "--teacher", str(model), "--out", str(out)], env=environment) as process:
-        while process.poll() is None and len([*tmp_path.glob("work/*/*.parquet")]) < 2:
-            time.sleep(0.002)
-        process.kill()
-    done = len([*tmp_path.glob("work/*/*.parquet")])
-    assert process.returncode == -signal.SIGKILL and 2 <= done < 6 and not out.exists()
+    killed = subprocess.run([*command, "--teacher", str(model), "--out", str(out)], env=environment)
+    assert killed.returncode == -signal.SIGKILL and not out.exists()
+    assert len([*tmp_path.glob("work/*/*.parquet")]) == 2
     complete, drawn = TransformersEngine.complete, list[int]()
 
     def counted(engine: Any, prompts: Any, *arguments: Any, **named: Any) -> Any:
@@ -122,7 +136,7 @@ def test_a_killed_sample_step_goes_on_at_its_last_shard_to_the_same_bytes(
 
     monkeypatch.setattr(TransformersEngine, "complete", counted)
     assert run_step(sample, settings, out, pool=pool, teacher=model).read_bytes() == whole
-    assert drawn == [1] * (6 - done)
+    assert drawn == [1] * 4
     assert not [*(tmp_path / "work").iterdir()], "finished: nothing is left to resume from"
     assert [path.name for path in out.parent.parent.iterdir() if "partial" in path.name] == []
 
