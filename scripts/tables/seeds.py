@@ -120,20 +120,30 @@ def made_at(paths: Sequence[Path]) -> str:
     return ", ".join(sorted(found))
 
 
+def write(folders: Sequence[Path], out: Path) -> list[Result]:
+    """Combine the tables of some seeds' folders into `out`; the main ones come first."""
+    names = table_names(folders)
+    out.mkdir(parents=True, exist_ok=True)
+    combined, used = [], []
+    for name in names:
+        opened = [open_artifact(folder / "tables" / f"{name}.json").path for folder in folders]
+        used += opened
+        combined.append(combine([read_result(path) for path in opened]))
+        write_result(combined[-1], [Path(f"{name}{ending}") for ending in (".json", *RENDERERS)], out)
+    combined = main_first(combined)
+    (out / CLAIMS).write_text(claims_markdown(combined, made_at(used)))
+    return combined
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m scripts.tables.seeds", description=__doc__)
     parser.add_argument("results", nargs="+", type=Path, help="folders of one seed each")
     parser.add_argument("--out", required=True, type=Path, help="folder for the combined tables")
     arguments = parser.parse_args()
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    combined, used = [], []
-    for name in table_names(arguments.results):
-        opened = [open_artifact(folder / "tables" / f"{name}.json").path for folder in arguments.results]
-        used += opened
-        combined.append(combine([read_result(path) for path in opened]))
-        write_result(combined[-1], [Path(f"{name}{ending}") for ending in (".json", *RENDERERS)], arguments.out)
-    combined = main_first(combined)
-    (arguments.out / CLAIMS).write_text(claims_markdown(combined, made_at(used)))
+    try:
+        combined = write(arguments.results, arguments.out)
+    except SeedsError as error:
+        raise SystemExit(str(error)) from None
     show(combined)
     print(f"Written to {arguments.out}; all verdicts: {arguments.out / CLAIMS}")
 

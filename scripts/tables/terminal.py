@@ -83,7 +83,10 @@ def main() -> None:
     parser.add_argument("results", type=Path, help="results folder of a scale")
     parser.add_argument("--all", action="store_true", help="the ablations too")
     arguments = parser.parse_args()
-    show(read_tables(arguments.results, arguments.all))
+    try:
+        show(read_tables(arguments.results, arguments.all))
+    except FileNotFoundError as error:
+        raise SystemExit(str(error)) from None
     report = arguments.results / "report.html"
     if report.is_file():
         print(f"Report: {report}")

@@ -328,7 +328,7 @@ def test_seeds_command(own_copy: Path, monkeypatch: pytest.MonkeyPatch, capsys) 
     ]
     assert read_result(Path("combined/instruct.json")).seeds == (2, 1)
     Path("first/tiny/tables/stages.json").unlink()
-    with pytest.raises(SeedsError, match="first/tiny/tables lacks stages"):
+    with pytest.raises(SystemExit, match="first/tiny/tables lacks stages"):
         seeds.main()
 
 
