@@ -13,6 +13,7 @@ import torch
 from pydantic import ValidationError
 from trl import DistillationConfig, GRPOTrainer
 
+from scripts.common.generation.serving import Serving
 from scripts.train import grpo, trainer
 from scripts.train.rewards import VerifierReward, verdict_shares
 from scripts.train.rows import DataError
@@ -159,6 +160,18 @@ def test_the_engines_own_probabilities_are_corrected_for(
     settings = Grpo(**GRPO | {"rollout": GRPO["rollout"] | {"engine": engine}, "importance_correction": correction})
     assert tuple(grpo.correction(settings).values()) == expected
     assert set(grpo.correction(settings)) <= {field.name for field in dataclasses.fields(grpo.GRPOConfig)}
+
+
+def test_the_policys_server_is_the_one_configured_for_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    serving = Serving(urls={"ins-grpo": ("http://node7:8000",)})
+    with pytest.raises(TrainingError, match=r"this machine has no GPU: set rollout\.engine to transformers"):
+        trainer.policy_server("ins-grpo", serving)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert trainer.policy_server("ins-grpo", serving) == "http://node7:8000"
+    with pytest.raises(
+        TrainingError, match=r"needs one server in serving\.urls\.opd, not \[\]: start it on other"
+    ):
+        trainer.policy_server("opd", serving)
 
 
 def test_a_colocated_engine_gives_the_gpu_back(tmp_path: Path) -> None:
