@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterator, Mapping
-from string import Template
 from typing import Any
 
 import pyarrow as pa
@@ -26,7 +25,7 @@ from scripts.distill.candidates import Candidate
 from scripts.distill.frame import DistillError, Row, schema_of, take
 from scripts.distill.gather import by_teacher, gather
 from scripts.distill.sample import OVERLONG
-from scripts.distill.settings import Judge, JudgeSettings
+from scripts.distill.settings import PROMPT, RESPONSE, Judge, JudgeSettings
 from scripts.verify import strip_thinking
 
 SCHEMA = pa.schema(
@@ -48,10 +47,9 @@ OFF_SCALE = "score outside the scale"
 
 def question(record: Row, candidate: Candidate, judge: Judge) -> list[Message]:
     """What the judge is asked about a candidate; it sees the answer, not the thinking before it."""
-    filled = Template(judge.template).substitute(
-        prompt=prompt_of(record["messages"]), response=strip_thinking(candidate.text)
-    )
-    return [{"role": "user", "content": filled}]
+    texts = {PROMPT: prompt_of(record["messages"]), RESPONSE: strip_thinking(candidate.text)}
+    parts = re.split(f"({re.escape(PROMPT)}|{re.escape(RESPONSE)})", judge.template)  # what a text holds stays as it is
+    return [{"role": "user", "content": "".join(texts.get(part, part) for part in parts)}]
 
 
 def score(judgement: Completion, judge: Judge) -> tuple[float | None, str]:

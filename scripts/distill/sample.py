@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +20,12 @@ import pyarrow as pa
 from scripts.common.artifacts import Artifact
 from scripts.common.generation.engine import load
 from scripts.common.generation.shards import COMPLETION, Chat, Request, generate
-from scripts.common.records import prompt_messages
-from scripts.common.settings import Engine
+from scripts.common.records import Message, prompt_messages
+from scripts.common.settings import Domain, Engine
 from scripts.common.step import Run, step
 from scripts.common.verdicts import has_verifier
 from scripts.distill.frame import RESPONSES, DistillError, Row, schema_of, take, write_parted
-from scripts.distill.settings import Draw, SampleSettings
+from scripts.distill.settings import PROMPT, Draw, SampleSettings
 
 OVERLONG = "prompt too long for the context"
 NO_VERIFIER = "not verifiable"
@@ -49,10 +49,20 @@ def draw(
     def chats() -> Iterator[Chat]:
         for record in records:
             waiting.append(record)
-            yield record["id"], prompt_messages(record["messages"])
+            yield record["id"], asked(record, settings.templates)
 
     for completions in generate(load(model.folder, engine, seed), chats(), request, work):
         yield waiting.popleft() | {RESPONSES: [vars(item) for item in completions]}
+
+
+def asked(record: Row, templates: Mapping[Domain, str]) -> list[Message]:
+    """The record's prompt, its last turn in the template of its domain where there is one."""
+    prompt = prompt_messages(record["messages"])
+    template = templates.get(record["domain"])
+    if template is None or not prompt:
+        return prompt
+    last = prompt[-1]
+    return [*prompt[:-1], {"role": last["role"], "content": template.replace(PROMPT, last["content"])}]
 
 
 def sample(run: Run[SampleSettings]) -> dict[str, Any]:

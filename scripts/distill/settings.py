@@ -7,17 +7,20 @@ or another rule does not generate again.
 from __future__ import annotations
 
 import re
-from string import Template
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from scripts.common.settings import Engine, Sampling, Settings
+from scripts.common.settings import Domain, Engine, Sampling, Settings
 from scripts.common.verify_settings import VerifySettings
 
 ORIGINAL = "original"
 """What stands for a teacher's name where the response is the source's own."""
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+PROMPT, RESPONSE = "{prompt}", "{response}"
+"""What templates have in the places of a prompt and of a response."""
 
 
 class Draw(Settings):
@@ -27,6 +30,17 @@ class Draw(Settings):
     sampling: Sampling
     thinking: bool
     prompts: int | None = Field(default=None, gt=0, description="at most this many prompts (first by id); null: all")
+    templates: dict[Domain, str] = Field(
+        default={}, description="by domain, what the last turn of the prompt becomes; the record keeps its own"
+    )
+
+    @field_validator("templates")
+    @classmethod
+    def _hold_the_prompt(cls, templates: dict[Domain, str]) -> dict[Domain, str]:
+        for domain, template in templates.items():
+            if PROMPT not in template:
+                raise ValueError(f"the template of {domain} has no {PROMPT}: its prompts would not be asked")
+        return templates
 
 
 class Checks(Settings):
@@ -43,7 +57,7 @@ class Judge(Settings):
     """A model that scores candidates. Its last number that `pattern` finds, as its place between the scale's ends."""
 
     model: str
-    template: str = Field(description="what it is asked; ${prompt} and ${response} (without thinking) are filled in")
+    template: str = Field(description="what it is asked; {prompt} and {response} (without thinking) are filled in")
     pattern: str = Field(description="regular expression with one group: the score; the last match counts")
     lowest: float = Field(description="of the scale: becomes 0")
     highest: float = Field(description="of the scale: becomes 1")
@@ -52,10 +66,8 @@ class Judge(Settings):
 
     @model_validator(mode="after")
     def _can_be_asked_and_read(self) -> Judge:
-        if not Template(self.template).is_valid():
-            raise ValueError("template: a lone $ is written $$")
-        if set(Template(self.template).get_identifiers()) != {"prompt", "response"}:
-            raise ValueError("template must hold ${prompt} and ${response} and no other name")
+        if missing := [name for name in (PROMPT, RESPONSE) if name not in self.template]:
+            raise ValueError(f"the template has no {' and no '.join(missing)}: the judge would not see it")
         try:
             groups = re.compile(self.pattern).groups
         except re.error as error:

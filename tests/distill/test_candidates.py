@@ -161,14 +161,14 @@ def test_a_teacher_may_not_take_the_name_of_the_original() -> None:
     with pytest.raises(ValidationError, match="stands for the source's own response"):
         ResponseSet.model_validate(stated | {"teachers": [ORIGINAL], "keep_original": True})
     made = ResponseSet.model_validate(stated | {"teachers": ["a"], "keep_original": True})
-    assert set(made.draw.model_dump()) == {"samples", "sampling", "thinking", "prompts"}
+    assert set(made.draw.model_dump()) == {"samples", "sampling", "thinking", "prompts", "templates"}
 
 
 # --- The judge ------------------------------------------------------------------------------------------------------
 
 JUDGE = {
     "model": "j",
-    "template": "Question: ${prompt}\nAnswer: ${response}\nA price of $$5. Score 1 to 5 as [[n]].",
+    "template": "Question: {prompt}\nAnswer: {response}\nA price of $5. Score 1 to 5 as [[n]].",
     "pattern": r"\[\[(-?[\d.]+)\]\]",
     "lowest": 1,
     "highest": 5,
@@ -198,20 +198,19 @@ def test_score_of_a_judgement(text: str, finish: Any, found: tuple[float | None,
 
 
 def test_what_the_judge_is_asked() -> None:
-    """Dollars and names in the texts stay as they are; the thinking is not shown."""
-    record = {"messages": [{"role": "user", "content": "Is $x ${response}?"}, {"role": "assistant", "content": "own"}]}
-    (message,) = judge.question(record, said("<think>hm</think>It is $3."), Judge.model_validate(JUDGE))
+    """Names in the texts stay as they are; the thinking is not shown."""
+    record = {"messages": [{"role": "user", "content": "Is $x {response}?"}, {"role": "assistant", "content": "own"}]}
+    (message,) = judge.question(record, said("<think>hm</think>It is {prompt}."), Judge.model_validate(JUDGE))
     assert message["content"] == (
-        "Question: Is $x ${response}?\nAnswer: It is $3.\nA price of $5. Score 1 to 5 as [[n]]."
+        "Question: Is $x {response}?\nAnswer: It is {prompt}.\nA price of $5. Score 1 to 5 as [[n]]."
     )
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"template": "Rate ${response}."}, "template must hold"),
-        ({"template": "${prompt} ${response} ${gold}"}, "and no other name"),
-        ({"template": "${prompt} ${response} for $ 5"}, r"a lone \$ is written"),
+        ({"template": "Rate {response}."}, "the template has no {prompt}: the judge"),
+        ({"template": "Rate it."}, "the template has no {prompt} and no {response}"),
         ({"pattern": "score: 5"}, "pattern must have one group, the score; it has 0"),
         ({"pattern": "("}, "no regular expression"),
         ({"lowest": 5}, "must lie below highest"),

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from scripts.common.artifacts import read_json
 from scripts.common.fingerprint import ROOT, _closure, _module_files
@@ -18,6 +19,7 @@ from scripts.common.records import DROPPED, KEPT, make_record, read
 from scripts.distill import cross_verify, grade, judge, sample
 from scripts.distill.frame import DistillError
 from scripts.distill.gather import gather
+from scripts.distill.settings import SampleSettings
 from tests.common.nano import math_records, run_step, save_model, save_records
 
 ENGINE = {"kind": "transformers", "dtype": "float32", "batch_size": 8, "shard_size": 4}
@@ -83,6 +85,29 @@ def test_sample_keeps_the_pool_order_and_counts_what_does_not_fit(model: Path, t
     assert (counts["in"], counts["kept"], counts["dropped"]) == (8, 7, {"prompt too long for the context": 1})
     assert counts["responses"] == 14 == sum(counts["finish"].values())
     assert counts["tokens"] == sum(item["tokens"] for row in kept for item in row["responses"])
+
+
+def test_the_template_of_a_domain_is_what_a_teacher_is_asked(model: Path, tmp_path: Path) -> None:
+    """The record keeps its prompt; a domain without a template is asked as it is."""
+    records = [math_records()[0], {**math_records()[1], "domain": "general"}]
+    pool = save_records(tmp_path / "pool", records)
+    template = "{prompt} In {x}."
+    first = dict(math_records()[0])
+    first["messages"] = [{"role": "user", "content": first["messages"][0]["content"] + " In {x}."}]
+    plain = save_records(tmp_path / "plain", [first, records[1]])
+    settings = {"responses": DRAW, "engine": ENGINE}
+    templated = {"responses": DRAW | {"templates": {"math": template}}, "engine": ENGINE}
+    outs = [
+        run_step(sample, settings, tmp_path / "a/manifest.json", pool=plain, teacher=model),
+        run_step(sample, templated, tmp_path / "b/manifest.json", pool=pool, teacher=model),
+        run_step(sample, settings, tmp_path / "c/manifest.json", pool=pool, teacher=model),
+    ]
+    asked, shown, bare = (read(out.parent / KEPT) for out in outs)
+    assert [row["responses"] for row in shown] == [row["responses"] for row in asked]
+    assert [row["messages"] for row in shown] == [record["messages"] for record in records]
+    assert shown[0]["responses"] != bare[0]["responses"] and shown[1]["responses"] == bare[1]["responses"]
+    with pytest.raises(ValidationError, match=r"the template of math has no \{prompt\}"):
+        SampleSettings.model_validate(settings | {"responses": DRAW | {"templates": {"math": "What?"}}})
 
 
 def test_sample_again_gives_the_same_bytes(model: Path, tmp_path: Path) -> None:
@@ -274,7 +299,7 @@ def test_cross_verify_starts_without_the_curation_pipeline() -> None:
 
 DIGIT = {
     "model": "j",
-    "template": "${prompt} ${response}",
+    "template": "{prompt} {response}",
     "pattern": "([0-9])",
     "lowest": 0,
     "highest": 9,
