@@ -168,9 +168,7 @@ def test_the_policys_server_is_the_one_configured_for_the_model(monkeypatch: pyt
         trainer.policy_server("ins-grpo", serving)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert trainer.policy_server("ins-grpo", serving) == "http://node7:8000"
-    with pytest.raises(
-        TrainingError, match=r"needs one server in serving\.urls\.opd, not \[\]: start it on other"
-    ):
+    with pytest.raises(TrainingError, match=r"needs one server in serving\.urls\.opd, not \[\]: start it on other"):
         trainer.policy_server("opd", serving)
 
 
