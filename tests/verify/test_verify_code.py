@@ -17,6 +17,7 @@ from verifiers import became_true, code, json_lines, needs_corpora, programs
 from scripts.verify import Answer, VerifierPool, VerifySettings
 from scripts.verify.code import program_of
 
+ROOT = Path(__file__).parents[2]
 ANSWER = code("assert f(1) == 2", "assert f(5) == 6", entry_point="f")
 
 
@@ -182,7 +183,7 @@ def test_a_program_that_the_machine_starves_is_unverifiable() -> None:
 PROBES = {
     "the password file": "def f(): return open('/etc/passwd').read()",
     "a file of the user's": f"def f(): return open({__file__!r}).read()",
-    "the project": f"import os\ndef f(): return os.listdir({str(Path(__file__).parents[2])!r})",
+    "the project": f"import os\ndef f(): return os.listdir({str(ROOT)!r})",
     "processes": "import os\ndef f(): return os.listdir('/proc')",
     "a write into the library": "import os\ndef f(): return open(os.path.join(os.path.dirname(os.__file__), 'x'), 'w')",
     "a write at the root": "def f(): return open('/x', 'w')",
@@ -245,7 +246,7 @@ def _children(process: int) -> list[str]:
     return Path(f"/proc/{process}/task/{process}/children").read_text().split()
 
 
-def test_where_isolation_is_impossible_programs_are_refused(tmp_path: Path) -> None:
+def test_where_isolation_is_impossible_programs_are_refused() -> None:
     """In a user namespace that allows no further ones; the configuration can allow programs in so many words."""
     script = (
         "from scripts.verify import *\n"
@@ -254,8 +255,7 @@ def test_where_isolation_is_impossible_programs_are_refused(tmp_path: Path) -> N
         "    print(verify('def f(x): return x + 1', answer, VerifySettings(code_isolation=isolation)))\n"
     )
     command = ["unshare", "-Ur", "sh", "-c", 'echo 0 > /proc/sys/user/max_user_namespaces && exec "$@"', "sh"]
-    root = Path(__file__).parents[2]
-    done = subprocess.run([*command, sys.executable, "-c", script], cwd=root, capture_output=True, text=True)
+    done = subprocess.run([*command, sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
     if "unshare:" in done.stderr or "Permission denied" in done.stderr:
         pytest.skip(f"this machine cannot make the namespace that the test needs: {done.stderr[-200:]}")
     refused, allowed = done.stdout.splitlines()
@@ -265,16 +265,30 @@ def test_where_isolation_is_impossible_programs_are_refused(tmp_path: Path) -> N
 
 
 def test_it_works_inside_a_container_s_user_namespace() -> None:
-    """As in an Apptainer container: root of a namespace whose only user is an ordinary one."""
+    """As in a container made without privileges: a namespace whose only user is the one who made it."""
     script = (
         "from scripts.verify import *\n"
         "print(verify('def f(x): return x + 1', Answer('code', {'tests': ['assert f(1) == 2']})))"
     )
     command = ["unshare", "-Ur", sys.executable, "-c", script]
-    done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     if "unshare:" in done.stderr:
         pytest.skip(f"this machine cannot nest namespaces: {done.stderr[-200:]}")
     assert done.stdout.strip() == "Verdict(correct=True, reason='passed 1 tests')"
+
+
+def test_root_without_capabilities_is_told_what_it_lacks() -> None:
+    """As root finds itself in an Apptainer container: the kernel then refuses it any user namespace."""
+    script = (
+        "from scripts.verify import *\n"
+        "print(verify('def f(x): return x + 1', Answer('code', {'tests': ['assert f(1) == 2']})))"
+    )
+    command = ["unshare", "-Ur", "setpriv", "--no-new-privs", "--bounding-set=-all", "--inh-caps=-all"]
+    done = subprocess.run([*command, sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
+    if "unshare:" in done.stderr or "setpriv:" in done.stderr:
+        pytest.skip(f"this machine cannot make the namespace that the test needs: {done.stderr[-200:]}")
+    assert done.stdout.startswith("Verdict(correct=None, reason='sandbox: no isolation on this machine")
+    assert "CAP_SETFCAP" in done.stdout
 
 
 def human_eval() -> list[tuple[str, str, Answer]]:

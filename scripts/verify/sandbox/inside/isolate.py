@@ -61,6 +61,12 @@ def enter_namespaces() -> None:
         raise IsolationError(f"user map: {problem}")
 
 
+_ROOT_WITHOUT_CAPABILITIES = (
+    ": the kernel lets root make a user namespace with CAP_SETFCAP alone, which a container takes away: run the "
+    "container as an ordinary user, or `apptainer exec --add-caps CAP_SETFCAP`"
+)
+
+
 def _write_maps(process: int) -> str:
     """Write the user and group maps of `process`; the error in words, empty where it worked."""
     alone = f"{_INSIDE_ID} {os.geteuid()} 1", f"{_INSIDE_ID} {os.getegid()} 1"
@@ -76,7 +82,7 @@ def _write_maps(process: int) -> str:
             return ""
         except OSError as error:
             problem = str(error)
-    return problem
+    return problem + _ROOT_WITHOUT_CAPABILITIES if os.geteuid() == 0 else problem
 
 
 def _write(path: str, text: str) -> None:
