@@ -17,7 +17,7 @@ from pathlib import Path
 
 from scripts.common.artifacts import open_artifact, read_json, run_path
 from scripts.tables.render import RENDERERS, p_value, pipe, plain, signed
-from scripts.tables.results import Entry, Result, ResultClaim, main_first, read_result
+from scripts.tables.results import Entry, Result, ResultClaim, read_result
 from scripts.tables.statistics import ALPHA, block_t_test, mean_and_sd
 from scripts.tables.table import judged, write_result
 from scripts.tables.terminal import show
@@ -65,20 +65,29 @@ def _entry(results: Sequence[Result], row: str, column: str) -> Entry:
 
 def _claim(results: Sequence[Result], claim: ResultClaim) -> ResultClaim:
     names = [row.name for row in results[0].rows]
-    values = [[result.row(name).cells[claim.column].value for result in results] for name in names]
+    values = [_values(results, name, claim.column) for name in names]
     return judged(claim, block_t_test(values, names.index(claim.better), names.index(claim.worse)))
 
 
-def claims_markdown(results: Sequence[Result], commits: str) -> str:
-    """The verdicts on the claims of all tables, as one table for people."""
-    seeds = ", ".join(map(str, results[0].seeds))
-    verdicts = Counter(claim.verdict for result in results for claim in result.claims)
+def _values(results: Sequence[Result], row: str, column: str) -> list[float]:
+    return [result.row(row).cells[column].value for result in results]
+
+
+def claims_markdown(tables: Sequence[Sequence[Result]], commits: str) -> str:
+    """The verdicts on the claims of all tables, each given by its seeds' results, as one table for people."""
+    combined = [combine(results) for results in tables]
+    seeds = ", ".join(map(str, combined[0].seeds))
+    verdicts = Counter(claim.verdict for result in combined for claim in result.claims)
     counted = ", ".join(f"{verdict} {number}" for verdict, number in sorted(verdicts.items()))
     return "\n".join(
         [
-            pipe(["table", "claim", "column", "paper", "measured", "test", "verdict"]),
-            pipe([":--", ":--", ":--", "--:", "--:", ":--", ":--"]),
-            *(_claim_row(result, claim) for result in results for claim in result.claims),
+            pipe(["table", "claim", "column", "paper", "measured", "by seed", "test", "verdict"]),
+            pipe([":--", ":--", ":--", "--:", "--:", "--:", ":--", ":--"]),
+            *(
+                _claim_row(one, results, claim)
+                for one, results in zip(combined, tables, strict=True)
+                for claim in one.claims
+            ),
             "",
             f"Points of 100; *measured* is the mean difference over the seeds {seeds} ± its standard error; t test of "
             f"a block design (seeds are blocks, rows are treatments), two-sided at {ALPHA:.0%}, not corrected for the "
@@ -88,14 +97,16 @@ def claims_markdown(results: Sequence[Result], commits: str) -> str:
     )
 
 
-def _claim_row(result: Result, claim: ResultClaim) -> str:
+def _claim_row(combined: Result, results: Sequence[Result], claim: ResultClaim) -> str:
+    better, worse = (_values(results, row, claim.column) for row in (claim.better, claim.worse))
     return pipe(
         [
-            plain(result.title),
+            f"`{combined.name}`",
             plain(claim.text),
-            plain(result.columns[claim.column]),
+            plain(combined.columns[claim.column]),
             "" if claim.reported is None else signed(claim.reported),
             f"{signed(claim.difference)} ± {claim.stderr:.2f}",
+            ", ".join(signed(a - b) for a, b in zip(better, worse, strict=True)),
             f"{claim.test}, {p_value(claim.p)}",
             f"**{claim.verdict}**",
         ]
@@ -124,14 +135,13 @@ def write(folders: Sequence[Path], out: Path) -> list[Result]:
     """Combine the tables of some seeds' folders into `out`; the main ones come first."""
     names = table_names(folders)
     out.mkdir(parents=True, exist_ok=True)
-    combined, used = [], []
-    for name in names:
-        opened = [open_artifact(folder / "tables" / f"{name}.json").path for folder in folders]
-        used += opened
-        combined.append(combine([read_result(path) for path in opened]))
-        write_result(combined[-1], [Path(f"{name}{ending}") for ending in (".json", *RENDERERS)], out)
-    combined = main_first(combined)
-    (out / CLAIMS).write_text(claims_markdown(combined, made_at(used)))
+    paths = {name: [open_artifact(folder / "tables" / f"{name}.json").path for folder in folders] for name in names}
+    tables = [[read_result(path) for path in paths[name]] for name in names]
+    tables.sort(key=lambda results: results[0].kind != "main")
+    combined = [combine(results) for results in tables]
+    for result in combined:
+        write_result(result, [Path(f"{result.name}{ending}") for ending in (".json", *RENDERERS)], out)
+    (out / CLAIMS).write_text(claims_markdown(tables, made_at([path for found in paths.values() for path in found])))
     return combined
 
 

@@ -292,9 +292,9 @@ def test_seeds_by_hand(result: Result) -> None:
 
 
 def test_claims_of_all_tables_over_seeds(result: Result) -> None:
-    lines = seeds.claims_markdown([combine(seeds_of(result))], "c0ffee+").splitlines()
+    lines = seeds.claims_markdown([seeds_of(result)], "c0ffee+").splitlines()
     assert lines[2] == (
-        "| Instruct: three SFT stages, then GRPO | GRPO is above SFT | average | +0.86 | +17.50 ± 1.37 "
+        "| `instruct` | GRPO is above SFT | average | +0.86 | +17.50 ± 1.37 | +17.50, +16.50, +18.50 "
         "| t(4) = 12.73, p < 0.001 | **seen** |"
     )
     assert "the seeds 1, 2, 3 ±" in lines[-1]
