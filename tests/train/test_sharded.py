@@ -124,6 +124,8 @@ def test_two_processes_train_killed_and_restarted_to_the_same_bytes(
     assert "model.safetensors" in read_json(whole / "manifest.json")["files"]
     assert load(whole, torch.bfloat16).num_parameters() == read_json(whole / "manifest.json")["counts"]["parameters"]
     assert read_json(whole / "config.json")["dtype"] == "bfloat16"
+    verdicts = read_json(whole / "manifest.json")["counts"].get("verdicts", {"of another method": STEPS * 16})
+    assert sum(verdicts.values()) == STEPS * 16, "each process verified its own share"
 
     broken = Training(lab, kind, tmp_path / "broken", stage)
     work = broken.kill_after_a_checkpoint()
