@@ -230,14 +230,28 @@ def _model_problems(config: Config) -> Iterable[str]:
             yield from _teacher_problems(config, key, model)
         if not isinstance(model, HubModel):
             try:
-                yield from _rollout_problems(config, name, config.training_of(name))
+                yield from _served_problems(config, name, config.training_of(name))
             except ConfigError as error:
                 yield str(error)
     yield from _cycles(config)
 
 
+def _served_problems(config: Config, name: str, training: Optimizer) -> Iterable[str]:
+    """What servers beside a training need, better said now than after the model is loaded."""
+    if isinstance(training, Opd) and training.teacher_engine == "vllm-server":
+        model = config.models[name]
+        assert isinstance(model, OpdModel)
+        for teacher in dict.fromkeys([model.teacher] if model.teacher else (model.teachers or {}).values()):
+            if teacher not in config.serving.urls:
+                yield (
+                    f"models.{name}.training.teacher_engine: vllm-server, but serving.urls.{teacher} names no server: "
+                    "start one with `vllm serve <checkpoint>`, or set teacher_engine to transformers"
+                )
+    yield from _rollout_problems(config, name, training)
+
+
 def _rollout_problems(config: Config, name: str, training: Optimizer) -> Iterable[str]:
-    """What sampling by a server of its own needs, better said now than after the model is loaded."""
+    """What sampling by a server of its own needs."""
     if not isinstance(training, Grpo | Opd) or training.rollout.engine != "vllm-server":
         return
     key, kind = f"models.{name}.training.rollout.engine", config.models[name].kind

@@ -13,7 +13,7 @@ without those on later tokens (Thinking Machines' on-policy distillation). Its m
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 import torch
@@ -25,8 +25,12 @@ from trl.kernels.chunked_divergence import VOCAB_CHUNK_SIZE, ChunkedDivergenceFu
 from trl.models import prepare_deepspeed
 from trl.trainer.utils import create_model_from_path, maybe_gather_lm_head_ctx
 
+from scripts.train.teachers import Scorer
+
 DOMAIN = "domain"
 """Column of the prompts that names the teacher."""
+SAID = "teacher_log_probabilities"
+"""Of a batch: what served teachers say of the student's tokens."""
 EVERY_DOMAIN = "all"
 """Name of a teacher that stands alone."""
 
@@ -78,6 +82,7 @@ class MultiTeacherTrainer(DistillationTrainer):
         args: DistillationConfig,
         teacher_temperature: float,
         estimate: str,
+        served: Callable[[str], Scorer] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(model=model, teacher_model=None, args=args, **kwargs)
@@ -85,7 +90,8 @@ class MultiTeacherTrainer(DistillationTrainer):
         self._domains = sorted(teachers)
         paths = list(dict.fromkeys(teachers[domain] for domain in self._domains))
         self._teacher_of = torch.tensor([paths.index(teachers[domain]) for domain in self._domains])
-        self._teachers = [self._load(path) for path in paths]
+        self._served = [served(path) for path in paths] if served else []
+        self._teachers = [] if served else [self._load(path) for path in paths]
         self._scales = 1 / self.temperature, 1 / teacher_temperature
         plugin = self.accelerator.state.deepspeed_plugin
         self._sharded = self.is_deepspeed_enabled and plugin is not None and plugin.zero_stage == 3
@@ -103,7 +109,24 @@ class MultiTeacherTrainer(DistillationTrainer):
         output = super()._generate_and_score_completions(inputs)  # keeps the order of the rows
         rows = [self._domains.index(row[DOMAIN]) for row in inputs]
         output["domain"] = torch.tensor(rows, device=self.accelerator.device)  # shuffled and split with the rest
+        if self._served:
+            output[SAID] = self._ask(output)
         return output
+
+    def _ask(self, output: dict[str, Any]) -> Tensor:
+        """log p of each completion token by the row's served teacher: (B, K), 0 behind a completion's end."""
+        kept = [
+            [ids[mask.bool()].tolist() for ids, mask in zip(output[f"{part}_ids"], output[f"{part}_mask"], strict=True)]
+            for part in ("prompt", "completion")
+        ]
+        said = torch.zeros_like(output["completion_ids"], dtype=torch.float32)
+        owners = self._teacher_of[output["domain"].cpu()].tolist()
+        for index, teacher in enumerate(self._served):
+            rows = [row for row, owner in enumerate(owners) if owner == index]
+            asked = [kept[0][row] + kept[1][row] for row in rows]
+            for row, values in zip(rows, teacher.score(asked, [len(kept[0][row]) for row in rows]), strict=True):
+                said[row, : len(values)] = torch.tensor(values, device=said.device)
+        return said
 
     def _compute_loss(
         self, unwrapped_student: PreTrainedModel, inputs: dict[str, Any], num_items_in_batch: Tensor | float | None
@@ -113,19 +136,29 @@ class MultiTeacherTrainer(DistillationTrainer):
         student = self._hidden(unwrapped_student, inputs)
         loss = entropy = student.new_zeros(())
         self._divergence = student.new_zeros(len(self._domains), 2)  # sum over tokens, number of tokens
-        for index, teacher in enumerate(self._teachers):
-            rows = (self._teacher_of.to(domains.device)[domains] == index).nonzero().flatten()
-            if not len(rows) and not self._sharded:
-                continue
-            chosen = mask[rows]
-            divergence, entropies = self._diverge(unwrapped_student, student[rows][chosen], teacher, inputs, rows)
+        for rows, divergence, entropies in self._parts(unwrapped_student, student, inputs):
             loss = loss + divergence.sum()
             entropy = entropy + entropies.sum()
-            owner = domains[rows].repeat_interleave(chosen.sum(1))
+            owner = domains[rows].repeat_interleave(mask[rows].sum(1))
             self._divergence[:, 0].index_add_(0, owner, divergence.detach())
             self._divergence[:, 1] += torch.bincount(owner, minlength=len(self._domains))
         tokens = mask.sum()
         return loss / (tokens.clamp(min=1) if num_items_in_batch is None else num_items_in_batch), entropy, tokens
+
+    def _parts(
+        self, model: PreTrainedModel, student: Tensor, inputs: dict[str, Any]
+    ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Rows of one teacher, or all where what teachers say came with the rollouts; divergences, entropies."""
+        mask, domains = inputs["completion_mask"].bool(), inputs["domain"]
+        if self._served:
+            drawn = log_probabilities(
+                student[mask], model.get_output_embeddings(), inputs["completion_ids"][mask], self.temperature
+            )
+            yield torch.arange(len(mask), device=mask.device), *log_ratio(*drawn, inputs[SAID][mask])
+        for index, teacher in enumerate(self._teachers):
+            rows = (self._teacher_of.to(domains.device)[domains] == index).nonzero().flatten()
+            if len(rows) or self._sharded:
+                yield rows, *self._diverge(model, student[rows][mask[rows]], teacher, inputs, rows)
 
     def _diverge(
         self, model: PreTrainedModel, student: Tensor, teacher: torch.nn.Module, inputs: dict[str, Any], rows: Tensor

@@ -9,6 +9,7 @@ from __future__ import annotations
 from scripts.train import start  # first of all imports: see there
 
 # isort: split
+from functools import partial
 from pathlib import Path
 
 from datasets import Dataset
@@ -16,12 +17,14 @@ from transformers import AutoConfig, PreTrainedTokenizerBase
 from trl import DistillationConfig
 
 from scripts.common import records
+from scripts.common.generation.serving import of_this_job
 from scripts.common.records import Message
 from scripts.common.step import Run, step
 from scripts.train.distillation import MultiTeacherTrainer, route
 from scripts.train.policy import check_prompts, check_rollout, policy_tokenizer
 from scripts.train.rows import prompt_set, render_prompt
 from scripts.train.settings import OpdStep
+from scripts.train.teachers import ServedTeacher
 from scripts.train.trainer import TrainingError, arguments, fit, frozen_weights, load_tokenizer, rollouts
 
 PROBE: list[Message] = [
@@ -51,6 +54,7 @@ def distill(run: Run[OpdStep]) -> None:
         teachers={name: str(folder) for name, folder in teachers.items()},
         teacher_temperature=settings.teacher_temperature,
         estimate=settings.estimate,
+        served=partial(ServedTeacher, serving=of_this_job()) if settings.teacher_engine == "vllm-server" else None,
         args=arguments(
             DistillationConfig,
             settings,

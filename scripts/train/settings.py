@@ -144,9 +144,21 @@ class Opd(Optimizer):
     teacher_temperature: float = Field(
         default=1.0, gt=0, description="of the teacher's distribution; the student's is the rollout's"
     )
+    teacher_engine: Literal["transformers", "vllm-server"] = Field(
+        default="transformers",
+        description="transformers: teachers beside the student; vllm-server: those of serving.urls, asked for the "
+        "probabilities of the student's tokens (estimate sampled-token)",
+    )
 
     @model_validator(mode="after")
     def _reverse(self) -> Opd:
+        served = self.teacher_engine == "vllm-server"
+        if served and (self.estimate != "sampled-token" or self.teacher_temperature != 1):
+            raise ValueError(
+                "teacher_engine vllm-server gives the probability of the sampled token at temperature 1: set estimate "
+                f"to sampled-token (is {self.estimate}) and teacher_temperature to 1 (is "
+                f"{self.teacher_temperature:g}), or teacher_engine to transformers"
+            )
         if self.estimate == "sampled-token" and self.beta != 1:
             raise ValueError(f"estimate sampled-token is of the reverse KL: beta must be 1, which is {self.beta}")
         return self

@@ -23,8 +23,9 @@ from pydantic import ValidationError
 from scripts.common.artifacts import open_artifact
 from scripts.common.generation import serving as serving_module
 from scripts.common.generation.engine import load
+from scripts.common.generation.fleet import Fleet
 from scripts.common.generation.prompts import GenerationError, Prompt, load_tokenizer, sample_seed, stop_ids
-from scripts.common.generation.server_engine import Fleet, ServerEngine
+from scripts.common.generation.server_engine import ServerEngine
 from scripts.common.generation.servers import OwnServer, Server, ServerFault, free_port, group_size, serve_command
 from scripts.common.generation.serving import Serving, of_this_job
 from scripts.common.generation.shards import Request, generate
@@ -214,7 +215,7 @@ def test_the_other_server_takes_what_a_dead_one_cannot(model: Path) -> None:
 
 def test_requests_go_where_fewest_are(model: Path) -> None:
     servers = a, b, c = [Server(f"http://{name}", Serving()) for name in "abc"]
-    fleet = Fleet(servers)
+    fleet = Fleet(servers, Serving())
     with fleet.least_busy([]) as one, fleet.least_busy([]) as two, fleet.least_busy([]) as three:
         assert [one, two, three] == [a, b, c]
     with pytest.raises(ServerFault), fleet.least_busy([]):
@@ -279,7 +280,7 @@ def test_a_job_that_gave_up_goes_on_at_its_last_finished_shard(model: Path, tmp_
     with serve(script) as url:
         whole = [*generate(engine(model, url), chats, asked, tmp_path / "whole")]
     failing = Script(model, [None, None, *[error(500)] * 100])
-    with serve(failing) as url, pytest.raises(GenerationError, match="Finished shards are kept"):
+    with serve(failing) as url, pytest.raises(GenerationError, match="What is finished is kept"):
         [*generate(engine(model, url), chats, asked, tmp_path / "killed")]
     rest = Script(model)
     with serve(rest) as url:

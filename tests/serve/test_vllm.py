@@ -88,6 +88,18 @@ def test_a_killed_server_is_started_again_and_says_the_same(
     assert own.deaths == 1 and own.url != port
 
 
+def test_the_server_gives_the_probabilities_that_transformers_gives(server, model: Artifact) -> None:
+    """What served teachers of on-policy distillation say of each token."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    tokens = list(range(20, 80))
+    found = server.fleet.servers[0].log_probabilities(tokens)
+    logits = AutoModelForCausalLM.from_pretrained(model.folder)(torch.tensor([tokens])).logits[0, :-1]
+    wanted = torch.log_softmax(logits.double(), -1).gather(-1, torch.tensor(tokens[1:])[:, None])[:, 0]
+    assert found == pytest.approx(wanted.tolist(), abs=1e-3)
+
+
 def test_a_prompt_that_the_server_refuses_is_an_error_at_once(server, model: Artifact) -> None:
     from scripts.common.generation.prompts import Prompt
 

@@ -79,6 +79,19 @@ class Server:
             raise ServerFault(f"{self.url} gives {len(found)} samples where {body['n']} were asked for")
         return found
 
+    def log_probabilities(self, tokens: Sequence[int]) -> list[float]:
+        """log p of each token but the first, given those before it, at temperature 1 (nats)."""
+        body = {"model": self.name, "prompt": list(tokens), "max_tokens": 1, "temperature": 0.0, "prompt_logprobs": 0}
+        answer = self._json("POST", "/v1/completions", timeout=60 * self.serving.request_minutes, body=body)
+        try:
+            places = answer["choices"][0]["prompt_logprobs"]
+            found = [float(place[str(token)]["logprob"]) for token, place in zip(tokens, places, strict=True) if place]
+        except (LookupError, TypeError, ValueError):
+            raise ServerFault(f"{self.url} answers without log probabilities: {str(answer)[:200]}") from None
+        if len(found) != len(tokens) - 1:
+            raise ServerFault(f"{self.url} gives {len(found)} log probabilities for {len(tokens)} tokens")
+        return found
+
     def healthy(self) -> bool:
         """Whether the server answers at all."""
         try:
