@@ -153,6 +153,14 @@ def graded(name):
     return f"{R}/graded/{name}/manifest.json"
 
 
+def group_name(group):
+    """What the rules of a group of benchmarks are called: a lone one by its name, several `benchmarks`, numbered from 2."""
+    if len(group) == 1:
+        return group[0]
+    number = [other for other in CONFIG.evaluation_groups() if len(other) > 1].index(group) + 1
+    return "benchmarks" if number == 1 else f"benchmarks_{number}"
+
+
 def table_cells(name):
     """Every cell of a table, row by row."""
     table = CONFIG.tables[name]

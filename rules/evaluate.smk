@@ -10,7 +10,7 @@ for group in CONFIG.evaluation_groups():
 
     rule:
         name:
-            f"generate_{group[0]}" if len(group) == 1 else "generate_benchmarks"
+            f"generate_{group_name(group)}"
         input:
             model=lambda w: model(w.model),
             benchmarks=raw([CONFIG.benchmarks[name].source for name in group]),
@@ -43,7 +43,7 @@ for group in CONFIG.evaluation_groups():
 
     rule:
         name:
-            f"score_{group[0]}" if len(group) == 1 else "score_benchmarks"
+            f"score_{group_name(group)}"
         input:
             [f"{R}/generations/{{model}}/{name}.parquet" for name in group],
         output:

@@ -61,7 +61,7 @@ rule make_table:
             lambda w: {
                 "name": w.table,
                 "table": CONFIG.tables[w.table],
-                "titles": {name: benchmark.title for name, benchmark in CONFIG.benchmarks.items()},
+                "titles": {name: CONFIG.benchmarks[name].title for name in CONFIG.tables[w.table].columns[:-1]},
             },
         ),
     shell:
