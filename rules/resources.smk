@@ -4,6 +4,7 @@ import shutil
 
 from snakemake.settings.types import DeploymentMethod
 
+from scripts import plan
 from scripts.containers import images, preflight
 from scripts.containers import launch as launching
 
@@ -101,6 +102,8 @@ onstart:
         apptainer=DeploymentMethod.APPTAINER in workflow.deployment_settings.deployment_method,
     )
     problems += preflight.disk_problems(Path(R), CONFIG.disk_gb)
+    read = {job.wildcards.source for job in jobs if job.rule.name == "normalize_source"}
+    problems += plan.missing_sources(CONFIG, read, Path(CONFIG.corpora_dir or "."))
     if slurm:
         asked = [asked_of(job) for job in jobs if not job.is_local]
         problems += preflight.slurm_problems(filter(None, asked), Path(R))

@@ -172,8 +172,13 @@ def too_long(config: Config, priced: Iterable[Priced]) -> list[str]:
 def missing(config: Config, jobs: Iterable[Job], corpora: Path) -> list[str]:
     """What the jobs need and nobody has: unpinned revisions, files, locks and images, disk."""
     sources = {job.parts[1] for job in jobs if job.step == "sources.normalize"}
+    return missing_sources(config, sources, corpora) + _missing_environments(config) + _missing_disk(config)
+
+
+def missing_sources(config: Config, names: Iterable[str], corpora: Path) -> list[str]:
+    """Sources that cannot be read: not pinned to a commit, or a file that is not below `corpora`."""
     found = []
-    for name in sorted(sources):
+    for name in sorted(names):
         source = config.sources[name]
         if source.kind == "hub" and source.revision == UNPINNED:
             found.append(
@@ -181,7 +186,7 @@ def missing(config: Config, jobs: Iterable[Job], corpora: Path) -> list[str]:
             )
         if source.kind == "file" and "://" not in source.path and not (corpora / source.path).is_file():
             found.append(f"sources.{name}.path: {corpora / source.path} does not exist: set corpora_dir")
-    return found + _missing_environments(config) + _missing_disk(config)
+    return found
 
 
 def _missing_environments(config: Config) -> list[str]:

@@ -95,6 +95,9 @@ def test_an_evaluation_pays_for_every_benchmark_of_its_group(paper: Config, esti
         "human-eval": 164 * 8,
         "mbpp": 2000,
         "gpqa-diamond": 1980,
+        "mmlu-redux": 5700,
+        "livecodebench": 167 * 4,
+        "zebra-logic": 1000,
     }
     assert tuple(samples) == paper.evaluation_groups()[0]
     assert cost is not None
