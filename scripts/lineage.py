@@ -112,8 +112,10 @@ def differences(one: Lineage, other: Lineage, roots: tuple[Path, Path]) -> Itera
     Artifacts are matched by their path below the results folders `roots`.
     """
     left, right = (_by_name(lineage, root) for lineage, root in zip((one, other), roots, strict=True))
-    yield from (f"only in A: {name}  {left[name].digest[:DIGEST_SHOWN]}" for name in left.keys() - right.keys())
-    yield from (f"only in B: {name}  {right[name].digest[:DIGEST_SHOWN]}" for name in right.keys() - left.keys())
+    yield from (f"only in A: {name}  {left[name].digest[:DIGEST_SHOWN]}" for name in sorted(left.keys() - right.keys()))
+    yield from (
+        f"only in B: {name}  {right[name].digest[:DIGEST_SHOWN]}" for name in sorted(right.keys() - left.keys())
+    )
     for name in sorted(left.keys() & right.keys()):
         a, b = left[name], right[name]
         reasons = list(_reasons(a, b, roots))
