@@ -22,8 +22,6 @@ def quick(response: str, answer: Answer, settings: VerifySettings) -> Verdict | 
         return Verdict(None, "no verifier: the answer's kind is none")
     if answer.kind == "choice":
         return _guarded(choice.verify, response, answer, settings)
-    if answer.kind == "grid":
-        return _guarded(grid.verify, response, answer, settings)
     if answer.kind == "math":
         return _guarded(mathematics.quick, response, answer, settings)
     return None
@@ -33,6 +31,8 @@ def judge(response: str, answer: Answer, settings: VerifySettings) -> Verdict:
     """The verdict of the kind's own verifier. Never raises: what fails in a verifier is unverifiable."""
     if answer.kind == "math":
         verdict = _guarded(mathematics.verify, response, answer, settings)
+    elif answer.kind == "grid":  # not quick: reading thousands of braces that open no object takes seconds
+        verdict = _guarded(grid.verify, response, answer, settings)
     elif answer.kind == "code":
         from scripts.verify import code
 
