@@ -251,13 +251,17 @@ def _served_problems(config: Config, name: str, training: Optimizer) -> Iterable
 
 
 def _rollout_problems(config: Config, name: str, training: Optimizer) -> Iterable[str]:
-    """What sampling by a server of its own needs."""
-    if not isinstance(training, Grpo | Opd) or training.rollout.engine != "vllm-server":
+    """What sampling by vLLM needs: a GPU to share or to send weights from, and a server where it is one's own."""
+    if not isinstance(training, Grpo | Opd) or training.rollout.engine == "transformers":
         return
-    key, kind = f"models.{name}.training.rollout.engine", config.models[name].kind
+    key, kind, engine = f"models.{name}.training.rollout.engine", config.models[name].kind, training.rollout.engine
     if not config.budget_of(f"train.{kind}").gpus:
-        yield f"{key}: vllm-server is sent weights by NCCL: set resources.train.{kind}.gpus, or the engine transformers"
-    if len(config.serving.urls.get(name, ())) != 1:
+        why = {
+            "vllm-server": "is sent weights by NCCL, from a GPU",
+            "vllm-colocate": "sleeps while the policy is trained, which it can on a GPU alone",
+        }[engine]
+        yield f"{key}: {engine} {why}: set resources.train.{kind}.gpus, or the engine transformers"
+    if engine == "vllm-server" and len(config.serving.urls.get(name, ())) != 1:
         yield (
             f"{key}: vllm-server needs one server in serving.urls.{name}: start it on other GPUs with {POLICY_SERVER}, "
             "or set the engine vllm-colocate"
