@@ -66,7 +66,7 @@ DOCUMENT_MS = {
     "curate.classify": 0.3,
 }
 ON_GPUS = ("distill.sample", "distill.judge", "mix.encode", "evaluate.generate", "train.sft", "train.grpo", "train.opd")
-SELECTION_MS = 5.0  # TF-IDF, SVD and clustering of one candidate
+SELECTION_MS = 1.1  # embedding and selection of one candidate, measured (docs/distillation.md)
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ from scripts.distill.candidates import (
     refusals,
     votes,
 )
-from scripts.distill.frame import DistillError, Row, extended, schema_of, take
+from scripts.distill.frame import DistillError, Progress, Row, extended, schema_of, size_of, take
 from scripts.distill.gather import by_teacher, gather
 from scripts.distill.settings import CrossVerifySettings, ResponseSet
 from scripts.verify import AnswerError, Verdict, VerifierPool, VerifySettings
@@ -180,6 +180,7 @@ class Tally:
 def cross_verify(run: Run[CrossVerifySettings], pool: Artifact, samples: Mapping[str, Artifact]) -> dict[str, Any]:
     """Write one row a candidate; return the counts. `samples` holds each teacher's artifact by name."""
     settings, tally = run.settings.responses, Tally()
+    progress = Progress(min(size_of(pool), settings.prompts or size_of(pool)))
     model = run.input("classifier").folder / MODEL
     scores = _scores(run)
     check_labels(model, settings.checks.languages)
@@ -197,7 +198,7 @@ def cross_verify(run: Run[CrossVerifySettings], pool: Artifact, samples: Mapping
                 for row in assess(batch, scores, verifiers, run.settings, model):
                     tally.add(row)
                     yield row
-                print(f"verified {tally.prompts} prompts, {tally.candidates.total()} candidates", flush=True)
+                progress.add(len(batch))
 
     write(run.out / KEPT, rows(), extended(schema_of(pool), COLUMNS))
     if scores is not None and (left := next(scores, None)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -31,9 +32,28 @@ def extended(schema: pa.Schema, added: Columns) -> pa.Schema:
 def schema_of(artifact: Artifact) -> pa.Schema:
     """The columns of an artifact's records. Raises DistillError where it holds none."""
     files = shards(artifact.folder / KEPT)
-    if not files or not sum(pq.read_metadata(file).num_rows for file in files):
+    if not size_of(artifact):
         raise DistillError(f"{artifact.folder / KEPT} holds no record: did an earlier step drop them all?")
     return pq.read_schema(files[0])
+
+
+def size_of(artifact: Artifact) -> int:
+    """How many records an artifact holds."""
+    return sum(pq.read_metadata(file).num_rows for file in shards(artifact.folder / KEPT))
+
+
+class Progress:
+    """Says on standard output how far a step is, and when it will be done at its pace so far."""
+
+    def __init__(self, total: int) -> None:
+        self.total, self.done, self.started = total, 0, time.perf_counter()
+
+    def add(self, prompts: int) -> None:
+        """Count prompts in, and say so."""
+        self.done += prompts
+        seconds = time.perf_counter() - self.started
+        left = max(0.0, seconds / self.done * (self.total - self.done))
+        print(f"verified {self.done:,} of {self.total:,} prompts, {seconds:.0f} s, about {left:.0f} s left", flush=True)
 
 
 def take(pool: Artifact, prompts: int | None) -> Iterator[Row]:

@@ -22,7 +22,7 @@ from scripts.common.generation.shards import chunks
 from scripts.common.records import KEPT, iterate
 from scripts.common.step import Run, step
 from scripts.common.verdicts import reason_head, verifier_pool, verify_all
-from scripts.distill.frame import RESPONSES, DistillError, Row, schema_of, write_parted
+from scripts.distill.frame import RESPONSES, DistillError, Progress, Row, schema_of, size_of, write_parted
 from scripts.distill.settings import Bands, GradeSettings
 from scripts.verify import Verdict, VerifierPool
 
@@ -102,7 +102,7 @@ class Tally:
 def grade(run: Run[GradeSettings]) -> dict[str, Any]:
     """Write graded and dropped records; return the counts."""
     settings, attempts = run.settings, run.input("attempts")
-    tally = Tally(settings.samples)
+    tally, progress = Tally(settings.samples), Progress(size_of(attempts))
     schema = schema_of(attempts)
     schema = schema.remove(schema.get_field_index(RESPONSES))
 
@@ -117,6 +117,7 @@ def grade(run: Run[GradeSettings]) -> dict[str, Any]:
                         continue
                     tally.add(record | graded)
                     yield record | graded
+                progress.add(len(batch))
 
     counts = write_parted(run.out, "grade", schema, COLUMNS, make)
     if not counts["kept"]:
