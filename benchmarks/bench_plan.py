@@ -2,19 +2,22 @@
 
     python -m benchmarks.bench_plan [--rounds 3]
 
-Each round runs every command once; a row gives the median, the least and the largest of wall seconds, and the ratio of
-the median to that of `snakemake --version`, which no plan can undercut.
+Each round runs every command once; a row gives the median, the least and the largest of wall seconds, the median of CPU
+seconds (which other work on the machine does not stretch), and the ratio of the median wall time to that of
+`snakemake --version`, which no plan can undercut.
 """
 
 from __future__ import annotations
 
 import argparse
 import re
+import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -34,12 +37,28 @@ COMMANDS = {
 }
 
 
-def timed(arguments: list[str], folder: Path) -> tuple[float, int]:
-    """Wall seconds of a command in an empty folder, and the jobs that it plans."""
-    started = time.perf_counter()
+@dataclass(frozen=True)
+class Timing:
+    """One run of a command."""
+
+    wall: float
+    cpu: float
+    jobs: int
+    """Jobs that it plans."""
+
+
+def cpu_of_children() -> float:
+    """CPU seconds of all commands so far."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def timed(arguments: list[str], folder: Path) -> Timing:
+    """A command in an empty folder."""
+    started, before = time.perf_counter(), cpu_of_children()
     run = subprocess.run([*SNAKEMAKE, *arguments], cwd=folder, capture_output=True, text=True, check=True)
     jobs = re.search(r"^total +(\d+)", run.stdout, re.M)
-    return time.perf_counter() - started, int(jobs[1]) if jobs else 0
+    return Timing(time.perf_counter() - started, cpu_of_children() - before, int(jobs[1]) if jobs else 0)
 
 
 def main() -> None:
@@ -50,14 +69,15 @@ def main() -> None:
         measured = [
             {name: timed(arguments, Path(folder)) for name, arguments in COMMANDS.items()} for _ in range(rounds)
         ]
-    floor = statistics.median(row["snakemake --version"][0] for row in measured)
-    print(f"{'plan':24}{'jobs':>8}{'median s':>10}{'least':>8}{'largest':>9}{'ratio':>8}   n = {rounds}")
+    floor = statistics.median(row["snakemake --version"].wall for row in measured)
+    print(f"{'plan':24}{'jobs':>8}{'median s':>10}{'least':>8}{'largest':>9}{'CPU s':>8}{'ratio':>8}   n = {rounds}")
     for name in COMMANDS:
-        seconds = [row[name][0] for row in measured]
-        median = statistics.median(seconds)
+        wall = [row[name].wall for row in measured]
+        cpu = statistics.median(row[name].cpu for row in measured)
+        median = statistics.median(wall)
         print(
-            f"{name:24}{measured[0][name][1]:>8}{median:>10.2f}{min(seconds):>8.2f}{max(seconds):>9.2f}"
-            f"{median / floor:>8.2f}"
+            f"{name:24}{measured[0][name].jobs:>8}{median:>10.2f}{min(wall):>8.2f}{max(wall):>9.2f}"
+            f"{cpu:>8.2f}{median / floor:>8.2f}"
         )
 
 
