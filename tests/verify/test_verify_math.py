@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from verifiers import CORPORA, json_lines, math, needs_corpora
 
+from benchmarks import bench_verify
 from scripts.verify import VerifierPool, VerifySettings, mathematics, verify
 from scripts.verify.latex_value import latex_values
 
@@ -231,7 +232,7 @@ def test_the_quick_path_agrees_with_math_verify_on_real_answers() -> None:
     for _ in range(250):
         target, answer = chance.sample(pool_of_answers, 2)
         if chance.random() < 0.4:
-            answer = _one_digit_changed(target, chance)
+            answer = bench_verify.one_digit_off(target, chance)
         verdict = quick(target, answer)
         if verdict is None or any(
             mathematics._WORDS.fullmatch(mathematics._plain_words(text)) for text in (target, answer)
@@ -243,12 +244,17 @@ def test_the_quick_path_agrees_with_math_verify_on_real_answers() -> None:
     assert compared > 90
 
 
-def _one_digit_changed(text: str, chance: random.Random) -> str:
-    places = [index for index, character in enumerate(text) if character.isdigit()]
-    if not places:
-        return text
-    place = chance.choice(places)
-    return text[:place] + str(chance.randint(1, 9)) + text[place + 1 :]
+@needs_corpora
+def test_whole_responses_get_math_verify_s_verdicts(pool: VerifierPool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The benchmark's items (right, another problem's, a digit off) of GSM8K, MATH and DAPO, a sample of them."""
+    monkeypatch.setattr(bench_verify, "CORPORA", CORPORA)
+    library()
+    for name, problems in bench_verify.math_answers().items():
+        items = bench_verify.math_items(problems, 60)
+        ours = [verdict.correct for verdict in pool.verify_many(items)]
+        theirs = bench_verify.sequential_math_verify(items)
+        assert ours == theirs, name
+        assert 15 < sum(theirs) < 45, name
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)
