@@ -70,8 +70,19 @@ def _data_files(folder: Path) -> tuple[Path, ...]:
 @cache
 def _imports(path: Path) -> frozenset[Path]:
     tree = ast.parse(path.read_bytes(), str(path))
-    names = {name for node in ast.walk(tree) for name in _imported_names(node, path)}
+    names = {name for node in _statements(tree) for name in _imported_names(node, path)}
     return frozenset(found for name in names for found in _module_files(name))
+
+
+def _statements(tree: ast.Module) -> Iterator[ast.AST]:
+    """Every statement, at any depth; expressions, most of a tree, hold none and are not looked at."""
+    todo: list[ast.AST] = [tree]
+    while todo:
+        node = todo.pop()
+        yield node
+        for part in ("body", "orelse", "handlers", "finalbody", "cases"):
+            inner = getattr(node, part, None)
+            todo.extend(inner if isinstance(inner, list) else ())
 
 
 def _imported_names(node: ast.AST, path: Path) -> Iterator[str]:

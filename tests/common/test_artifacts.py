@@ -236,6 +236,27 @@ def test_fingerprint_follows_exactly_what_is_imported(project, module: str, chan
     assert (fresh(module) != before) is seen
 
 
+@pytest.mark.parametrize(
+    "place",
+    [
+        "def late():\n    import scripts.unused\n",
+        "class Late:\n    async def load(self):\n        from scripts import unused\n",
+        "try:\n    pass\nexcept ImportError:\n    import scripts.unused\n",
+        "try:\n    pass\nfinally:\n    import scripts.unused\n",
+        "if False:\n    pass\nelif True:\n    import scripts.unused\n",
+        "for _ in ():\n    pass\nelse:\n    import scripts.unused\n",
+        "with open('x'):\n    while True:\n        import scripts.unused\n",
+        "match 1:\n    case 1:\n        import scripts.unused\n",
+    ],
+)
+def test_an_import_is_found_wherever_it_stands(project, place: str) -> None:
+    root, fresh = project
+    (root / "scripts/common/helper.py").write_text(place)
+    before = fresh("scripts.train.sft")
+    (root / "scripts/unused.py").write_text("# edited\n")
+    assert fresh("scripts.train.sft") != before
+
+
 def test_fingerprint_is_of_content_not_time(project) -> None:
     """An edit that keeps the old time stamp is seen, a touched file is not a change (rsync -t, git checkout)."""
     root, fresh = project
