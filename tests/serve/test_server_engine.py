@@ -7,6 +7,7 @@ JSON and deaths come when they are wanted.
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -26,7 +27,15 @@ from scripts.common.generation.engine import load
 from scripts.common.generation.fleet import Fleet
 from scripts.common.generation.prompts import GenerationError, Prompt, load_tokenizer, sample_seed, stop_ids
 from scripts.common.generation.server_engine import ServerEngine
-from scripts.common.generation.servers import OwnServer, Server, ServerFault, free_port, group_size, serve_command
+from scripts.common.generation.servers import (
+    OwnServer,
+    Server,
+    ServerFault,
+    free_port,
+    group_size,
+    serve_command,
+    spawn,
+)
 from scripts.common.generation.serving import Serving, of_this_job
 from scripts.common.generation.shards import Request, generate
 from scripts.common.settings import Engine, Sampling
@@ -367,8 +376,8 @@ def test_a_server_that_never_answers_is_given_up(model: Path, quick: None) -> No
 
 def test_a_server_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
     code = (
-        "import subprocess, sys, time; from scripts.common.generation.servers import _die_with_parent\n"
-        "child = subprocess.Popen(['sleep', '60'], preexec_fn=_die_with_parent); print(child.pid, flush=True)\n"
+        "import os, time; from scripts.common.generation.servers import spawn\n"
+        "print(spawn(['sleep', '60'], os.environ).pid, flush=True)\n"
         "time.sleep(60)"
     )
     parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
@@ -382,6 +391,17 @@ def test_a_server_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
             return
         threading.Event().wait(0.05)
     raise AssertionError("the server outlived a killed step")
+
+
+def test_a_server_outlives_the_thread_that_restarted_it() -> None:
+    found: list[subprocess.Popen[bytes]] = []
+    thread = threading.Thread(target=lambda: found.append(spawn(["sleep", "60"], os.environ)))
+    thread.start()
+    thread.join()
+    with pytest.raises(subprocess.TimeoutExpired):
+        found[0].wait(timeout=0.5)
+    found[0].kill()
+    found[0].wait()
 
 
 def test_gpus_of_a_replica() -> None:

@@ -15,7 +15,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,10 @@ HEALTH_SECONDS = 30.0
 """A server with a full queue still answers /health, though not at once."""
 WEIGHTS_SHARE = 0.5
 """Of a GPU group's memory, at most: the rest is for keys and values, without which few sequences run together."""
+
+
+_PARENT = ThreadPoolExecutor(1)
+_LIBC = ctypes.CDLL(None)
 
 
 class ServerFault(RuntimeError):
@@ -256,7 +261,7 @@ def _starter(
     def start(port: int) -> subprocess.Popen[bytes]:
         environment = os.environ | ({"CUDA_VISIBLE_DEVICES": ",".join(gpus)} if gpus else {})
         command = serve_command(folder, settings, seed, max(1, len(gpus)), port)
-        return subprocess.Popen(command, env=environment, stdout=sys.stderr, preexec_fn=_die_with_parent)
+        return spawn(command, environment)
 
     return start
 
@@ -280,6 +285,17 @@ def serve_command(folder: Path, settings: Engine, seed: int, gpus: int, port: in
     return [sys.executable, "-m", SERVER_MODULE, *stated, "--disable-uvicorn-access-log"]
 
 
+def spawn(command: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    """A process that the kernel ends when this one is killed: nobody else would free its GPU.
+
+    To the kernel the parent is the thread that started it, so a thread does that lives as long as this process.
+    """
+
+    def start() -> subprocess.Popen[bytes]:
+        return subprocess.Popen(command, env=environment, stdout=sys.stderr, preexec_fn=_die_with_parent)
+
+    return _PARENT.submit(start).result()
+
+
 def _die_with_parent() -> None:
-    """Let the kernel end the server when this process is killed: nobody else would free its GPU."""
-    ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
+    _LIBC.prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
