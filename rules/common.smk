@@ -185,24 +185,15 @@ def dataset_origin(settings):
     return "--sources", raw(settings.sources)
 
 
-def pool_of(settings):
-    """The pool that a data set's records come from."""
-    if settings.responses is not None:
-        return CONFIG.responses[settings.responses].pool
-    if settings.graded is not None:
-        return CONFIG.graded[settings.graded].pool
-    return settings.pool
-
-
 def vectors(settings):
     """The vectors by which a data set is selected: its pool's, where it names an encoder."""
     encoder = settings.select.encoder
-    return [f"{R}/embeddings/{encoder}/{pool_of(settings)}/manifest.json"] if encoder else []
+    return [f"{R}/embeddings/{encoder}/{CONFIG.pool_of(settings)}/manifest.json"] if encoder else []
 
 
 def sources_of(settings):
     """The raw sources that a data set's records come from."""
-    return settings.sources if settings.sources is not None else CONFIG.pools[pool_of(settings)].sources
+    return settings.sources if settings.sources is not None else CONFIG.pools[CONFIG.pool_of(settings)].sources
 
 
 def teachers_of(name):

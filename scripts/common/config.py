@@ -93,6 +93,14 @@ class Config(Settings):
         default, own = self.resources.get("default", Budget()), self.resources.get(step, Budget())
         return default.model_copy(update=own.model_dump(exclude_unset=True))
 
+    def pool_of(self, dataset: Dataset) -> str:
+        """The pool that a data set's records come from; empty where it reads sources, or what it names is unknown."""
+        if dataset.responses is not None:
+            return getattr(self.responses.get(dataset.responses), "pool", "")
+        if dataset.graded is not None:
+            return getattr(self.graded.get(dataset.graded), "pool", "")
+        return dataset.pool or ""
+
     def evaluation_groups(self) -> list[tuple[str, ...]]:
         """The benchmarks, in the groups that one job serves."""
         named = {name for group in self.evaluate_together for name in group}
@@ -211,8 +219,9 @@ def _data_problems(config: Config) -> Iterable[str]:
         yield from _unknown(f"{key}.select.encoder", dataset.select.encoder, config.models)
         for source in dataset.sources or ():
             yield from _unknown(f"{key}.sources", source, config.sources)
-        for source in {**dataset.caps, **(dataset.source_ratios or {})}:
-            yield from _unknown(f"{key}: caps and source_ratios", source, config.sources)
+        members = dataset.sources or getattr(config.pools.get(config.pool_of(dataset)), "sources", ())
+        for source in {**dataset.caps, **(dataset.source_ratios or {})} if members else ():
+            yield from _unknown(f"{key}: caps and source_ratios", source, dict.fromkeys(members))
 
 
 def _model_problems(config: Config) -> Iterable[str]:

@@ -50,6 +50,7 @@ def test_unknown_training_key_is_found_though_training_is_free_form() -> None:
         ({"responses": {"instruct": {"pool": "stf"}}}, "responses.instruct.pool: 'stf' is not defined"),
         ({"datasets": {"ins-stage-2": {"select": {"encoder": "bas"}}}}, "ins-stage-2.select.encoder: 'bas' is not"),
         ({"datasets": {"ins-rl": {"caps": {"rl-mth": 5}}}}, "caps and source_ratios: 'rl-mth' is not defined"),
+        ({"datasets": {"ins-rl": {"caps": {"sums": 5}}}}, "caps and source_ratios: 'sums' is not defined; known: rl-"),
         ({"benchmarks": {"math": {"source": "nowhere"}}}, "benchmarks.math.source: 'nowhere' is not defined"),
         ({"tables": {"opd": {"columns": ["mathh", "average"], "claims": []}}}, "tables.opd.columns: 'mathh'"),
         ({"evaluate_together": [["ifeval", "poetry"]]}, "evaluate_together: 'poetry' is not defined"),
