@@ -1,7 +1,8 @@
 """Multiple choice: the letter (or the text) of the option that the response states as its answer.
 
-Only a statement counts: a box, `Answer: B`, `the answer is (B)`, an option alone on the last line. The last line with
-a statement decides; where it states two options, or `A or B`, the response is ambiguous and therefore false.
+Only a statement counts: a box, `Answer: B` (in JSON or as `<answer>B</answer>` too), `the answer is (B)`, an option
+alone on the last line. The last line with a statement decides; where it states two options, or `A or B`, the response
+is ambiguous and therefore false.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 from scripts.common.verify_settings import VerifySettings
 from scripts.verify.answer import AnswerError, Verdict
 
-_MARKUP = r"[*_`\"'$]*"
+_MARKUP = r"(?:[*_`\"'$]|\\[()\[\]])*"
 _LETTER = (
     _MARKUP
     + r"(?:\\text(?:bf)?\{|\\mathrm\{|\\mathbf\{)?\s*"
@@ -22,13 +23,17 @@ _LETTER = (
 )
 _OPENING = re.compile(r"(?:(?i:option|choice)\s+)?" + _LETTER)
 _MARKER = re.compile(
-    r"(?i:\b(?:answer|option|choice)\b[*_]*\s*(?:is|would be|should be|must be|[:=])[*_]*\s*:?[*_]*\s*)|####\s*"
+    r"(?i:\b(?:answer|option|choice)\b[*_\"']*\s*(?:is|would be|should be|must be|[:=])[*_]*\s*:?[*_]*\s*)|####\s*"
+    r"|(?i:<answer>)\s*"
     r"|(?i:^(?:so|thus|hence|therefore),?\s+(?=\(?[a-z]\)))",
     re.MULTILINE,
 )
 _BOXED = re.compile(r"\\(?:boxed|fbox)\s*\{((?:[^{}]|\{[^{}]*\})*)\}")
-_ALTERNATIVE = re.compile(r"\s*(?:,|/|&|\||;|\b(?:and|or)\b)+\s*(?:(?:and|or)\s+)?" + _LETTER)
-_AFTER = re.compile(r"\s*(?:$|[.,;:!)\]}*$\n\\\u2014\u2013-]|(?:because|since|as|is|which|due|given|for|and|or)\b)")
+_ALTERNATIVE = re.compile(
+    r"\s*(?:,|/|&|\||;|\b(?:and|or)\b)+\s*(?:(?:and|or)\s+)?"
+    r"(?:(?:maybe|perhaps|possibly|probably|likely|else|even|also|option|choice)\s+)*" + _LETTER
+)
+_AFTER = re.compile(r"\s*(?:$|[.,;:!)\]}<*$\n\\\u2014\u2013-]|(?:because|since|as|is|which|due|given|for|and|or)\b)")
 """What may follow a letter that is also a word (`A`, `I`) for it to be an answer; `the answer is A dog` states none."""
 _AFTER_ALONE = re.compile(r"\s*(?:$|[.):,\u2014\u2013-]|is\s+(?:the\s+)?(?:correct|right|best|answer)\b)")
 """What must follow an option that opens a response of one line, without a marker."""
@@ -81,8 +86,7 @@ def _stated(response: str, options: Mapping[str, str]) -> set[str]:
 def _statements(line: str, options: Mapping[str, str]) -> Iterator[str]:
     boxes = _BOXED.findall(line)
     for content in boxes:
-        text = content.strip()
-        yield from _options_at(text.upper() if re.fullmatch("[a-z]", text) else text, options)
+        yield from _options_at(content, options)
     if not boxes:
         for marker in _MARKER.finditer(line):
             yield from _options_at(line[marker.end() :][:_STATEMENT_CHARS], options)
@@ -91,7 +95,7 @@ def _statements(line: str, options: Mapping[str, str]) -> Iterator[str]:
 def _options_at(text: str, options: Mapping[str, str]) -> set[str]:
     """The options that `text` begins with, or the one whose text it is."""
     text = text.strip()
-    match = _OPENING.match(text)
+    match = _OPENING.match(text.upper() if re.fullmatch(r"[a-z][.)]?", text) else text)
     found: set[str] = set()
     while match:
         letter = match[1] or match[2]
@@ -136,4 +140,4 @@ def _by_text(text: str, options: Mapping[str, str]) -> set[str]:
 
 
 def _plain(text: str) -> str:
-    return " ".join(text.strip(" \t.,:;!*_`\"'$()[]-\u2013\u2014").casefold().split())
+    return " ".join(text.strip(" \t.,:;!*_`\"'$()[]\\-\u2013\u2014").casefold().split())

@@ -41,6 +41,14 @@ OPTIONS = ["Paris", "London", "A river", "None of the above"]
         "#### B",
         "Option A is wrong. Option B is right.\nAnswer: Option B",
         "The best choice is B.",
+        "Answer: b",
+        "The answer is b.",
+        '{"reasoning": "A is no city of England", "answer": "B"}',
+        "<answer>B</answer>",
+        "Thus, the answer is \\(B\\).",
+        "Answer:\n\n\\[ B \\]",
+        "The answer is B, not A.",
+        "Answer: B (not C)",
     ],
 )
 def test_a_stated_option_is_found(response: str) -> None:
@@ -61,6 +69,10 @@ def test_a_stated_option_is_found(response: str) -> None:
         "\\boxed{A, B}",
         "\\boxed{A} \\boxed{B}",
         "The answer is A. The answer is B.",
+        "Answer: A or maybe B",
+        "Answer: A, possibly also B",
+        "<answer>A or B</answer>",
+        '{"answer": "A, B"}',
         "The answer is not B.",
         "It is neither A nor B.",
         "Both look good to me: B maybe, or C.",
@@ -80,6 +92,17 @@ def test_an_ambiguous_or_missing_statement_is_false_for_every_option(response: s
 def test_the_words_a_and_i_are_no_options(response: str) -> None:
     assert verify(response, choice("A")).correct is False
     assert verify(response, choice("I")).correct is False
+
+
+def test_the_letter_a_counts_where_markup_ends_it() -> None:
+    for response in (
+        "<answer>A</answer>",
+        '{"answer": "A"}',
+        "Answer: a",
+        "the answer is \\(A\\)",
+        "Answer: $A$ since",
+    ):
+        assert verify(response, choice("A")).correct is True, response
 
 
 def test_the_text_of_an_option_counts_where_the_options_are_given() -> None:
