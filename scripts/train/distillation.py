@@ -102,8 +102,11 @@ class MultiTeacherTrainer(DistillationTrainer):
             options["device_map"] = None
         teacher = create_model_from_path(path, **options).requires_grad_(False)
         if self.is_deepspeed_enabled:
-            return prepare_deepspeed(teacher, self.accelerator).eval()
-        return self.accelerator.prepare_model(teacher, evaluation_mode=True).eval()
+            prepared = prepare_deepspeed(teacher, self.accelerator)
+        else:
+            prepared = self.accelerator.prepare_model(teacher, evaluation_mode=True)
+        prepared.eval()  # returns None where DeepSpeed has wrapped the model
+        return prepared
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
         output = super()._generate_and_score_completions(inputs)  # keeps the order of the rows
