@@ -219,9 +219,10 @@ def _data_problems(config: Config) -> Iterable[str]:
         yield from _unknown(f"{key}.select.encoder", dataset.select.encoder, config.models)
         for source in dataset.sources or ():
             yield from _unknown(f"{key}.sources", source, config.sources)
-        members = dataset.sources or getattr(config.pools.get(config.pool_of(dataset)), "sources", ())
+        pool = config.pools.get(config.pool_of(dataset))
+        members = dict.fromkeys(dataset.sources or (pool.sources if pool else ()))
         for source in {**dataset.caps, **(dataset.source_ratios or {})} if members else ():
-            yield from _unknown(f"{key}: caps and source_ratios", source, dict.fromkeys(members))
+            yield from _unknown(f"{key}: caps and source_ratios", source, members)
 
 
 def _model_problems(config: Config) -> Iterable[str]:
