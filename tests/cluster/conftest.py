@@ -24,7 +24,8 @@ IMAGES = machine.FOLDER / "images"
 ENVIRONMENTS = ("cpu", "data")
 BUILD_SECONDS = 1200
 RUN_SECONDS = 1500
-SNAKEMAKE = (sys.executable, "-m", "snakemake")
+SNAKEMAKE = ("env", "--default-signal=INT", sys.executable, "-m", "snakemake")
+"""Ctrl-C reaches it though these tests may run in the background of a shell, where SIGINT is ignored."""
 IMAGE_OPTIONS = "--cleanenv --containall --bind /tmp"
 ACCOUNT_LINE = re.compile(r"^  slurm_account: .*\n", re.M)
 

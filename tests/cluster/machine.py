@@ -12,6 +12,8 @@ import platform
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 FOLDER = Path(os.environ.get("NEBULA_CLUSTER_DIR", "/opt/nebula-cluster"))
@@ -22,6 +24,10 @@ SUITE = "sid"
 FROM_SUITE = ("apptainer", "libc6", "libseccomp2", "libsqlite3-0")
 BASE_PACKAGES = "ca-certificates,python3-venv"
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
+
+
+POLICY = Path("/usr/sbin/policy-rc.d")
+"""What Debian's packages ask before they start a service; 101 is no."""
 
 
 class MachineError(RuntimeError):
@@ -74,7 +80,22 @@ def install_packages() -> None:
     if missing:
         run("apt-get", "update", seconds=300)
         options = ("--yes", "--no-install-recommends")
-        run("apt-get", "install", *options, *missing, seconds=600, DEBIAN_FRONTEND="noninteractive")
+        with _no_service_starts():
+            run("apt-get", "install", *options, *missing, seconds=600, DEBIAN_FRONTEND="noninteractive")
+
+
+@contextmanager
+def _no_service_starts() -> Iterator[None]:
+    """Packages' own daemons (munged) stay off: the machine's policy says no to every start meanwhile."""
+    if POLICY.exists():
+        yield
+        return
+    POLICY.write_text("#!/bin/sh\nexit 101\n")
+    POLICY.chmod(0o755)
+    try:
+        yield
+    finally:
+        POLICY.unlink()
 
 
 def _installed(package: str) -> bool:

@@ -18,7 +18,7 @@ SYSTEM = Path("/etc/slurm")
 """Where SLURM's commands look: jobs of Snakemake lose SLURM_CONF, so links from there lead to the files here."""
 NODES = {"cpu1": 0, "gpu1": 8, "gpu2": 8}
 """GPUs by node."""
-CONTROLLER_PORT, FIRST_NODE_PORT = 16817, 16820
+CONTROLLER_PORT, NOBODYS_PORT, FIRST_NODE_PORT = 16817, 16819, 16820
 COMMAND_SECONDS = 30
 START_SECONDS = 60
 STOP_SECONDS = 20
@@ -26,7 +26,7 @@ DAEMONS = ("munged", "slurmctld", "slurmd")
 
 # CPUs and memory are pretended (config_overrides), and what takes more memory than it asked for is killed. SIGKILL
 # follows SIGTERM after KillWait seconds; a requeued job waits until its credential has expired (cred_expire, seconds).
-# Partition `far` is of a host that does not exist.
+# A node that is taken out of service stays out (ReturnToService). Partition `far` is of a host that does not exist.
 SLURM_CONF = """\
 ClusterName=nebula
 SlurmctldHost={host}(127.0.0.1)
@@ -34,7 +34,7 @@ SlurmctldPort={port}
 SlurmUser=root
 SlurmdUser=root
 AuthType=auth/munge
-AuthInfo=socket={state}/munge.socket,cred_expire=10
+AuthInfo=socket={state}/munge.socket,cred_expire=30
 CryptoType=crypto/munge
 StateSaveLocation={state}/controller
 SlurmdSpoolDir={state}/%n
@@ -52,14 +52,14 @@ SelectType=select/cons_tres
 SelectTypeParameters=CR_Core_Memory
 GresTypes=gpu
 MpiDefault=none
-ReturnToService=2
+ReturnToService=1
 KillWait=10
 MinJobAge=600
 SchedulerParameters=sched_interval=2,bf_interval=2
 PartitionName=cpu Nodes=cpu1 Default=YES MaxTime=50 State=UP
 PartitionName=gpu Nodes=gpu[1-2] MaxTime=1-00:00:00 State=UP
 PartitionName=far Nodes=far1 MaxTime=60 State=UP
-NodeName=far1 NodeHostname=elsewhere NodeAddr=127.0.0.1 Port={port} CPUs=64 RealMemory=512000 State=DOWN
+NodeName=far1 NodeHostname=elsewhere NodeAddr=127.0.0.1 Port={nobody} CPUs=64 RealMemory=512000 State=DOWN
 """
 
 
@@ -72,7 +72,7 @@ def configure() -> None:
     """Write slurm.conf, gres.conf, the devices that stand for GPUs, and munge's key."""
     for folder in (CONFIG.parent, STATE / "controller", *(STATE / name for name in NODES)):
         folder.mkdir(parents=True, exist_ok=True)
-    lines = [SLURM_CONF.format(host=socket.gethostname(), state=STATE, port=CONTROLLER_PORT)]
+    lines = [SLURM_CONF.format(host=socket.gethostname(), state=STATE, port=CONTROLLER_PORT, nobody=NOBODYS_PORT)]
     for number, (name, gpus) in enumerate(NODES.items()):
         gres = f" Gres=gpu:{gpus}" if gpus else ""
         lines.append(

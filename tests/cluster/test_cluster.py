@@ -135,7 +135,7 @@ def test_a_cancelled_job_and_a_lost_node_cost_no_artifact(site: Site) -> None:
     slurm.set_state(lost["nodes"], "resume")
     assert run.wait(timeout=JOB_SECONDS) == 0, site.background_log()
     assert (again["id"], {again["nodes"], lost["nodes"]}) == (lost["id"], {"gpu1", "gpu2"})
-    assert states(SFT) == ["COMPLETED", "CANCELLED", "COMPLETED"]
+    assert states(SFT)[-2:] == ["CANCELLED", "COMPLETED"]
     assert record(site, "cluster-sft")["notes"]["resumed_at"] > 0
     assert (site.root / target).read_bytes() == undisturbed
 
