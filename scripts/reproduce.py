@@ -103,8 +103,13 @@ def run_snakemake(command: list[str], targets: list[str], progress: Progress) ->
     """One invocation, its output condensed to a line of progress; a failure shows what failed and stops."""
     process = subprocess.Popen([*command, "--", *targets], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
     assert process.stderr is not None
-    for line in process.stderr:
-        progress.read(line)
+    try:
+        for line in process.stderr:
+            progress.read(line)
+    except KeyboardInterrupt:  # Snakemake got it too: it ends its jobs and takes its lock away
+        process.communicate()
+        progress.stop()
+        raise SystemExit("Stopped. The same command goes on from what is finished.") from None
     if process.wait():
         progress.stop()
         sys.stderr.write(progress.failure())

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
 from scripts.common.config import parents, read
+from scripts.common.fingerprint import ROOT
 from scripts.reproduce import Order
 
 
@@ -41,3 +49,37 @@ def test_a_data_set_stands_above_the_models_that_made_it() -> None:
             steps = [f"{config.results}/{stage}/{dataset.graded}/manifest.json" for stage in ("attempts", "graded")]
             assert [*map(order.level, steps), own] == sorted({*map(order.level, steps), own})
         assert all(order.level(f"{config.results}/models/{maker}/manifest.json") < own for maker in makers)
+
+
+SNAKEMAKE = """
+import pathlib, time
+try:
+    pathlib.Path("started").touch()
+    time.sleep(60)
+except KeyboardInterrupt:
+    time.sleep(0.5)
+    pathlib.Path("unlocked").touch()
+"""
+DRIVER = """
+import sys
+from scripts.common.config import read
+from scripts.progress import Progress
+from scripts.reproduce import run_snakemake
+run_snakemake([sys.executable, "-c", open("snakemake.py").read()], [], Progress(read("tiny"), cores=1))
+"""
+
+
+def test_ctrl_c_waits_until_snakemake_took_its_lock_away(tmp_path: Path) -> None:
+    """Both get the signal; a driver that ends first leaves a folder that cannot be locked at once."""
+    (tmp_path / "snakemake.py").write_text(SNAKEMAKE)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    driver = subprocess.Popen(
+        [sys.executable, "-c", DRIVER], cwd=tmp_path, env=environment, stderr=subprocess.PIPE, start_new_session=True
+    )
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "started").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.killpg(driver.pid, signal.SIGINT)
+    _, said = driver.communicate(timeout=30)
+    assert (tmp_path / "unlocked").exists()
+    assert said.decode() == "Stopped. The same command goes on from what is finished.\n"
