@@ -18,7 +18,7 @@ class VerifySettings(Settings):
         default=("boxed", "marker", "last"),
         min_length=1,
         description="where the final answer is looked for, first hit decides: the last \\boxed{}, the text after the "
-        "last `Answer:` / `the answer is` / `####`, the last expression of the response",
+        "last `Answer:` / `the answer is` / `<answer>` / `####`, the last expression of the response",
     )
     math_tail_chars: int = Field(
         default=400, gt=0, description="`last` reads this much of the response's end: parsing is linear in the text"

@@ -24,11 +24,11 @@ from scripts.verify.latex_value import latex_values
 
 _BRACES = re.compile(r"\\(?:boxed|fbox)\s*\{|\\[{}\\]|[{}]")
 _MARKER = re.compile(
-    r"(?:^|(?<=[\s*_>(]))"
-    r"(?:####|(?i:answer)[*_]*\s*(?:(?i:is|are)\b\s*:?|[:=]))"
+    r"(?:(?:^|(?<=[\s*_>(]))(?:####|(?i:answer)[*_]*\s*(?:(?i:is|are)\b\s*:?|[:=]))|(?i:<answer>))"
     r"[ \t*_]*\n?(.*)",
     re.MULTILINE,
 )
+_ANSWER_END = re.compile(r"(?i)</answer>")
 _WORD = re.compile(r"(?:[,;:.!?]|\s)\s*(?!or\b|and\b|frac|sqrt)[A-Za-z]{2,}|[.!?;](?:\s|$)")
 """Where the prose after a stated answer begins: a word of two letters or more, or the end of the sentence."""
 _NUMBER = re.compile(
@@ -100,11 +100,11 @@ def _boxed(response: str, settings: VerifySettings) -> Stated | None:
 
 
 def _marked(response: str, settings: VerifySettings) -> Stated | None:
-    """What follows the last `Answer:`, `the answer is` or `####`, on its line, up to the prose after it."""
+    """What follows the last `Answer:`, `the answer is`, `<answer>` or `####`, on its line, up to the prose after it."""
     lines = [match.group(1) for match in _MARKER.finditer(response) if match.group(1).strip()]
     if not lines:
         return None
-    text = lines[-1].strip()[:_MARKED_CHARS]
+    text = _ANSWER_END.split(lines[-1])[0].strip()[:_MARKED_CHARS]
     for match in _WORD.finditer(text):
         head = text[: match.start()]
         if re.search(r"[\d$)]", head) and head.count("$") % 2 == 0 and head.count("\\(") == head.count("\\)"):
@@ -155,7 +155,8 @@ def _clean_target(target: str) -> str:
 
 def _trim(text: str) -> str:
     """Without what stands around an answer and is not part of it: bold, a full stop, one pair of math delimiters."""
-    text = _unbold(text.replace("\\!", "").replace("{,}", ","))  # 4,\!320 and 4{,}320
+    text = text.replace("\\!", "").replace("{,}", ",").replace("\u2212", "-")  # 4,\!320 and 4{,}320; a minus sign
+    text = _unbold(text)
     for start, end in (("$$", "$$"), ("$", "$"), ("\\(", "\\)"), ("\\[", "\\]")):
         inner = text[len(start) : -len(end)]
         if len(text) > len(start + end) and text.startswith(start) and text.endswith(end) and start not in inner:
