@@ -1,7 +1,7 @@
 """The graph of rules as an SVG, a column and a colour a stage; or Snakemake's own graphs with a colour a stage.
 
     python -m scripts.rulegraph [--scale paper] --out docs/rulegraph.svg
-    snakemake --dag TARGET | python -m scripts.rulegraph --colour | dot -Tsvg > dag.svg
+    snakemake TARGET --dag | python -m scripts.rulegraph --colour | dot -Tsvg > dag.svg
 
 The first needs no Graphviz. It leaves out an edge where a longer way says the same; dashed edges go back to an earlier
 stage (a trained model teaches, grades or starts another).
