@@ -93,15 +93,15 @@ def select(
     for item in candidates:
         domains[item.domain].append(item)
     cells = quotas(_mixture(settings), {name: _by_source(items) for name, items in sorted(domains.items())})
-    sizes = {name: sum(row.values()) for name, row in cells.items()}
-    chosen_among = {name: domains[name] for name, size in sizes.items() if 0 < size < len(domains[name])}
-    vectors = {} if dataset.select.kind == "random" else _embedded(chosen_among, folders, settings, seed, encoded)
+    limited = dataset.shares_sources
     chosen = []
-    for name, size in sizes.items():
-        items = domains[name]
-        domain = Domain([item.id for item in items], [item.source for item in items], vectors.get(name))
-        limits = cells[name] if dataset.shares_sources else None
-        chosen += [items[i] for i in choose(dataset.select, domain, size, seed, limits)]
+    for name, cell in cells.items():
+        items, size = domains[name], sum(cell.values())
+        looked_at = dataset.select.kind != "random" and 0 < size < len(items)
+        vectors = _embedded(items, folders, settings, seed, encoded) if looked_at else None
+        domain = Domain([item.id for item in items], [item.source for item in items], vectors)
+        chosen += [items[i] for i in choose(dataset.select, domain, size, seed, cell if limited else None)]
+        print(f"{size} of {len(items)} candidates of {name or 'no domain'}", flush=True)
     return chosen
 
 
@@ -114,18 +114,13 @@ def _mixture(settings: BuildSettings) -> Mixture:
 
 
 def _embedded(
-    domains: dict[str, list[Candidate]], folders: list[Path], settings: BuildSettings, seed: int, encoded: Path | None
-) -> dict[str, Vectors]:
+    items: list[Candidate], folders: list[Path], settings: BuildSettings, seed: int, encoded: Path | None
+) -> Vectors:
     from scripts.mix.embed import embedded, looked_up  # scikit-learn takes seconds to import
 
-    found = {}
-    for name, items in domains.items():
-        if encoded is None:
-            found[name] = embedded(items, folders, settings.dataset.select, seed)
-        else:
-            found[name] = looked_up(items, encoded, settings.name)
-        print(f"embedded {len(items)} prompts of {name}", flush=True)
-    return found
+    if encoded is not None:
+        return looked_up(items, encoded, settings.name)
+    return embedded(items, folders, settings.dataset.select, seed)
 
 
 def _by_source(items: Iterable[Candidate]) -> dict[str, int]:
