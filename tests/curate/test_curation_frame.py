@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import shutil
+import signal
 import time
 from pathlib import Path
 
@@ -124,6 +127,19 @@ class Crashing(BaseFilter):
         return True
 
 
+class Killing(LengthFilter):
+    """The length filter until a long text of the third task; there the process gets SIGKILL."""
+
+    def __init__(self, text: str):
+        super().__init__(LENGTH.settings)
+        self.text = text
+
+    def filter(self, doc: Document) -> bool | tuple[bool, str]:
+        if doc.text == self.text and int(doc.id) >= 45:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().filter(doc)
+
+
 def test_a_step_that_died_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(frame, "TASK", 2)
     rows = [chat(f"p{index}") for index in range(6)]
@@ -135,6 +151,22 @@ def test_a_step_that_died_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: 
     assert work.filter(Crashing("none"), views.prompt)["kept"] == 6
     assert (work.work / "records" / "00000.parquet").stat().st_mtime_ns == first  # finished before, not repeated
     assert [row["messages"][0]["content"] for row in kept(work)] == [f"p{index}" for index in range(6)]
+
+
+def test_a_killed_process_goes_on_to_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frame, "TASK", 20)
+    rows = [chat("w " * (index % 7), None) | {"id": f"{index:016x}"} for index in range(100)]
+    work, whole = (job(tmp_path / name, "length", rows, group=10) for name in ("killed", "whole"))
+    process = multiprocessing.get_context("fork").Process(
+        target=work.filter, args=(Killing("w w w w w w "), views.whole)
+    )
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL and not work.out.exists()
+    assert len(list((work.work / "log" / "filter" / "completions").iterdir())) == 2  # tasks done before
+    assert work.filter(LENGTH, views.whole) == whole.filter(LENGTH, views.whole)
+    files = [{path.name: path.read_bytes() for path in (one.out / "records").iterdir()} for one in (work, whole)]
+    assert files[0] == files[1] and set(files[0]) == {f"{index:05d}.parquet" for index in range(5)}
 
 
 def test_books_that_do_not_balance_are_an_error(tmp_path: Path) -> None:
