@@ -39,9 +39,10 @@ class Embedder:
         except ValueError:  # no text holds a word
             self.dimensions = 0
             return
-        self.dimensions = min(weights.shape[1], dimensions)
+        self.dimensions = weights.shape[1]
         if weights.shape[1] > dimensions:
             self.reduction = TruncatedSVD(dimensions, random_state=seed).fit(weights)
+            self.dimensions = len(self.reduction.components_)  # fewer than asked for where there are fewer texts
 
     def __call__(self, texts: Sequence[str]) -> Vectors:
         """Unit vectors (n, at most `dimensions`); a text without a known word has the zero vector."""

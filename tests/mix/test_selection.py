@@ -137,6 +137,12 @@ def test_a_random_selection_is_part_of_every_larger_one(size: int, more: int) ->
     assert set(small) <= set(large)
 
 
+def test_fewer_prompts_than_dimensions_have_as_many_as_they_are() -> None:
+    texts = ["add two apples and three pears", "write a python function that sorts", "what is the capital of France"]
+    embed = Embedder(texts, 16, seed=1)
+    assert embed(texts).shape == (3, embed.dimensions) == (3, 3)
+
+
 def test_embedding_has_unit_length_and_knows_likeness() -> None:
     texts = ["add two apples and three pears"] * 2 + ["write a python function", "", "sort a python list"]
     embed = Embedder(texts, 3, seed=1)
