@@ -61,6 +61,30 @@ def expected(model: Artifact, folder: Path) -> list:
     return [*generate(TransformersEngine(model.folder, SETTINGS), chats(), ask(model, GREEDY), folder)]
 
 
+def test_the_protocol_has_every_field_that_is_asked_and_read() -> None:
+    """Needs no engine: requests as the engine writes them mean to vLLM what the offline engine tells it."""
+    from vllm.entrypoints.openai.completion.protocol import CompletionRequest, CompletionResponseChoice
+
+    body = {
+        "model": "m",
+        "return_token_ids": True,
+        "prompt": [5, 6],
+        "n": 3,
+        **HOT.model_dump(),
+        "seed": 2**55,
+        "stop_token_ids": [1, 2],
+        "skip_special_tokens": False,
+    }
+    asked = CompletionRequest.model_validate(body)
+    assert set(body) <= set(CompletionRequest.model_fields)
+    meant = asked.to_sampling_params(asked.max_tokens, {})
+    assert (meant.n, meant.seed, meant.stop_token_ids, meant.max_tokens) == (3, 2**55, [1, 2], 16)
+    assert (meant.temperature, meant.top_p, meant.top_k, meant.presence_penalty) == (0.7, 0.8, 20, 1.5)
+    scored = CompletionRequest(model="m", prompt=[5, 6], max_tokens=1, temperature=0.0, prompt_logprobs=0)
+    assert scored.to_sampling_params(1, {}).prompt_logprobs == 0
+    assert {"index", "token_ids", "prompt_logprobs"} <= set(CompletionResponseChoice.model_fields)
+
+
 def test_the_server_says_the_same_greedily(server, model: Artifact, tmp_path: Path) -> None:
     """Texts, stop ids and token counts, of all prompts."""
     assert server.context == 96
