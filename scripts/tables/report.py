@@ -80,7 +80,7 @@ def context(run: Run[ReportSettings]) -> dict[str, Any]:
 
 def main() -> None:
     with step(__spec__, inputs=INPUTS, settings=ReportSettings) as run:
-        (run.out / run.outputs[0].name).write_text(render(**context(run)))
+        (run.out / run.outputs[0].name).write_text(render("report.html.j2", **context(run)))
 
 
 if __name__ == "__main__":

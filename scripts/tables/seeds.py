@@ -2,31 +2,47 @@
 
     python -m scripts.tables.seeds --out results/tiny-seeds results/tiny results/tiny-seed-2 results/tiny-seed-3
 
-Each folder is one seed's results with its `tables/`. Writes {table}.json, .md, .csv and .tex of every table and
-claims.md, the verdicts of all, and prints the tables. The test: `scripts.tables.statistics`.
+Each folder is one seed's results with its `tables/`. Writes {table}.json, .md, .csv and .tex of every table, the
+verdicts of all as claims.md, a page of both as report.html, and prints the tables. The test:
+`scripts.tables.statistics`.
 """
 
 from __future__ import annotations
 
 import argparse
 import math
+import os
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from scripts.common.artifacts import open_artifact, read_json, run_path
+from scripts.tables.page.html import render
+from scripts.tables.page.view import verdicts
 from scripts.tables.render import RENDERERS, p_value, pipe, plain, signed
 from scripts.tables.results import Entry, Result, ResultClaim, read_result
 from scripts.tables.statistics import ALPHA, block_t_test, mean_and_sd
 from scripts.tables.table import judged, write_result
 from scripts.tables.terminal import show
 
-CLAIMS = "claims.md"
+CLAIMS, REPORT = "claims.md", "report.html"
 
 
 class SeedsError(ValueError):
     """The results given are not the same tables of different seeds."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A claim over seeds."""
+
+    table: str
+    column: str
+    """Heading of its column."""
+    claim: ResultClaim
+    by_seed: tuple[float, ...]
+    """Its difference with each seed (points)."""
 
 
 def combine(results: Sequence[Result]) -> Result:
@@ -73,40 +89,48 @@ def _values(results: Sequence[Result], row: str, column: str) -> list[float]:
     return [result.row(row).cells[column].value for result in results]
 
 
-def claims_markdown(tables: Sequence[Sequence[Result]], commits: str) -> str:
-    """The verdicts on the claims of all tables, each given by its seeds' results, as one table for people."""
-    combined = [combine(results) for results in tables]
-    seeds = ", ".join(map(str, combined[0].seeds))
-    verdicts = Counter(claim.verdict for result in combined for claim in result.claims)
+def judge(tables: Sequence[Sequence[Result]], combined: Sequence[Result]) -> list[Judged]:
+    """Every claim of all tables, in their order."""
+    return [
+        Judged(one.name, one.columns[claim.column], claim, _by_seed(results, claim))
+        for one, results in zip(combined, tables, strict=True)
+        for claim in one.claims
+    ]
+
+
+def _by_seed(results: Sequence[Result], claim: ResultClaim) -> tuple[float, ...]:
+    better, worse = (_values(results, row, claim.column) for row in (claim.better, claim.worse))
+    return tuple(a - b for a, b in zip(better, worse, strict=True))
+
+
+def claims_markdown(claims: Sequence[Judged], seeds: Sequence[int], commits: str) -> str:
+    """The verdicts on all claims as one table for people."""
+    verdicts = Counter(judged.claim.verdict for judged in claims)
     counted = ", ".join(f"{verdict} {number}" for verdict, number in sorted(verdicts.items()))
     return "\n".join(
         [
             pipe(["table", "claim", "column", "paper", "measured", "by seed", "test", "verdict"]),
             pipe([":--", ":--", ":--", "--:", "--:", "--:", ":--", ":--"]),
-            *(
-                _claim_row(one, results, claim)
-                for one, results in zip(combined, tables, strict=True)
-                for claim in one.claims
-            ),
+            *map(_claim_row, claims),
             "",
-            f"Points of 100; *measured* is the mean difference over the seeds {seeds} ± its standard error; t test of "
-            f"a block design (seeds are blocks, rows are treatments), two-sided at {ALPHA:.0%}, not corrected for the "
-            f"number of claims: {counted}. Made at commit {commits}.",
+            f"Points of 100; *measured* is the mean difference over the seeds {', '.join(map(str, seeds))} ± its "
+            f"standard error; t test of a block design (seeds are blocks, rows are treatments), two-sided at "
+            f"{ALPHA:.0%}, not corrected for the number of claims: {counted}. Made at commit {commits}.",
             "",
         ]
     )
 
 
-def _claim_row(combined: Result, results: Sequence[Result], claim: ResultClaim) -> str:
-    better, worse = (_values(results, row, claim.column) for row in (claim.better, claim.worse))
+def _claim_row(judged: Judged) -> str:
+    claim = judged.claim
     return pipe(
         [
-            f"`{combined.name}`",
+            f"`{judged.table}`",
             plain(claim.text),
-            plain(combined.columns[claim.column]),
+            plain(judged.column),
             "" if claim.reported is None else signed(claim.reported),
             f"{signed(claim.difference)} ± {claim.stderr:.2f}",
-            ", ".join(signed(a - b) for a, b in zip(better, worse, strict=True)),
+            ", ".join(map(signed, judged.by_seed)),
             f"{claim.test}, {p_value(claim.p)}",
             f"**{claim.verdict}**",
         ]
@@ -141,7 +165,14 @@ def write(folders: Sequence[Path], out: Path) -> list[Result]:
     combined = [combine(results) for results in tables]
     for result in combined:
         write_result(result, [Path(f"{result.name}{ending}") for ending in (".json", *RENDERERS)], out)
-    (out / CLAIMS).write_text(claims_markdown(tables, made_at([path for found in paths.values() for path in found])))
+    claims, commits = judge(tables, combined), made_at([path for found in paths.values() for path in found])
+    seeds = combined[0].seeds
+    (out / CLAIMS).write_text(claims_markdown(claims, seeds, commits))
+    links = {seed: os.path.relpath(folder / REPORT, out) for seed, folder in zip(seeds, folders, strict=True)}
+    page = render(
+        "seeds.html.j2", results=combined, claims=claims, verdicts=verdicts(combined), seeds=links, commits=commits
+    )
+    (out / REPORT).write_text(page)
     return combined
 
 
@@ -155,7 +186,7 @@ def main() -> None:
     except SeedsError as error:
         raise SystemExit(str(error)) from None
     show(combined)
-    print(f"Written to {arguments.out}; all verdicts: {arguments.out / CLAIMS}")
+    print(f"All verdicts: {arguments.out / CLAIMS}\nReport: {arguments.out / REPORT}")
 
 
 if __name__ == "__main__":

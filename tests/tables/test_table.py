@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import math
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -292,7 +293,9 @@ def test_seeds_by_hand(result: Result) -> None:
 
 
 def test_claims_of_all_tables_over_seeds(result: Result) -> None:
-    lines = seeds.claims_markdown([seeds_of(result)], "c0ffee+").splitlines()
+    results = seeds_of(result)
+    claims = seeds.judge([results], [combine(results)])
+    lines = seeds.claims_markdown(claims, (1, 2, 3), "c0ffee+").splitlines()
     assert lines[2] == (
         "| `instruct` | GRPO is above SFT | average | +0.86 | +17.50 ± 1.37 | +17.50, +16.50, +18.50 "
         "| t(4) = 12.73, p < 0.001 | **seen** |"
@@ -323,10 +326,15 @@ def test_seeds_command(own_copy: Path, monkeypatch: pytest.MonkeyPatch, capsys) 
     seeds.main()
     assert "Points of 100; ± is the standard error over 2 seeds." in capsys.readouterr().out
     assert "Made at commit c0ffee00c0+, unknown" in Path("combined/claims.md").read_text()
-    assert sorted(path.name for path in Path("combined").iterdir()) == ["claims.md"] + [
-        f"{name}.{ending}" for name in ("instruct", "stages") for ending in ("csv", "json", "md", "tex")
-    ]
+    assert sorted(path.name for path in Path("combined").iterdir()) == sorted(
+        ["claims.md", "report.html"]
+        + [f"{name}.{ending}" for name in ("instruct", "stages") for ending in ("csv", "json", "md", "tex")]
+    )
     assert read_result(Path("combined/instruct.json")).seeds == (2, 1)
+    page = Path("combined/report.html").read_text()
+    assert '<a href="../results/tiny/report.html">2</a> <a href="../first/tiny/report.html">1</a>' in page
+    assert page.count('<tr><th scope="row">') == 4 and "+17.50, +17.50" in page
+    assert "#cell/" not in page and not re.search(r'(?:src|href)="(?:https?:)?//', page)
     Path("first/tiny/tables/stages.json").unlink()
     with pytest.raises(SystemExit, match="first/tiny/tables lacks stages"):
         seeds.main()

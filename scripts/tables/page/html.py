@@ -19,9 +19,9 @@ DATA = Path(__file__).parent / "data"
 FOREST_MARGIN = 0.06  # of the range, left free at both ends of a forest plot
 
 
-def render(**context: Any) -> str:
+def render(template: str, **context: Any) -> str:
     """The document. An undefined name in the template is an error."""
-    return _environment().get_template("report.html.j2").render(**context)
+    return _environment().get_template(template).render(**context)
 
 
 @cache
