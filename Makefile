@@ -5,6 +5,7 @@ SHELL := bash
 SCALE ?= tiny
 SEEDS ?= 1
 CORES ?= $(shell nproc)
+SEED_RESULTS = results/$(SCALE) $(foreach seed,$(shell seq 2 $(SEEDS)),results/$(SCALE)-seed-$(seed))
 BIN := .venv/bin
 STAMP := .venv/.installed
 SNAKEMAKE := $(BIN)/python -m snakemake --config scale=$(SCALE)
@@ -24,7 +25,7 @@ $(STAMP): envs/cpu.txt
 
 reproduce: $(STAMP) ## the whole chain, then the tables (SCALE=tiny, SEEDS=1, CORES=all)
 	$(BIN)/python -m scripts.reproduce --scale $(SCALE) --seeds $(SEEDS) --cores $(CORES)
-	$(BIN)/python -m scripts.tables.terminal results/$(SCALE) --all
+	$(BIN)/python -m scripts.tables.$(if $(filter 1,$(SEEDS)),terminal results/$(SCALE) --all,seeds $(SEED_RESULTS) --out results/$(SCALE)-seeds)
 
 cell: $(STAMP) ## one cell and all it needs: make cell CELL=instruct/ins-grpo/ifeval
 	@test -n "$(CELL)" || { echo 'say which: make cell CELL=table/row/column'; exit 2; }
