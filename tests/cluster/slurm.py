@@ -7,6 +7,7 @@ import signal
 import socket
 import stat
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from tests.cluster.machine import APPTAINER, FOLDER, MachineError, run
@@ -16,6 +17,7 @@ CONFIG = FOLDER / "etc" / "slurm.conf"
 GRES = CONFIG.with_name("gres.conf")
 SYSTEM = Path("/etc/slurm")
 """Where SLURM's commands look: jobs of Snakemake lose SLURM_CONF, so links from there lead to the files here."""
+CLUSTER = "nebula"
 NODES = {"cpu1": 0, "gpu1": 8, "gpu2": 8}
 """GPUs by node."""
 CONTROLLER_PORT, NOBODYS_PORT, FIRST_NODE_PORT = 16817, 16819, 16820
@@ -28,7 +30,7 @@ DAEMONS = ("munged", "slurmctld", "slurmd")
 # follows SIGTERM after KillWait seconds; a requeued job waits until its credential has expired (cred_expire, seconds).
 # A node that is taken out of service stays out (ReturnToService). Partition `far` is of a host that does not exist.
 SLURM_CONF = """\
-ClusterName=nebula
+ClusterName={cluster}
 SlurmctldHost={host}(127.0.0.1)
 SlurmctldPort={port}
 SlurmUser=root
@@ -72,7 +74,11 @@ def configure() -> None:
     """Write slurm.conf, gres.conf, the devices that stand for GPUs, and munge's key."""
     for folder in (CONFIG.parent, STATE / "controller", *(STATE / name for name in NODES)):
         folder.mkdir(parents=True, exist_ok=True)
-    lines = [SLURM_CONF.format(host=socket.gethostname(), state=STATE, port=CONTROLLER_PORT, nobody=NOBODYS_PORT)]
+    lines = [
+        SLURM_CONF.format(
+            cluster=CLUSTER, host=socket.gethostname(), state=STATE, port=CONTROLLER_PORT, nobody=NOBODYS_PORT
+        )
+    ]
     for number, (name, gpus) in enumerate(NODES.items()):
         gres = f" Gres=gpu:{gpus}" if gpus else ""
         lines.append(
@@ -139,6 +145,8 @@ def stop() -> None:
         )
     for file in sorted(STATE.glob("*.pid"), reverse=True):  # slurmd, slurmctld, munged
         _end(file)
+    for pid in _strays():
+        os.kill(pid, signal.SIGKILL)
     for file in (CONFIG, GRES):
         (SYSTEM / file.name).unlink(missing_ok=True)
 
@@ -163,6 +171,17 @@ def _wait_for(what: str, seconds: float, done) -> None:
         if time.monotonic() > deadline:
             raise MachineError(f"waited {seconds} s in vain for {what}; logs are in {STATE}")
         time.sleep(0.5)
+
+
+def _strays() -> list[int]:
+    """Processes of this cluster's jobs that outlived them: a lost node's are tracked by their parents alone."""
+    mark = f"SLURM_CLUSTER_NAME={CLUSTER}".encode()
+    found = []
+    for file in Path("/proc").glob("[0-9]*/environ"):
+        with suppress(OSError):  # it ended meanwhile
+            if mark in file.read_bytes().split(b"\0"):
+                found.append(int(file.parent.name))
+    return found
 
 
 def _pid(name: str) -> int | None:
