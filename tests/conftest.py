@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-CODE = ("Snakefile", "config.yaml", "rules", "scripts", "scales", "envs", "containers")
-MINI = ROOT / "tests" / "pipeline" / "mini.yaml"
+CODE = ("Snakefile", "config.yaml", "rules", "scripts", "scales", "envs", "containers", "README.md")
+OVERLAY = "overlay.yaml"
+"""What a checkout lays over its scale."""
 CELLS = ("instruct/ins-grpo/ifeval", "opd/opd/average", "mopd/mopd/ifeval")
 """What the shared checkout builds: a cell of each method (SFT, GRPO, OPD, MOPD) and all that they need."""
+
+PLANNERS = multiprocessing.get_context("forkserver")
+PLANNERS.set_forkserver_preload(["snakemake.cli", "snakemake.workflow", "snakemake.dag"])
+"""A plan takes a second when Snakemake need not be imported first, which takes two."""
 
 
 @dataclass(frozen=True)
@@ -36,12 +43,12 @@ class Checkout:
 
     def snakemake(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run Snakemake as a user would, at the tests' small size."""
-        command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments, "--configfile", str(MINI)]
+        command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments, "--configfile", OVERLAY]
         return self.run(command, check)
 
     def reproduce(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run the level-by-level driver."""
-        return self.run([sys.executable, "-m", "scripts.reproduce", "--configfile", str(MINI), *arguments])
+        return self.run([sys.executable, "-m", "scripts.reproduce", "--configfile", OVERLAY, *arguments])
 
     def run(self, command: list[str], check: bool = True) -> subprocess.CompletedProcess[str]:
         environment = {**os.environ, "PYTHONPATH": str(self.root)}
@@ -50,27 +57,50 @@ class Checkout:
             raise AssertionError(f"{command} failed:\n{done.stdout[-3000:]}\n{done.stderr[-6000:]}")
         return done
 
-    def planned(self, *targets: str) -> dict[str, int]:
-        """Jobs by rule that Snakemake would run for the targets; empty when there is nothing to do."""
-        output = self.snakemake(*(targets or self.targets), "--dry-run").stdout
+    def planned(self, *arguments: str) -> dict[str, int]:
+        """Jobs by rule that `snakemake --dry-run` with targets or options would run; empty where all is done."""
+        output = self.dry_run(*arguments)
         table = re.search(r"^job +count\n-+ +-+\n(.*?)^total", output, re.M | re.S)
-        rows = (line.split() for line in table[1].splitlines()) if table else ()
-        return {name: int(count) for name, count in rows}
+        if table is None and "Nothing to be done" not in output:
+            raise AssertionError(f"no plan for {arguments}:\n{output[-6000:]}")
+        rows = [line.split() for line in table[1].splitlines()] if table else []
+        return {name: int(count) for name, count in rows if name != "all"}
+
+    def dry_run(self, *arguments: str) -> str:
+        """What `snakemake --dry-run` says, in a fork of a process that has Snakemake imported."""
+        with tempfile.NamedTemporaryFile(mode="r", suffix=".txt") as said:
+            command = [*arguments, "--dry-run", "--configfile", OVERLAY]
+            process = PLANNERS.Process(target=_dry_run, args=(self.root, command, said.name))
+            process.start()
+            process.join(timeout=600)
+            process.kill()
+            return said.read()
 
     @property
     def targets(self) -> list[str]:
         return [f"results/tiny/cells/{cell}.json" for cell in CELLS]
 
 
-def copy_of_the_project(folder: Path) -> Checkout:
-    """The code alone, without results, environment or history."""
+def _dry_run(folder: Path, command: list[str], said: str) -> None:
+    os.chdir(folder)
+    target = os.open(said, os.O_WRONLY)
+    os.dup2(target, 1)
+    os.dup2(target, 2)
+    from snakemake.cli import main
+
+    main(command)
+
+
+def copy_of_the_project(folder: Path, overlay: Path = ROOT / "tests" / "pipeline" / "mini.yaml") -> Checkout:
+    """The code alone, without results, environment or history, and the overlay."""
     folder.mkdir(parents=True)
     for name in CODE:
         source = ROOT / name
         if source.is_dir():
-            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.sif"))
+            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.sif", "*.sif.run"))
         else:
             shutil.copy2(source, folder / name)
+    shutil.copy2(overlay, folder / OVERLAY)
     return Checkout(folder)
 
 
@@ -80,3 +110,9 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     checkout = copy_of_the_project(tmp_path_factory.mktemp("pipeline") / "checkout")
     checkout.snakemake(*checkout.targets)
     return checkout
+
+
+@pytest.fixture
+def copy(built: Checkout, tmp_path: Path) -> Checkout:
+    """The built checkout in another place, its history with it; what a test does there leaves no trace."""
+    return Checkout(shutil.copytree(built.root, tmp_path / "elsewhere", symlinks=True))

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from scripts.common.artifacts import check, read_json
+from scripts.common.artifacts import read_json, sha256_file
+from scripts.verify_results import artifacts, problems
 from tests.conftest import CELLS, Checkout, copy_of_the_project
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("pipeline")]
@@ -26,23 +29,46 @@ def test_a_cell_builds_its_lineage_and_nothing_else(built: Checkout) -> None:
     assert models == {"base", "teacher", "ins-sft-1", "ins-sft-2", "ins-sft-3", "ins-grpo", "opd", "mopd", *specialists}
 
 
-def test_every_artifact_is_what_its_manifest_says(built: Checkout) -> None:
-    manifests = [*built.results.rglob("manifest.json")]
-    assert len(manifests) > 40
-    assert [problem for path in manifests for problem in check(path)] == []
+def test_every_artifact_is_what_its_manifest_says(built: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(built.root)
+    results = Path("results/tiny")
+    assert len(artifacts(results)) > 60
+    assert problems(results) == []
 
 
-def test_verify_results_finds_all_whole_and_a_flipped_bit(built: Checkout) -> None:
-    command = [built.python, "-m", "scripts.verify_results", "results/tiny"]
-    assert built.run(command, check=False).returncode == 0
+def test_verify_results_finds_a_flipped_bit(built: Checkout) -> None:
     file = next((built.results / "datasets" / "ins-stage-1" / "records").glob("*.parquet"))
     before = file.read_bytes()
     file.write_bytes(before[:-1] + bytes([before[-1] ^ 1]))
     try:
-        run = built.run(command, check=False)
-        assert run.returncode == 1 and "ins-stage-1" in run.stdout + run.stderr
+        run = built.run([built.python, "-m", "scripts.verify_results", "results/tiny"], check=False)
+        assert run.returncode == 1 and "corrupt" in run.stdout and "ins-stage-1" in run.stdout
     finally:
         file.write_bytes(before)
+
+
+def test_the_run_is_exported_as_a_crate_that_reads_back(built: Checkout, tmp_path: Path) -> None:
+    """By the library that archives use: every job an action whose inputs, recipe and results are in the crate."""
+    rocrate = pytest.importorskip("rocrate.rocrate", reason="envs/cpu.txt does not bring rocrate")
+    run = built.run([built.python, "-m", "scripts.export", str(tmp_path / "run.zip"), "mopd/mopd/ifeval"])
+    crate = rocrate.ROCrate(tmp_path / "run.zip")
+    assert crate.mainEntity.id == "Snakefile" and "ComputationalWorkflow" in crate.mainEntity.type
+    whole, *jobs = crate.root_dataset["mentions"]
+    assert whole["instrument"] is crate.mainEntity and whole["result"].id == "results/cells/mopd/mopd/ifeval.json"
+    assert f" {len(jobs)} jobs" in run.stdout
+    made = {entity.id for job in jobs for entity in listed(job["result"])}
+    for job in jobs:
+        recipe, *read = listed(job["object"])
+        assert recipe.type == "PropertyValue" and "seed" in json.loads(recipe["value"])
+        assert {entity.id for entity in read} <= made
+    model = crate.get("results/models/mopd/manifest.json")
+    assert model["sha256"] == sha256_file(built.results / "models" / "mopd" / "manifest.json")
+    trained = next(job for job in jobs if job["result"] is model)
+    assert trained["instrument"]["name"] == "scripts.train.opd" and trained["startTime"] <= trained["endTime"]
+
+
+def listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 def test_what_each_kind_of_training_must_show(built: Checkout) -> None:
@@ -60,10 +86,11 @@ def test_what_each_kind_of_training_must_show(built: Checkout) -> None:
 def test_the_same_seed_gives_the_same_bytes_in_another_place(
     built: Checkout, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """Corpora, curation, tokenizer and base model, made again in another folder: identical manifests."""
+    """A cell's whole lineage made again in another folder, with SFT, GRPO and answers: every file is equal."""
     other = copy_of_the_project(tmp_path_factory.mktemp("again") / "checkout")
-    targets = ["results/tiny/models/base/manifest.json", "results/tiny/pools/sft/classify/manifest.json"]
-    other.snakemake(*targets)
-    for path in other.results.rglob("manifest.json"):
-        relative = path.relative_to(other.results)
-        assert path.read_bytes() == (built.results / relative).read_bytes(), f"{relative} differs"
+    other.snakemake("results/tiny/cells/instruct/ins-grpo/ifeval.json")
+    manifests = [path.relative_to(other.results) for path in artifacts(other.results)]
+    assert len(manifests) > 50 and Path("models/ins-grpo/manifest.json") in manifests
+    assert [
+        path for path in manifests if (other.results / path).read_bytes() != (built.results / path).read_bytes()
+    ] == []

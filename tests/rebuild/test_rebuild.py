@@ -1,26 +1,56 @@
-"""What reruns after an edit, and what does not: real edits to a built checkout, the plan read back from Snakemake."""
+"""What reruns after an edit, and what does not: real edits to a checkout, the plan read back from Snakemake."""
 
 from __future__ import annotations
 
 import os
-import re
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import MINI, Checkout
+from tests.conftest import OVERLAY, ROOT, Checkout, copy_of_the_project
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("pipeline")]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("plans")]
 
-CONE = {"make_cell", "score_benchmarks", "generate_benchmarks"}
-"""What a changed model reaches."""
+Change = Callable[[str], str]
+PLANS = ROOT / "tests" / "rebuild" / "plans.yaml"
+REVISION = "4f1c7a0d9be2635108fd7c42ab96e5d30c81f27e"
+"""What plans.yaml pins its data set of the hub to."""
+
+
+@pytest.fixture(scope="module")
+def unmade(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    """A checkout in which nothing is made."""
+    return copy_of_the_project(tmp_path_factory.mktemp("unmade") / "checkout", PLANS)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    """A checkout in which everything counts as made: each output is there, with Snakemake's record of it.
+
+    A plan reads names, times and bytes of artifacts and Snakemake's records, never what an artifact means; so
+    `--touch` records what real runs would. Tests that change it put everything back.
+    """
+    checkout = copy_of_the_project(tmp_path_factory.mktemp("made") / "checkout", PLANS)
+    shutil.copytree(ROOT / "slurm", checkout.root / "slurm")
+    summary = (line.split("\t") for line in checkout.dry_run("--summary").splitlines() if "\t" in line)
+    for name in sorted({fields[0] for fields in summary} - {"output_file"}):
+        path = checkout.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+    checkout.snakemake("--touch", "--forceall", "--no-hooks")
+    return checkout
+
+
+# --- Edits -----------------------------------------------------------------------------------------------------------
 
 
 @contextmanager
-def edited(checkout: Checkout, name: str, change: Callable[[str], str]) -> Iterator[None]:
+def edited(checkout: Checkout, name: str, change: Change) -> Iterator[None]:
     """The file with `change` applied; its content is put back afterwards."""
     path = checkout.root / name
     before = path.read_text()
@@ -33,174 +63,266 @@ def edited(checkout: Checkout, name: str, change: Callable[[str], str]) -> Itera
         path.write_text(before)
 
 
-def replaced(old: str, new: str) -> Callable[[str], str]:
+def replaced(old: str, new: str) -> Change:
     def change(text: str) -> str:
         assert old in text, f"{old!r} is not there to be edited"
-        return text.replace(old, new, 1)
+        return text.replace(old, new)
 
     return change
 
 
-def test_a_second_run_has_nothing_to_do(built: Checkout) -> None:
-    assert built.planned() == {}
+def appended(text: str) -> Change:
+    return lambda before: f"{before}\n{text}\n"
 
 
-@pytest.mark.parametrize(
-    ("name", "change"),
-    [
-        ("config.yaml", replaced("# --- Models.", "# --- Other words.")),
-        ("Snakefile", replaced("from raw corpora to tables", "from corpora to tables")),
-        ("scripts/tables/report.py", lambda text: text + "\n# nobody asked for the report\n"),
-        ("scripts/plan.py", lambda text: text + "\n# no step imports this\n"),
-        ("slurm/profile.yaml", lambda text: text + "\n# another partition\n"),
-        ("scales/paper.yaml", lambda text: text + "\n# another scale\n"),
-        ("config.yaml", replaced("title: Instruct branch", "title: Another title")),
-    ],
+COMMENT = appended("# edited")
+
+# --- What is expected: jobs by rule, or the rules alone where an edit reaches far ------------------------------------
+
+SHOWN = {"draw_figures": 1, "make_table": 1, "write_report": 1}
+CONE = {"generate_benchmarks": 1, "score_benchmarks": 1, "make_cell": 2, **SHOWN}
+"""What a changed model of one table with two columns reaches."""
+SCORING = {"score_benchmarks": 3, "make_cell": 7, "make_table": 3, "write_report": 1}
+EVALUATION = {"generate_benchmarks": 3, **SCORING}
+RL = {"build_dataset", "reinforce_model", "distill_model", *EVALUATION, "draw_figures"}
+"""What new verdicts and grades reach, besides the fine-tuned models."""
+GENERATION = {"sample_responses", "sample_attempts"}
+TRAINING = {"cross_verify_responses", "grade_prompts", "finetune_model", *GENERATION, *RL}
+"""What new data of the first stage of SFT reach."""
+DECONTAMINATION = {"curate_decontaminate", "audit_decontamination"}
+SFT_POOL = (
+    DECONTAMINATION
+    | {f"curate_{step}" for step in ("refusal", "repetition", "truncation", "length", "language", "format")}
+    | {f"curate_{step}" for step in ("exact_dedup", "near_dedup", "classify")}
 )
-def test_what_no_result_depends_on_reruns_nothing(built: Checkout, name: str, change: Callable[[str], str]) -> None:
-    if not (built.root / name).exists():
-        shutil.copytree(MINI.parents[2] / Path(name).parent, built.root / Path(name).parent, dirs_exist_ok=True)
-    with edited(built, name, change):
-        assert built.planned() == {}
 
 
-@pytest.mark.parametrize(
-    ("name", "change", "expected"),
-    [
-        # one model's hyperparameter: that model and what is made from it
-        (
-            "config.yaml",
-            replaced("mopd:\n    kind: opd\n", "mopd:\n    kind: opd\n    training: {learning_rate: 1.0e-4}\n"),
-            {"distill_model": 1, "generate_benchmarks": 1, "score_benchmarks": 1, "make_cell": 1},
+@dataclass(frozen=True)
+class Edit:
+    """A change of one file, and the rules that it makes Snakemake run."""
+
+    about: str
+    file: str
+    change: Change
+    expected: dict[str, int] | set[str]
+
+
+NOTHING: dict[str, int] = {}
+EDITS = [
+    Edit("a comment in the recipe", "config.yaml", replaced("# --- Models.", "# --- Other words."), NOTHING),
+    Edit("a comment in the Snakefile", "Snakefile", replaced("raw corpora to tables", "corpora to tables"), NOTHING),
+    Edit("the README", "README.md", appended("More words."), NOTHING),
+    Edit("code that no step imports", "scripts/plan.py", COMMENT, NOTHING),
+    Edit("another scale's file", "scales/paper.yaml", replaced("warmup_ratio: ", "warmup_ratio: 0.5 #"), NOTHING),
+    Edit("a SLURM partition", "slurm/profile.yaml", replaced("gpu_partition: gpu", "gpu_partition: h200"), NOTHING),
+    Edit(
+        "the number of GPUs and the walltime",
+        OVERLAY,
+        appended("resources: {train.grpo: {gpus: 8, minutes: 5}, evaluate.generate: {gpus: 2}}"),
+        NOTHING,
+    ),
+    Edit("an image's definition, where jobs run outside of images", "containers/cpu.def", COMMENT, NOTHING),
+    Edit(
+        "a hyperparameter of one model",
+        "config.yaml",
+        replaced("mopd:\n    kind: opd\n", "mopd:\n    kind: opd\n    training: {learning_rate: 1.0e-4}\n"),
+        {"distill_model": 1, **CONE},
+    ),
+    Edit(  # invisible to Snakemake's own comparison of parameters
+        "two hyperparameters that swap their values",
+        "scales/tiny.yaml",
+        replaced("epsilon: 0.2\n    epsilon_high: 0.28", "epsilon: 0.28\n    epsilon_high: 0.2"),
+        {"reinforce_model": 1, **CONE},
+    ),
+    Edit(
+        "a filter's threshold",
+        "scales/tiny.yaml",
+        replaced("similarity: 0.8}", "similarity: 0.9}"),
+        {"curate_near_dedup", "curate_classify", "tabulate_funnel", *DECONTAMINATION, *TRAINING},
+    ),
+    Edit(
+        "a mixture's ratios",
+        "config.yaml",
+        replaced(
+            "ratios: {math: 1, code: 1, instruction: 1, knowledge: 1}\n    select: {kind: cluster}",
+            "ratios: {math: 2, code: 1, instruction: 1, knowledge: 1}\n    select: {kind: cluster}",
         ),
-        # two hyperparameters that swap their values: invisible to Snakemake's own comparison of parameters
-        (
-            "scales/tiny.yaml",
-            replaced("epsilon: 0.2\n    epsilon_high: 0.28", "epsilon: 0.28\n    epsilon_high: 0.2"),
-            {"reinforce_model": 1, "generate_benchmarks": 1, "score_benchmarks": 1, "make_cell": 1},
+        {"build_dataset": 1, "distill_model": 1, **CONE},
+    ),
+    Edit(
+        "one source's revision",
+        OVERLAY,
+        replaced(REVISION, REVISION[::-1]),
+        {"fetch_hub_dataset", "normalize_source", "train_classifier", "tabulate_funnel", *SFT_POOL, *TRAINING},
+    ),
+    Edit(
+        "a verifier's code",
+        "scripts/verify/choice.py",
+        COMMENT,
+        TRAINING,
+    ),
+    Edit("a helper of two stages", "scripts/common/generation/shards.py", COMMENT, TRAINING),
+    Edit("the code of a step", "scripts/evaluate/score.py", COMMENT, SCORING),
+    Edit("a benchmark's metric", "scales/tiny.yaml", replaced("metric: strict-prompt", "metric: pass@1"), SCORING),
+    Edit(
+        "a benchmark's prompt",
+        "scales/tiny.yaml",
+        replaced("source: bench-instruction\n", 'source: bench-instruction\n    template: "Q: {prompt}"\n'),
+        EVALUATION,
+    ),
+    Edit(
+        "a benchmark's sampling",
+        "scales/tiny.yaml",
+        replaced("&greedy {temperature: 0.0, max_tokens: 48}", "&greedy {temperature: 0.0, max_tokens: 40}"),
+        EVALUATION,
+    ),
+    Edit(
+        "a helper of one stage",
+        "scripts/tables/cells.py",
+        COMMENT,
+        {"make_cell": 7, "tabulate_funnel": 1, **SHOWN, "make_table": 3},
+    ),
+    Edit("the report's template", "scripts/tables/page/data/report.html.j2", appended("<!-- -->"), {"write_report": 1}),
+    Edit("a table's title", "config.yaml", replaced("title: Instruct branch", "title: Another title"), SHOWN),
+    Edit(
+        "a heading of one table's column",
+        "scales/tiny.yaml",
+        replaced("title: Math\n", "title: Arithmetic\n"),
+        {"make_table": 1, "write_report": 1},
+    ),
+    Edit("a heading of no table's column", "scales/tiny.yaml", replaced("title: Code\n", "title: Python\n"), NOTHING),
+    Edit(
+        "a renamed row",
+        OVERLAY,
+        replaced("{name: opd, model: opd", "{name: opd-4k, model: opd"),
+        {"make_cell": 3, **SHOWN},
+    ),
+    Edit(
+        "a key renamed: a model's",
+        OVERLAY,
+        lambda text: text.replace(
+            "  mopd:\n    teachers",
+            "  mopd: null\n  merged:\n    kind: opd\n    init: ins-sft-3\n    dataset: mopd-prompts\n    teachers",
+        ).replace("model: mopd", "model: merged"),
+        {"distill_model": 1, **CONE},
+    ),
+    Edit(
+        "a new ablation",
+        OVERLAY,
+        lambda text: text.replace(
+            "models:\n",
+            "models:\n  opd-hot: {kind: opd, init: ins-sft-3, dataset: opd-prompts, teacher: teacher-math,"
+            " training: {learning_rate: 1.0e-3}}\n",
+        ).replace(
+            "tables:\n",
+            "tables:\n  rates: {title: Rates, kind: ablation, columns: [ifeval, average],"
+            " rows: [{name: hot, model: opd-hot, title: Hot}]}\n",
         ),
-        # a metric: scores anew from the generations that are there
-        (
-            "scales/tiny.yaml",
-            replaced("metric: strict-prompt", "metric: pass@1"),
-            {"score_benchmarks": 3, "make_cell": 3},
-        ),
-        # a benchmark's sampling: generations, nothing that was trained
-        (
-            "scales/tiny.yaml",
-            replaced(
-                "instruct: &greedy {temperature: 0.0, max_tokens: 48}",
-                "instruct: &greedy {temperature: 0.0, max_tokens: 40}",
-            ),
-            {"generate_benchmarks": 3, "score_benchmarks": 3, "make_cell": 3},
-        ),
-        # the code of one step
-        ("scripts/evaluate/score.py", lambda text: text + "\n# edited\n", {"score_benchmarks": 3, "make_cell": 3}),
-        (
-            "scripts/train/opd.py",
-            lambda text: text + "\n# edited\n",
-            {"distill_model": 2, "generate_benchmarks": 2, "score_benchmarks": 2, "make_cell": 2},
-        ),
-        # a helper of one stage's steps
-        ("scripts/tables/cells.py", lambda text: text + "\n# edited\n", {"make_cell": 3}),
-    ],
-)
-def test_an_edit_reruns_exactly_what_depends_on_it(
-    built: Checkout, name: str, change: Callable[[str], str], expected: dict[str, int]
-) -> None:
-    with edited(built, name, change):
-        assert built.planned() == expected
+        {"distill_model": 1, **CONE},
+    ),
+]
 
 
-def test_a_verifier_reruns_all_that_verified(built: Checkout) -> None:
-    with edited(built, "scripts/verify/choice.py", lambda text: text + "\n# edited\n"):
-        planned = set(built.planned())
-    assert {"cross_verify_responses", "grade_prompts", "reinforce_model", "score_benchmarks"} <= planned
-    assert not planned & {"synthesize_corpora", "normalize_source", "pretrain_model"}
+def agrees(planned: dict[str, int], expected: dict[str, int] | set[str]) -> bool:
+    return planned == expected if isinstance(expected, dict) else set(planned) == expected
 
 
-def test_a_filter_threshold_reruns_its_pool_from_there_on(built: Checkout) -> None:
-    with edited(built, "scales/tiny.yaml", replaced("similarity: 0.8}", "similarity: 0.9}")):
-        planned = built.planned()
-    assert planned["curate_near_dedup"] == 1 and "curate_exact_dedup" not in planned
-    assert not set(planned) & {"synthesize_corpora", "normalize_source", "pretrain_model", "curate_truncation"}
+@pytest.mark.parametrize("edit", EDITS, ids=[edit.about for edit in EDITS])
+def test_an_edit_reruns_exactly_what_depends_on_it(made: Checkout, edit: Edit) -> None:
+    with edited(made, edit.file, edit.change):
+        planned = made.planned()
+    assert agrees(planned, edit.expected), planned
 
 
-def test_a_lock_reruns_what_runs_in_that_environment(built: Checkout) -> None:
-    with edited(built, "envs/cpu.txt", lambda text: text + "# another package\n"):
-        assert "synthesize_corpora" in built.planned()
+# --- What is no edit of one file -------------------------------------------------------------------------------------
 
 
-def test_touching_everything_reruns_nothing(built: Checkout) -> None:
-    for path in built.root.rglob("*"):
-        if path.is_file() and ".snakemake" not in path.parts and "results" not in path.parts:
+@pytest.fixture
+def copy(made: Checkout, tmp_path: Path) -> Checkout:
+    """The checkout in another place, its history with it; what a test does there leaves no trace."""
+    return Checkout(shutil.copytree(made.root, tmp_path / "elsewhere", symlinks=True))
+
+
+def test_a_second_run_has_nothing_to_do(made: Checkout) -> None:
+    assert made.planned() == {}
+
+
+def test_a_lock_reruns_what_runs_in_that_environment(made: Checkout) -> None:
+    with edited(made, "envs/cpu.txt", COMMENT):
+        everything = made.planned("--forceall")
+        assert made.planned() == everything and "synthesize_corpora" in everything
+    with edited(made, "envs/serve.txt", COMMENT):  # no job of this scale runs in it
+        assert made.planned() == {}
+
+
+def test_an_images_definition_reruns_what_runs_in_it(copy: Checkout) -> None:
+    contained = ("--config", "containers=true")
+    copy.snakemake("--touch", "--forceall", "--no-hooks", *contained)  # as if all had been made inside of images
+    assert copy.planned(*contained) == {}
+    with edited(copy, "containers/cpu.def", COMMENT):
+        assert copy.planned(*contained) == copy.planned("--forceall", *contained)
+    with edited(copy, "containers/serve.def", COMMENT):
+        assert copy.planned(*contained) == {}
+
+
+def test_a_partition_and_other_defaults_of_the_cluster_rerun_nothing(made: Checkout) -> None:
+    asked = ("slurm_partition=other", "gpu_partition=h200", "mem_mb=9000", "runtime=5")
+    assert made.planned("--default-resources", *asked) == {}
+
+
+def test_touching_everything_reruns_nothing(made: Checkout) -> None:
+    for path in made.root.rglob("*"):
+        if path.is_file() and ".snakemake" not in path.parts:
             os.utime(path)
-    assert built.planned() == {}
+    assert made.planned() == {}
 
 
-def test_an_edit_with_an_old_time_stamp_is_seen(built: Checkout) -> None:
-    path = built.root / "scripts" / "evaluate" / "score.py"
-    before, times = path.read_text(), (path.stat().st_atime, path.stat().st_mtime)
-    path.write_text(before + "\n# edited\n")
-    os.utime(path, (1_000_000_000, 1_000_000_000))
-    try:
-        assert built.planned() == {"score_benchmarks": 3, "make_cell": 3}
-    finally:
-        path.write_text(before)
-        os.utime(path, times)
+def test_an_edit_with_an_old_time_stamp_is_seen(made: Checkout) -> None:
+    def old() -> None:
+        os.utime(made.root / "scripts" / "common" / "verdicts.py", (1_000_000_000, 1_000_000_000))
+
+    with edited(made, "scripts/common/verdicts.py", COMMENT):
+        old()
+        planned = made.planned()
+    assert set(planned) == {*TRAINING}
 
 
-def test_threads_and_resources_rerun_nothing(built: Checkout, tmp_path: Path) -> None:
-    overlay = tmp_path / "overlay.yaml"
-    overlay.write_text("resources: {train.grpo: {gpus: 8}}\n")
-    output = built.snakemake(*built.targets, "--dry-run", "--configfile", str(overlay)).stdout
-    assert "Nothing to be done" in output or not re.search(r"^total", output, re.M)
+def test_another_branch_and_back_reruns_nothing(copy: Checkout) -> None:
+    def git(*arguments: str) -> None:
+        identity = ("-c", "user.name=tests", "-c", "user.email=tests@localhost")
+        subprocess.run(["git", *identity, *arguments], cwd=copy.root, check=True, capture_output=True)
+
+    git("init", "--initial-branch", "main")
+    git("add", "scripts", "rules", "Snakefile", "config.yaml", "scales", OVERLAY)
+    git("commit", "--message", "one")
+    assert copy.planned() == {}
+    git("checkout", "-b", "other")
+    with (copy.root / "scripts" / "evaluate" / "score.py").open("a") as file:
+        file.write("# another score\n")
+    git("commit", "--all", "--message", "two")
+    assert copy.planned() == SCORING
+    git("checkout", "main")
+    assert copy.planned() == {}
 
 
-def test_a_moved_checkout_reruns_nothing(built: Checkout, tmp_path: Path) -> None:
-    moved = tmp_path / "elsewhere"
-    shutil.copytree(built.root, moved, symlinks=True)
-    assert Checkout(moved).planned() == {}
-
-
-def test_a_deleted_intermediate_comes_back_only_when_it_is_needed(built: Checkout, tmp_path: Path) -> None:
-    folder, away = built.results / "pools" / "sft" / "refusal", tmp_path / "away"
+def test_a_deleted_intermediate_comes_back_only_when_it_is_needed(made: Checkout, tmp_path: Path) -> None:
+    folder, away = made.results / "pools" / "rl" / "exact-dedup", tmp_path / "away"
     shutil.move(folder, away)
     try:
-        assert built.planned() == {}
+        assert made.planned() == {}
+        with edited(made, "scripts/curate/decontaminate.py", COMMENT):
+            planned = made.planned("results/tiny/pools/rl/decontaminate/manifest.json")
+        assert planned == {"curate_exact_dedup": 1, "curate_decontaminate": 1}
     finally:
         shutil.move(away, folder)
 
 
-def test_a_corrupted_checkpoint_is_caught_by_the_job_that_reads_it(built: Checkout) -> None:
-    weights = next((built.results / "models" / "opd").glob("*.safetensors"))
-    before = weights.read_bytes()
-    weights.write_bytes(before[:-1] + bytes([before[-1] ^ 1]))
-    try:
-        with edited(
-            built,
-            "scales/tiny.yaml",
-            replaced("greedy {temperature: 0.0, max_tokens: 48}", "greedy {temperature: 0.0, max_tokens: 47}"),
-        ):
-            target = "results/tiny/generations/opd/ifeval.parquet"
-            kept = (built.root / target).read_bytes()
-            run = built.snakemake(target, check=False)
-            log = (built.results / "logs" / "generations" / "opd" / "ifeval.log").read_text()
-        assert run.returncode != 0 and "does not have the content its manifest states" in log
-    finally:
-        weights.write_bytes(before)
-        built.snakemake(target)
-        assert (built.root / target).read_bytes() == kept
+def test_a_misspelt_setting_is_an_error_that_names_it(made: Checkout) -> None:
+    with edited(made, "scales/tiny.yaml", replaced("group_size: 8", "group_sizes: 8")):
+        assert "group_sizes" in made.dry_run()
 
 
-def test_a_step_remade_to_the_same_bytes_reruns_nothing_after_it(built: Checkout) -> None:
-    """Early cutoff: a comment in a curation step makes its pool's step again, and that is all."""
-    weights = {path: path.stat().st_mtime_ns for path in built.results.glob("models/*/manifest.json")}
-    with edited(built, "scripts/curate/refusal.py", lambda text: text + "\n# edited\n"):
-        built.reproduce(*built.targets)
-        assert built.planned() == {}
-    assert {path: path.stat().st_mtime_ns for path in weights} == weights
-    built.reproduce(*built.targets)
+# --- What can be asked for -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -211,6 +333,34 @@ def test_a_step_remade_to_the_same_bytes_reruns_nothing_after_it(built: Checkout
         ("instruct/ins-grpo/ifevl", "no column of instruct named 'ifevl': did you mean ifeval"),
     ],
 )
-def test_a_misspelt_cell_lists_the_close_matches(built: Checkout, cell: str, match: str) -> None:
-    run = built.snakemake(f"results/tiny/cells/{cell}.json", "--dry-run", check=False)
-    assert run.returncode != 0 and match in run.stdout + run.stderr
+def test_a_misspelt_cell_lists_the_close_matches(made: Checkout, cell: str, match: str) -> None:
+    assert match in made.dry_run(f"results/tiny/cells/{cell}.json")
+
+
+def test_cells_tables_and_each_table_are_targets_by_name(unmade: Checkout) -> None:
+    cells, tables = unmade.planned("cells"), unmade.planned("tables")
+    assert cells["make_cell"] == 7 and not {"make_table", "write_report"} & set(cells)
+    assert tables.items() - cells.items() == {("make_table", 3), ("tables", 1)}
+    one = unmade.planned("instruct")
+    assert (one["make_table"], one["make_cell"]) == (1, 2) and "distill_model" not in one
+
+
+def test_a_cell_plans_its_lineage_and_nothing_else(unmade: Checkout) -> None:
+    """SFT and GRPO: no preference for what else there is, no specialist, no distillation, one table's one model."""
+    planned = unmade.planned("results/tiny/cells/instruct/ins-grpo/ifeval.json")
+    assert planned["finetune_model"] == 2 and planned["reinforce_model"] == planned["pretrain_model"] == 1
+    assert planned["generate_benchmarks"] == planned["score_benchmarks"] == planned["make_cell"] == 1
+    assert not {"distill_model", "make_table", "tabulate_funnel", "generate_benchmarks_2"} & set(planned)
+
+
+def test_two_groups_of_benchmarks_have_rules_of_their_own(made: Checkout) -> None:
+    planned = made.planned("results/tiny/scores/opd/code.json")
+    assert planned == {"generate_benchmarks_2": 1, "score_benchmarks_2": 1}
+
+
+def test_a_revision_that_is_not_pinned_stops_the_run_before_its_first_job(made: Checkout) -> None:
+    with edited(made, OVERLAY, replaced(f"revision: {REVISION}", "revision: unpinned")):
+        assert "fetch_hub_dataset" in made.planned()
+        run = made.snakemake(check=False)
+    assert run.returncode != 0 and "sources.remarks.revision: nebula/remarks is unpinned" in run.stderr
+    assert "rule synthesize_corpora" not in run.stderr and "rule fetch_hub_dataset" not in run.stderr
