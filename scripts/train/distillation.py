@@ -137,8 +137,8 @@ class MultiTeacherTrainer(DistillationTrainer):
         """Loss, summed entropy of the student (nats) and number of tokens of a micro batch (B rows, K tokens)."""
         mask, domains = inputs["completion_mask"].bool(), inputs["domain"]  # (B, K), (B,)
         student = self._hidden(unwrapped_student, inputs)
-        loss = entropy = student.new_zeros(())
-        self._divergence = student.new_zeros(len(self._domains), 2)  # sum over tokens, number of tokens
+        loss = entropy = student.new_zeros((), dtype=torch.float32)  # DeepSpeed's bf16 weights give bfloat16 states
+        self._divergence = student.new_zeros(len(self._domains), 2, dtype=torch.float32)  # sum, number of tokens
         for rows, divergence, entropies in self._parts(unwrapped_student, student, inputs):
             loss = loss + divergence.sum()
             entropy = entropy + entropies.sum()

@@ -158,6 +158,18 @@ def test_the_sampled_tokens_mean_is_the_divergence_and_its_gradient() -> None:
     assert found.tolist() == pytest.approx(wanted.tolist())
 
 
+def test_states_in_bfloat16_as_deepspeed_gives_them(
+    lab: types.SimpleNamespace, others: dict[str, Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    exact = log_of(distilled(lab, tmp_path / "exact", others, max_steps=1).out)[0]
+    states = MultiTeacherTrainer._hidden
+    monkeypatch.setattr(MultiTeacherTrainer, "_hidden", lambda *args: states(*args).bfloat16())
+    rounded = log_of(distilled(lab, tmp_path / "rounded", others, max_steps=1).out)[0]
+    for name in ("loss", "entropy", "divergence/math", "divergence/knowledge"):
+        assert rounded[name] == pytest.approx(exact[name], rel=0.02)
+        assert rounded[name] != exact[name]
+
+
 def test_each_row_keeps_its_domain_through_shuffle_and_split(
     lab: types.SimpleNamespace, others: dict[str, Path], seen: list[dict[str, Any]], tokenizer: Any, tmp_path: Path
 ) -> None:
