@@ -167,11 +167,16 @@ def table_cells(name):
     return [f"{R}/cells/{name}/{row.name}/{column}.json" for row in table.rows for column in table.columns]
 
 
-def table_scores(name):
-    """Every score behind a table: each row's model on each benchmark."""
+def table_answers(name):
+    """What a table shows of whom: its rows' models with each of its benchmarks."""
     table = CONFIG.tables[name]
     models = dict.fromkeys(row.model for row in table.rows)
-    return [f"{R}/scores/{model}/{column}.json" for model in models for column in table.columns[:-1]]
+    return [(model, column) for model in models for column in table.columns[:-1]]
+
+
+def table_scores(name):
+    """Every score behind a table: each row's model on each benchmark."""
+    return [f"{R}/scores/{model}/{benchmark}.json" for model, benchmark in table_answers(name)]
 
 
 def dataset_origin(settings):

@@ -69,10 +69,7 @@ rule make_table:
         " --out {output} > {log} 2>&1"
 
 
-TABLE_MODELS = list(dict.fromkeys(row.model for table in CONFIG.tables.values() for row in table.rows))
-TABLE_BENCHMARKS = [
-    name for name in CONFIG.benchmarks if any(name in table.columns for table in CONFIG.tables.values())
-]
+ANSWERS = list(dict.fromkeys(answer for name in CONFIG.tables for answer in table_answers(name)))
 
 
 rule draw_figures:
@@ -108,10 +105,8 @@ rule write_report:
     input:
         tables=[f"{R}/tables/{name}.json" for name in CONFIG.tables],
         cells=[cell for name in CONFIG.tables for cell in table_cells(name)],
-        scores=expand(f"{R}/scores/{{model}}/{{benchmark}}.json", model=TABLE_MODELS, benchmark=TABLE_BENCHMARKS),
-        generations=expand(
-            f"{R}/generations/{{model}}/{{benchmark}}.parquet", model=TABLE_MODELS, benchmark=TABLE_BENCHMARKS
-        ),
+        scores=[f"{R}/scores/{model}/{benchmark}.json" for model, benchmark in ANSWERS],
+        generations=[f"{R}/generations/{model}/{benchmark}.parquet" for model, benchmark in ANSWERS],
         figures=f"{R}/figures/manifest.json",
         funnel=f"{R}/funnel.json",
         pools=[

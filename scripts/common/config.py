@@ -28,6 +28,8 @@ from scripts.sources.settings import Source, Synthetic
 from scripts.tables.settings import AVERAGE, Table
 from scripts.train.settings import Grpo, HubModel, Model, Opd, OpdModel, Optimizer, Pretrain, Sft, Training
 
+TARGETS = frozenset({"all", "data", "cells", "tables", "containers"})
+"""What `snakemake NAME` makes besides a table of that name."""
 EnvironmentRole = Literal["data", "train", "serve"]
 
 
@@ -324,6 +326,8 @@ def parents(config: Config, name: str) -> list[str]:
 
 
 def _table_problems(config: Config) -> Iterable[str]:
+    for name in sorted(TARGETS & config.tables.keys()):
+        yield f"tables.{name}: the target {name!r} is another thing; tables are targets by their names: rename it"
     for group in config.evaluate_together:
         for benchmark in group:
             yield from _unknown("evaluate_together", benchmark, config.benchmarks)

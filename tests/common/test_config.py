@@ -8,6 +8,8 @@ import yaml
 from scripts.common.config import ConfigError, load, merge, parents, read
 from scripts.common.fingerprint import ROOT
 
+ROW = {"name": "base", "model": "base", "title": "Base"}
+
 
 def broken(overlay: dict) -> str:
     """The error that the tiny scale gives with `overlay` on top."""
@@ -53,6 +55,10 @@ def test_unknown_training_key_is_found_though_training_is_free_form() -> None:
         ({"datasets": {"ins-rl": {"caps": {"sums": 5}}}}, "caps and source_ratios: 'sums' is not defined; known: rl-"),
         ({"benchmarks": {"math": {"source": "nowhere"}}}, "benchmarks.math.source: 'nowhere' is not defined"),
         ({"tables": {"opd": {"columns": ["mathh", "average"], "claims": []}}}, "tables.opd.columns: 'mathh'"),
+        (
+            {"tables": {"cells": {"title": "", "kind": "main", "columns": ["math", "average"], "rows": [ROW]}}},
+            "tables.cells: the target 'cells' is another thing",
+        ),
         ({"evaluate_together": [["ifeval", "poetry"]]}, "evaluate_together: 'poetry' is not defined"),
     ],
 )

@@ -191,6 +191,12 @@ EDITS = [
         {"make_table": 1, "write_report": 1},
     ),
     Edit("a heading of no table's column", "scales/tiny.yaml", replaced("title: Code\n", "title: Python\n"), NOTHING),
+    Edit(  # of the other group: for the models of this table alone, whatever other tables show
+        "another benchmark in one table",
+        OVERLAY,
+        replaced("columns: [ifeval, math, average]", "columns: [ifeval, code, average]"),
+        {"generate_benchmarks_2": 1, "score_benchmarks_2": 1, "make_cell": 2, **SHOWN},
+    ),
     Edit(
         "a renamed row",
         OVERLAY,
