@@ -161,7 +161,7 @@ def test_a_training_saves_before_its_walltime_is_over_and_goes_on(site: Site) ->
 def test_a_job_out_of_memory_is_tried_again_with_more_of_it(site: Site) -> None:
     """A model on the CPU that needs more than 1 GB and less than 2; its partition allows 50 minutes, not twice 30."""
     overlay = site.root / "hungry.yaml"
-    architecture = "{hidden_size: 512, intermediate_size: 2048, num_hidden_layers: 6, num_attention_heads: 16}"
+    architecture = "{hidden_size: 256, intermediate_size: 1024}"
     overlay.write_text(
         "resources: {train.pretrain: {memory_gb: 1}}\n"
         "models: {hungry: {kind: pretrain, dataset: textbook, training: "
