@@ -14,8 +14,10 @@ from pathlib import Path
 import pytest
 from verifiers import became_true, code, json_lines, needs_corpora, programs
 
-from scripts.verify import Answer, VerifierPool, VerifySettings
+from scripts.verify import Answer, Verdict, VerifierPool, VerifySettings
+from scripts.verify import code as code_verifier
 from scripts.verify.code import program_of
+from scripts.verify.sandbox import Outcome
 
 ROOT = Path(__file__).parents[2]
 ANSWER = code("assert f(1) == 2", "assert f(5) == 6", entry_point="f")
@@ -170,6 +172,21 @@ def test_a_program_that_waits_is_wrong() -> None:
         verdicts = pool.verify_many([(program, ANSWER) for program in waiting])
     expected = (False, "timeout: it waited for more than 6 s")
     assert [(verdict.correct, verdict.reason) for verdict in verdicts] == [expected] * 3
+
+
+@pytest.mark.parametrize(
+    ("cpu", "overdue", "waiting", "verdict"),
+    [
+        (9.04, False, False, Verdict(False, "timeout: more than 10 s of CPU time")),  # the kernel's ticks said 10
+        (10.02, True, False, Verdict(False, "timeout: more than 10 s of CPU time")),
+        (9.04, True, False, Verdict(None, "timeout: the machine gave it 9.0 s of CPU time in 30 s")),
+        (0.1, True, True, Verdict(False, "timeout: it waited for more than 30 s")),
+        (0.1, False, False, Verdict(False, "program ended by SIGKILL")),
+    ],
+)
+def test_the_end_of_a_killed_program_is_told_apart(cpu: float, overdue: bool, waiting: bool, verdict: Verdict) -> None:
+    outcome = Outcome(status=9, cpu=cpu, wall=30.1, overdue=overdue, waiting=waiting, result=b"")
+    assert code_verifier._ended(outcome, VerifySettings(), "") == verdict
 
 
 def test_a_program_that_the_machine_starves_is_unverifiable() -> None:
