@@ -117,6 +117,8 @@ def step_of(config: Config, parts: Sequence[str]) -> str:
             return "evaluate.score"
         case "cells" | "tables":
             return f"tables.{parts[0].removesuffix('s')}"
+        case "audit.md":
+            return "curate.audit"
         case name:
             return f"tables.{Path(name).stem}"
 

@@ -50,7 +50,16 @@ class Order:
             return self._model(self.config.graded[parts[1]].student) + 1 + (stage == "graded")
         if stage == "embeddings":
             return self._model(parts[1]) + 1
-        return 1000 + {"cells": 0, "tables": 1}.get(stage, 2)
+        last = {
+            "funnel.json": 0,
+            "funnel.md": 0,
+            "audit.md": 0,
+            "cells": 0,
+            "tables": 1,
+            "figures": 1,
+            "report.html": 2,
+        }
+        return 1000 + last[stage]
 
     def _model(self, name: str) -> int:
         """Five levels a generation of models: the model, samples, scores, verdicts, data set."""

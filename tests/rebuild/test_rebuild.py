@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -11,7 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
 
+from scripts import plan
+from scripts.common.config import read
+from scripts.reproduce import Order
 from tests.conftest import OVERLAY, ROOT, Checkout, copy_of_the_project
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("plans")]
@@ -370,3 +375,23 @@ def test_a_revision_that_is_not_pinned_stops_the_run_before_its_first_job(made: 
         run = made.snakemake(check=False)
     assert run.returncode != 0 and "sources.remarks.revision: nebula/remarks is unpinned" in run.stderr
     assert "rule synthesize_corpora" not in run.stderr and "rule fetch_hub_dataset" not in run.stderr
+
+
+JOB = re.compile(
+    r"^ {4}(?:input: (?P<inputs>.*)\n {4})?output: (?P<outputs>.*)$(?:\n {4}.*$)*\nShell command: (?P<command>.*)$",
+    re.M,
+)
+
+
+def test_the_plan_and_the_driver_know_every_artifacts_step_and_place(unmade: Checkout) -> None:
+    """Told by its path alone: the module that Snakemake would run, and a level above all that it is made from."""
+    config = read("tiny", yaml.safe_load(PLANS.read_text()))
+    order = Order(config)
+    jobs = list(JOB.finditer(unmade.dry_run("--printshellcmds")))
+    assert len(jobs) > 70
+    for job in jobs:
+        inputs, outputs = ((job[name] or "").split(", ") for name in ("inputs", "outputs"))
+        step = plan.step_of(config, Path(outputs[0]).relative_to(config.results).parts)
+        assert f"scripts.{step} " in job["command"], (step, job[0])
+        made_from = [order.level(path) for path in inputs if path.startswith(config.results)]
+        assert max(made_from, default=-1) < min(map(order.level, outputs)), job[0]
