@@ -29,7 +29,7 @@ Item = tuple[str, Answer]
 DEFAULT = VerifySettings()
 _RUN_WORKER = f"from {worker.__name__} import main; main()"
 CHUNK = 16
-"""Items a worker holds at once: enough to hide the pipe, few enough that the last worker does not lag."""
+"""Items a worker holds at once, at most: enough to hide the pipe. Where fewer are left they are shared out evenly."""
 
 
 class VerifierPool:
@@ -81,8 +81,9 @@ class VerifierPool:
             self._workers.append(_Worker(self.settings))
         try:
             while todo or any(each.busy for each in self._workers):
+                share = min(CHUNK, -(-len(todo) // len(self._workers)))
                 for each in self._workers:
-                    each.feed(items, todo, verdicts)
+                    each.feed(items, todo, verdicts, max(1, share))
                 self._collect(verdicts)
         except BaseException:  # an interrupt in between would leave verdicts of this call in the pipes
             for each in self._workers:
@@ -139,11 +140,11 @@ class _Worker:
         """Whether it has items to judge, sent or taken back from one that died."""
         return bool(self.held or self._unsent)
 
-    def feed(self, items: Sequence[Item], todo: deque[int], verdicts: list[Verdict | None]) -> None:
-        """Send items until the worker holds a chunk; one that cannot be sent gets its verdict here."""
-        if len(self.held) > CHUNK // 2:
+    def feed(self, items: Sequence[Item], todo: deque[int], verdicts: list[Verdict | None], share: int) -> None:
+        """Send items until the worker holds its share; one that cannot be sent gets its verdict here."""
+        if len(self.held) > share // 2:
             return
-        while (todo or self._unsent) and len(self.held) < CHUNK:
+        while (todo or self._unsent) and len(self.held) < share:
             index = self._unsent.popleft() if self._unsent else todo.popleft()
             response, answer = items[index]
             try:

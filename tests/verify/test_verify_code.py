@@ -170,6 +170,7 @@ def test_a_program_that_waits_is_wrong() -> None:
     ]
     with VerifierPool(3, VerifySettings(code_cpu_seconds=1, code_wall_seconds=6.0)) as pool:
         verdicts = pool.verify_many([(program, ANSWER) for program in waiting])
+        assert all(_children(each._process.pid) for each in pool._workers)  # each has judged one, in a sandbox
     expected = (False, "timeout: it waited for more than 6 s")
     assert [(verdict.correct, verdict.reason) for verdict in verdicts] == [expected] * 3
 
