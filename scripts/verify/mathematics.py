@@ -41,6 +41,7 @@ _NUMBER = re.compile(
 _WORDS = re.compile(r"[A-Za-z]{4,}(?:[ -][A-Za-z]+)*")
 _PRICE = re.compile(r"^\\?\$\s*(?=[\d.])")
 _TEXT = re.compile(r"\\(?:text|mbox|mathrm)\{(?!\s*\(?(?i:pi|and|or|i|e)\b)[A-Za-z ()]+\}")
+_THOUSANDS = re.compile(r"(?<=\d)(?:,\\!|\{,\})(?=\d{3}(?!\d))")  # 4,\!320 and 4{,}320
 _ALTERNATIVES = re.compile(r"\bor\b|\\lor\b|\\vee\b")
 _MARKED_CHARS = 500  # an answer on its line is shorter
 _QUICK_CHARS = 200  # a longer text is left to the time limit
@@ -155,7 +156,7 @@ def _clean_target(target: str) -> str:
 
 def _trim(text: str) -> str:
     """Without what stands around an answer and is not part of it: bold, a full stop, one pair of math delimiters."""
-    text = text.replace("\\!", "").replace("{,}", ",").replace("\u2212", "-")  # 4,\!320 and 4{,}320; a minus sign
+    text = _THOUSANDS.sub("", text).replace("\\!", "").replace("{,}", ",").replace("\u2212", "-")  # a minus sign
     text = _unbold(text)
     for start, end in (("$$", "$$"), ("$", "$"), ("\\(", "\\)"), ("\\[", "\\]")):
         inner = text[len(start) : -len(end)]

@@ -61,6 +61,8 @@ from scripts.verify.latex_value import latex_values
         ("\\boxed{\\$18}", "18", True),
         ("\\boxed{1\\,8}", "18", False),
         ("\\boxed{4,\\!320}", "4320", True),
+        ("\\boxed{0.12345}", "\\dfrac{2469}{20,\\!000}", True),
+        ("\\boxed{1{,}234{,}567}", "1234567", True),
         ("\\boxed{0.333333}", "1/3", True),
         ("\\boxed{0.33}", "1/3", False),
         ("\\boxed{(x+1)^2}", "x^2+2x+1", True),
