@@ -10,7 +10,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 SNAKEMAKE := $(BIN)/python -m snakemake --config scale=$(SCALE)
 
-.PHONY: help env reproduce cell test lint plan lineage diff-lineage bench test-cluster verify-results lock
+.PHONY: help env reproduce cell test lint plan lineage diff-lineage bench test-cluster verify-results export lock
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-16s %s\n", $$1, $$2}'
@@ -52,6 +52,9 @@ diff-lineage: $(STAMP) ## in what two cells differ: make diff-lineage A=table/ro
 
 verify-results: $(STAMP) ## every artifact against its manifest and its inputs
 	$(BIN)/python -m scripts.verify_results results/$(SCALE)
+
+export: $(STAMP) ## the run as a Workflow Run RO-Crate: make export [OUT=run.zip] [CELL=table/row/column]
+	$(BIN)/python -m scripts.export $(or $(OUT),results/$(SCALE).zip) $(CELL) --results results/$(SCALE)
 
 bench: $(STAMP) ## speed, side by side with what one would otherwise use
 	$(BIN)/python -m benchmarks
