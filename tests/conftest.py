@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+import planner
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -21,9 +21,8 @@ OVERLAY = "overlay.yaml"
 CELLS = ("instruct/ins-grpo/ifeval", "opd/opd/average", "mopd/mopd/ifeval")
 """What the shared checkout builds: a cell of each method (SFT, GRPO, OPD, MOPD) and all that they need."""
 
-PLANNERS = multiprocessing.get_context("forkserver")
-PLANNERS.set_forkserver_preload(["snakemake.cli", "snakemake.workflow", "snakemake.dag"])
-"""A plan takes a second when Snakemake need not be imported first, which takes two."""
+signal.signal(signal.SIGINT, signal.default_int_handler)
+"""A shell starts what runs in the background with Ctrl-C ignored, and what the tests start would inherit that."""
 
 
 @dataclass(frozen=True)
@@ -67,28 +66,12 @@ class Checkout:
         return {name: int(count) for name, count in rows if name != "all"}
 
     def dry_run(self, *arguments: str) -> str:
-        """What `snakemake --dry-run` says, in a fork of a process that has Snakemake imported."""
-        with tempfile.NamedTemporaryFile(mode="r", suffix=".txt") as said:
-            command = [*arguments, "--dry-run", "--configfile", OVERLAY]
-            process = PLANNERS.Process(target=_dry_run, args=(self.root, command, said.name))
-            process.start()
-            process.join(timeout=600)
-            process.kill()
-            return said.read()
+        """What `snakemake --dry-run` says."""
+        return planner.dry_run(self.root, *arguments, "--configfile", OVERLAY)
 
     @property
     def targets(self) -> list[str]:
         return [f"results/tiny/cells/{cell}.json" for cell in CELLS]
-
-
-def _dry_run(folder: Path, command: list[str], said: str) -> None:
-    os.chdir(folder)
-    target = os.open(said, os.O_WRONLY)
-    os.dup2(target, 1)
-    os.dup2(target, 2)
-    from snakemake.cli import main
-
-    main(command)
 
 
 def copy_of_the_project(folder: Path, overlay: Path = ROOT / "tests" / "pipeline" / "mini.yaml") -> Checkout:

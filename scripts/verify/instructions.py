@@ -10,6 +10,8 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import logging
+import math
+import random
 import re
 import sys
 from collections.abc import Iterator, Mapping
@@ -137,6 +139,8 @@ def _library() -> SimpleNamespace:
     with _modules({"nltk": stand_in, "langdetect": detector} | _bare_packages()):
         registry = importlib.import_module(f"{_PACKAGE}.instructions_registry")
         sys.modules[f"{_PACKAGE}.instructions_util"].__dict__["count_sentences"] = sentences.count_sentences
+        draws = SimpleNamespace(randint=lambda low, high: math.nan, choice=random.choice)
+        sys.modules[f"{_PACKAGE}.instructions"].__dict__["random"] = draws  # no count drawn equals one that was given
     logging.getLogger(f"{_PACKAGE}.instructions").setLevel(logging.CRITICAL)  # text without letters is no error
     return SimpleNamespace(registry=registry.INSTRUCTION_DICT, detect=langdetect.detect)
 
