@@ -11,8 +11,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from scripts.common.records import AnswerColumn, Message
+from scripts.common.verdicts import verify_all
 from scripts.train.trainer import TrainingError
-from scripts.verify import Answer, Verdict, VerifierPool
+from scripts.verify import Verdict, VerifierPool
 
 VERDICTS = ("correct", "wrong", "unverifiable")
 
@@ -33,11 +34,8 @@ class VerifierReward:
         **_: Any,
     ) -> list[float | None]:
         """One reward a completion; the share of each verdict goes to the log."""
-        items = [
-            (completion[-1]["content"], Answer.from_json(each["kind"], each["spec"]))
-            for completion, each in zip(completions, answer, strict=True)
-        ]
-        verdicts = self._pool.verify_many(items)
+        texts = [completion[-1]["content"] for completion in completions]
+        verdicts = verify_all(self._pool, list(zip(texts, answer, strict=True)))
         for name, share in verdict_shares(verdicts).items():
             log_metric(f"verdicts/{name}", share)
         return [float(verdict.correct is True) for verdict in verdicts]

@@ -183,15 +183,19 @@ def test_a_colocated_engine_gives_the_gpu_back(tmp_path: Path) -> None:
 def test_unverifiable_is_no_reward_and_is_counted() -> None:
     shares: dict[str, float] = {}
     good, bad = {"kind": "choice", "spec": '{"target": "A"}'}, {"kind": "choice", "spec": '{"goal": "A"}'}
+    torn = {"kind": "choice", "spec": '{"target": "A'}
     with VerifierPool(1) as pool:
         rewards = VerifierReward(pool)(
-            completions=[[{"role": "assistant", "content": text}] for text in ("Answer: A", "Answer: B", "Answer: A")],
-            answer=[good, good, bad],
+            completions=[
+                [{"role": "assistant", "content": text}]
+                for text in ("Answer: A", "Answer: B", "Answer: A", "Answer: A")
+            ],
+            answer=[good, good, bad, torn],
             log_metric=shares.__setitem__,
             prompts=[],
         )
-    assert rewards == [1.0, 0.0, 0.0]
-    assert shares == pytest.approx({f"verdicts/{name}": 1 / 3 for name in ("correct", "wrong", "unverifiable")})
+    assert rewards == [1.0, 0.0, 0.0, 0.0]
+    assert shares == {"verdicts/correct": 0.25, "verdicts/wrong": 0.25, "verdicts/unverifiable": 0.5}
 
 
 def test_a_verifier_that_never_says_anything_stops_the_run() -> None:
