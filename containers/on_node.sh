@@ -8,7 +8,7 @@ shift 2
 
 first=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
 address=$(scontrol show node "$first" --oneliner | sed 's/.* NodeAddr=\([^ ]*\) .*/\1/')
-export PET_RDZV_ENDPOINT=$address:$((20000 + SLURM_JOB_ID % 20000)) PET_RDZV_ID=$SLURM_JOB_ID
+export PET_MASTER_ADDR=$address PET_MASTER_PORT=$((20000 + SLURM_JOB_ID % 20000)) PET_NODE_RANK=$SLURM_NODEID
 
 if [ "$image" = - ]; then exec "$@"; fi
 handed_in='^(PET_|NEBULA_)|^(PYTHONPATH|PYTHONHASHSEED|OMP_NUM_THREADS|TOKENIZERS_PARALLELISM|HF_HUB_OFFLINE|CUDA_VISIBLE_DEVICES)$'

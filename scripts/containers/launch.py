@@ -34,7 +34,7 @@ def launch(budget: Budget, image: Path | None, apptainer_arguments: str) -> Untr
         return Untracked("python -m")
     if budget.nodes == 1:
         return Untracked(f"{_sharding(budget)}{_torchrun(budget)} --standalone -m")
-    within = f"env {_sharding(budget)}{_torchrun(budget)} --nnodes {budget.nodes} --rdzv-backend c10d -m"
+    within = f"env {_sharding(budget)}{_torchrun(budget)} --nnodes {budget.nodes} -m"
     enter = f"bash {ON_NODE} {image or '-'} {shlex.quote(apptainer_arguments)}"
     tasks = f"--nodes {budget.nodes} --ntasks {budget.nodes} --ntasks-per-node 1 --cpus-per-task {budget.cpus}"
     return Untracked(f"srun {tasks} --kill-on-bad-exit=1 {enter} {within}")

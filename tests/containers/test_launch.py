@@ -34,7 +34,7 @@ def test_a_launcher_on_each_node_inside_the_image():
     tasks = "srun --nodes 2 --ntasks 2 --ntasks-per-node 1 --cpus-per-task 64 --kill-on-bad-exit=1"
     entered = f"bash {ON_NODE} {IMAGE} '--nv --bind /tmp' env python -m torch.distributed.run --nproc-per-node 8"
     assert started.startswith(f"{tasks} {entered}")
-    assert started.endswith("--nnodes 2 --rdzv-backend c10d -m")
+    assert started.endswith("--nnodes 2 -m")
 
 
 @pytest.mark.parametrize(
