@@ -186,7 +186,7 @@ def images(site: Site) -> Path:
 @pytest.fixture
 def without_slurm(cluster: None, tmp_path: Path) -> Path:
     """A folder for PATH with what Snakemake needs, and no command of SLURM's."""
-    for command in ("apptainer", "bash", "sh", "git", "which"):
+    for command in ("env", "apptainer", "bash", "sh", "git", "which"):
         found = shutil.which(command, path=slurm.environment()["PATH"])
         if found:
             (tmp_path / command).symlink_to(found)

@@ -105,11 +105,20 @@ def configure() -> None:
 def link(file: Path) -> None:
     """Let SLURM's commands find a file, unless this machine has a cluster of its own."""
     place = SYSTEM / file.name
-    if place.exists() and place.resolve() != file:
-        raise MachineError(f"{place} exists: this machine has a SLURM of its own, which these tests must not touch")
+    if place.exists() and place.resolve() != file.resolve():
+        raise MachineError(
+            f"{place} is {place.resolve()}: this machine has another SLURM, which these tests must not touch"
+        )
     if not place.is_symlink():
         SYSTEM.mkdir(exist_ok=True)
         place.symlink_to(file)
+
+
+def unlink(file: Path) -> None:
+    """Undo `link`; what another cluster has there stays."""
+    place = SYSTEM / file.name
+    if place.resolve() == file.resolve():
+        place.unlink(missing_ok=True)
 
 
 def start() -> None:
@@ -148,7 +157,7 @@ def stop() -> None:
     for pid in _strays():
         os.kill(pid, signal.SIGKILL)
     for file in (CONFIG, GRES):
-        (SYSTEM / file.name).unlink(missing_ok=True)
+        unlink(file)
 
 
 def set_state(nodes: str, state: str) -> None:
