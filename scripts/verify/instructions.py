@@ -166,13 +166,18 @@ def _bare_packages() -> dict[str, ModuleType]:
 
 @contextmanager
 def _modules(stand_ins: dict[str, ModuleType]) -> Iterator[None]:
-    """Imports see `stand_ins`; afterwards the table of modules is as it was."""
-    before = dict(sys.modules)
+    """Imports see `stand_ins`, and nothing of their packages that was loaded before; afterwards all is as it was."""
+    packages = {name.partition(".")[0] for name in stand_ins}
+    before = _take_out(packages)
     sys.modules.update(stand_ins)
     try:
         yield
     finally:
-        for name in set(sys.modules) - set(before):
-            if name.partition(".")[0] in stand_ins:
-                del sys.modules[name]
-        sys.modules.update({name: module for name, module in before.items() if name in stand_ins})
+        _take_out(packages)
+        sys.modules.update(before)
+
+
+def _take_out(packages: set[str]) -> dict[str, ModuleType]:
+    """The loaded modules of `packages`, no longer in the table of modules."""
+    found = [name for name in sys.modules if name.partition(".")[0] in packages]
+    return {name: sys.modules.pop(name) for name in found}

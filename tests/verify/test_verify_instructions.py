@@ -220,6 +220,19 @@ def test_nothing_is_downloaded_and_no_heavy_package_is_loaded() -> None:
     assert (done.stdout, done.stderr, done.returncode) == ("[]\n", "", 0)
 
 
+def test_what_others_loaded_of_lm_eval_is_neither_used_nor_lost() -> None:
+    """In a fresh process where checkers lie that know nothing of our tokenizers."""
+    script = (
+        "import sys, types\n"
+        "loaded = types.ModuleType('lm_eval.tasks.ifeval.instructions_registry')\n"
+        "sys.modules[loaded.__name__] = loaded\n"
+        "from scripts.verify import instructions\n"
+        "assert len(instructions.registry()) == 25\n"
+        "assert sys.modules[loaded.__name__] is loaded\n"
+    )
+    subprocess.run([sys.executable, "-c", script], cwd=Path(__file__).parents[2], check=True)
+
+
 @pytest.fixture(scope="module")
 def evalscope() -> types.ModuleType:
     """The second implementation: evalscope's checkers and scoring functions, with the sentence tokenizer of ours."""
