@@ -60,7 +60,7 @@ bench: $(STAMP) ## speed, side by side with what one would otherwise use
 	$(BIN)/python -m benchmarks
 
 test-cluster: $(STAMP) ## the real SLURM and Apptainer on this machine (root, Debian 12; 20 minutes)
-	tests/cluster/run
+	$(BIN)/python -m tests.cluster test
 
 lock: ## envs/cpu.txt anew from envs/cpu.in
 	scripts/lock cpu

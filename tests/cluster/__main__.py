@@ -1,18 +1,24 @@
-"""The cluster by hand: python -m tests.cluster unfit | install | start | stop | shell"""
+"""The cluster, and its tests: python -m tests.cluster test | install | start | stop | shell"""
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 
+import pytest
+
 from tests.cluster import machine, slurm
+from tests.cluster.clock import phase
+
+PYTEST = ("-m", "cluster", "tests/cluster", "--exitfirst", "--capture=no", "--verbose", "--durations=0")
 
 
 def main() -> None:
-    """Do what was asked for; `unfit` says why this machine cannot, `shell` has SLURM's and Apptainer's commands."""
+    """Do what was asked for; `test` does all of it, `shell` is one with SLURM's and Apptainer's commands."""
     match sys.argv[1:]:
-        case ["unfit"]:
-            print(machine.unfit() or "", end="")
+        case ["test", *options]:
+            raise SystemExit(test(options))
         case ["install"]:
             machine.install()
         case ["start"]:
@@ -23,6 +29,22 @@ def main() -> None:
             os.execvpe("bash", ["bash"], slurm.environment())
         case _:
             raise SystemExit(__doc__)
+
+
+def test(options: list[str]) -> int:
+    """Exit status of the tests; 0 where this machine cannot run them. Nothing runs afterwards, whatever ended them."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with phase("installation"):
+            machine.install()
+        with phase("start of the cluster"):
+            slurm.start()
+        return pytest.main([*PYTEST, *options])
+    except machine.Unfit as reason:
+        print(f"The cluster's tests are skipped: {reason}.")
+        return 0
+    finally:
+        slurm.stop()
 
 
 if __name__ == "__main__":

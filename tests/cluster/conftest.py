@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ import pytest
 from scripts.common.artifacts import read_json, run_path
 from scripts.containers.images import identity
 from tests.cluster import machine, slurm
+from tests.cluster.clock import phase
 from tests.conftest import ROOT, copy_of_the_project
 
 OVERLAY = Path(__file__).with_name("cluster.yaml")
@@ -26,7 +28,8 @@ BUILD_SECONDS = 1200
 RUN_SECONDS = 1500
 SNAKEMAKE = ("env", "--default-signal=INT", sys.executable, "-m", "snakemake")
 """Ctrl-C reaches it though these tests may run in the background of a shell, where SIGINT is ignored."""
-IMAGE_OPTIONS = "--cleanenv --containall --bind /tmp"
+IMAGE_OPTIONS = "--cleanenv --containall --bind /tmp --add-caps CAP_SETFCAP"
+"""As in the profile; the capability is what root alone needs for the verifiers' sandbox (docs/verifiers.md)."""
 ACCOUNT_LINE = re.compile(r"^  slurm_account: .*\n", re.M)
 
 
@@ -134,33 +137,15 @@ def jobs(pattern: str = "") -> list[dict[str, str]]:
     return sorted((row for row in rows if re.search(pattern, row["rule"])), key=lambda row: int(row["id"]))
 
 
-@contextmanager
-def phase(name: str) -> Iterator[None]:
-    """Says how long something took."""
-    started = time.monotonic()
-    yield
-    print(f"\n{name}: {time.monotonic() - started:.0f} s", flush=True)
-
-
 @pytest.fixture(scope="session")
-def cluster() -> Iterator[None]:
-    """SLURM and Apptainer, installed where they are not, and stopped at the end."""
-    with phase("installation"):
-        machine.install()
-    with phase("start of the cluster"):
-        slurm.start()
-    yield
-    slurm.stop()
-
-
-@pytest.fixture(scope="session")
-def site(cluster: None, tmp_path_factory: pytest.TempPathFactory) -> Site:
+def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
     """A fresh checkout whose profile is edited as docs/cluster.md says."""
     site = Site(copy_of_the_project(tmp_path_factory.mktemp("site") / "nebulaexp").root)
     shutil.copytree(ROOT / "slurm", site.root / "slurm")
     profile = ACCOUNT_LINE.sub("", site.profile.read_text())
     profile = profile.replace("slurm-status-command: sacct", "slurm-status-command: squeue\nslurm-no-account: true")
-    profile = profile.replace("jobs: 100 ", "jobs: 2 ").replace("TERM@180", "TERM@60")
+    profile = profile.replace("--cleanenv --containall --bind /tmp", IMAGE_OPTIONS)
+    profile = profile.replace("jobs: 100 ", "jobs: 2 ").replace("TERM@180", "TERM@30")
     profile += "slurm-init-seconds-before-status-checks: 3\n"
     site.profile.write_text(profile)
     return site
@@ -184,7 +169,7 @@ def images(site: Site) -> Path:
 
 
 @pytest.fixture
-def without_slurm(cluster: None, tmp_path: Path) -> Path:
+def without_slurm(tmp_path: Path) -> Path:
     """A folder for PATH with what Snakemake needs, and no command of SLURM's."""
     for command in ("env", "apptainer", "bash", "sh", "git", "which"):
         found = shutil.which(command, path=slurm.environment()["PATH"])
@@ -202,10 +187,8 @@ def _is_current(environment: str, image: Path) -> bool:
 
 def _build(site: Site, image: Path) -> None:
     """As a user without rights builds: in a user namespace, here also because root may lack a capability."""
-    subprocess.run(
-        ["unshare", "--map-root-user", sys.executable, "-m", "snakemake", str(image), "--cores", "2", *small(None)],
-        cwd=site.root,
-        env={**slurm.environment(), "APPTAINER_MKSQUASHFS_ARGS": "-comp zstd -Xcompression-level 1"},
-        check=True,
-        timeout=BUILD_SECONDS,
-    )
+    command = ["unshare", "--map-root-user", sys.executable, "-m", "snakemake", str(image), "--cores", "2"]
+    with tempfile.TemporaryDirectory() as scratch:  # where a build that is killed would leave its files
+        settings = {"APPTAINER_TMPDIR": scratch, "APPTAINER_MKSQUASHFS_ARGS": "-comp zstd -Xcompression-level 1"}
+        environment = slurm.environment() | settings
+        subprocess.run([*command, *small(None)], cwd=site.root, env=environment, check=True, timeout=BUILD_SECONDS)

@@ -12,6 +12,7 @@ import platform
 import re
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,21 +25,24 @@ SUITE = "sid"
 FROM_SUITE = ("apptainer", "libc6", "libseccomp2", "libsqlite3-0")
 BASE_PACKAGES = "ca-certificates,python3-venv"
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
-
-
 POLICY = Path("/usr/sbin/policy-rc.d")
 """What Debian's packages ask before they start a service; 101 is no."""
 
 
 class MachineError(RuntimeError):
-    """This machine cannot run the cluster's tests, or a command of theirs failed: the message says which and why."""
+    """A command of the cluster's failed: the message says which and why."""
 
 
-def run(*command: str | Path, seconds: float, **environment: str) -> str:
+class Unfit(MachineError):
+    """The cluster cannot be brought onto this machine, through no fault of the project: the message says why."""
+
+
+def run(*command: str | Path, seconds: float, folder: Path | None = None, **environment: str) -> str:
     """Standard output of a command. Raises MachineError when it fails or takes longer than `seconds`."""
     try:
         done = subprocess.run(
             [str(part) for part in command],
+            cwd=folder,
             env={**os.environ, **environment},
             capture_output=True,
             text=True,
@@ -51,22 +55,9 @@ def run(*command: str | Path, seconds: float, **environment: str) -> str:
     return done.stdout
 
 
-def unfit() -> str | None:
-    """Why the cluster's tests cannot run on this machine; None where they can."""
-    if os.geteuid() != 0:
-        return "they install packages and start daemons, and this is not root"
-    system = Path("/etc/os-release").read_text()
-    if not (re.search(r"^ID=debian$", system, re.M) and re.search(r'^VERSION_ID="12"$', system, re.M)):
-        return "they need Debian 12, whose SLURM they install"
-    if platform.machine() != "x86_64":
-        return f"they need an x86_64 machine, and this is {platform.machine()}"
-    return None
-
-
 def install() -> None:
-    """Bring everything onto this machine; what is there already stays."""
-    if reason := unfit():
-        raise MachineError(f"the cluster's tests cannot run here: {reason}")
+    """Bring everything onto this machine; what is there already stays. Raises Unfit where that cannot be."""
+    check_machine()
     install_packages()
     if not APPTAINER.exists():
         install_apptainer()
@@ -74,14 +65,40 @@ def install() -> None:
         install_base()
 
 
+def check_machine() -> None:
+    """Raise Unfit where it is known before the first download that this machine will not do."""
+    if os.geteuid() != 0:
+        raise Unfit("packages are installed and daemons started, and this is not root")
+    system = Path("/etc/os-release").read_text()
+    if not (re.search(r"^ID=debian$", system, re.M) and re.search(r'^VERSION_ID="12"$', system, re.M)):
+        raise Unfit("Debian 12 is needed, whose SLURM is installed")
+    if platform.machine() != "x86_64":
+        raise Unfit(f"an x86_64 machine is needed, and this is {platform.machine()}")
+    with tempfile.TemporaryDirectory() as folder, needed("device files and namespaces, which containers often lack"):
+        run("mknod", f"{folder}/device", "c", "1", "3", seconds=10)
+        run("unshare", "--map-root-user", "--mount", "--pid", "--fork", "true", seconds=10)
+
+
+@contextmanager
+def needed(what: str) -> Iterator[None]:
+    """A command that fails within makes this machine unfit: it lacks `what`, as the command's last line says."""
+    try:
+        yield
+    except MachineError as error:
+        raise Unfit(f"this machine lacks {what} ({str(error).strip().splitlines()[-1]})") from None
+
+
 def install_packages() -> None:
     """Debian's packages through the machine's own apt."""
     missing = [name for name in PACKAGES if not _installed(name)]
-    if missing:
+    if not missing:
+        return
+    install = ("apt-get", "install", "--yes", "--no-install-recommends")
+    with needed(f"a mirror that has {', '.join(missing)}"):
         run("apt-get", "update", seconds=300)
-        options = ("--yes", "--no-install-recommends")
-        with _no_service_starts():
-            run("apt-get", "install", *options, *missing, seconds=600, DEBIAN_FRONTEND="noninteractive")
+        run(*install, "--download-only", *missing, seconds=600)
+    with _no_service_starts():
+        run(*install, *missing, seconds=600, DEBIAN_FRONTEND="noninteractive")
 
 
 @contextmanager
@@ -112,7 +129,7 @@ def mirror() -> str:
         run("apt-get", "update", seconds=300)
         found = run(*query, release, seconds=60)
     if not found:
-        raise MachineError(f"apt has no source of Debian {codename()}: name one in /etc/apt/sources.list")
+        raise Unfit(f"apt has no source of Debian {codename()}: name one in /etc/apt/sources.list")
     return found.splitlines()[0]
 
 
@@ -144,8 +161,9 @@ def download(folder: Path) -> list[Path]:
     sources.write_text(f"deb [signed-by={KEYRING}] {mirror()} {SUITE} main\n")
     own = ["-o", f"Dir::Etc::SourceList={sources}", "-o", "Dir::Etc::SourceParts=/dev/null"]
     own += ["-o", f"Dir::State::Lists={lists}", "-o", f"Dir::Cache={folder}", "-o", "APT::Sandbox::User=root"]
-    run("apt-get", *own, "update", seconds=300)
-    subprocess.run(["apt-get", *own, "download", *FROM_SUITE], cwd=folder, check=True, timeout=300, capture_output=True)
+    with needed(f"a mirror of Debian's {SUITE}, which has Apptainer"):
+        run("apt-get", *own, "-o", "APT::Update::Error-Mode=any", "update", seconds=300)
+        run("apt-get", *own, "download", *FROM_SUITE, seconds=300, folder=folder)
     return sorted(folder.glob("*.deb"))
 
 
@@ -172,7 +190,10 @@ def install_base() -> None:
     """A Debian with Python, all of it root's, so that it can be built upon in a user namespace of root alone."""
     partial = BASE.with_suffix(".partial")
     shutil.rmtree(partial, ignore_errors=True)
-    run("debootstrap", "--variant=minbase", f"--include={BASE_PACKAGES}", codename(), partial, mirror(), seconds=900)
+    with needed("a mirror that debootstrap reaches"):
+        options = ("--variant=minbase", f"--include={BASE_PACKAGES}")
+        # its mounts are its own, so that none is left where it is killed
+        run("unshare", "--mount", "debootstrap", *options, codename(), partial, mirror(), seconds=900)
     for device in (partial / "dev").iterdir():
         shutil.rmtree(device) if device.is_dir() and not device.is_symlink() else device.unlink()
     run("chown", "--recursive", "--no-dereference", "0:0", partial, seconds=120)

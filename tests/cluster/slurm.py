@@ -10,7 +10,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from tests.cluster.machine import APPTAINER, FOLDER, MachineError, run
+from tests.cluster.machine import APPTAINER, FOLDER, MachineError, Unfit, run
 
 STATE = FOLDER / "state"
 CONFIG = FOLDER / "etc" / "slurm.conf"
@@ -106,9 +106,7 @@ def link(file: Path) -> None:
     """Let SLURM's commands find a file, unless this machine has a cluster of its own."""
     place = SYSTEM / file.name
     if place.exists() and place.resolve() != file.resolve():
-        raise MachineError(
-            f"{place} is {place.resolve()}: this machine has another SLURM, which these tests must not touch"
-        )
+        raise Unfit(f"{place} is {place.resolve()}: this machine has another SLURM, which must not be touched")
     if not place.is_symlink():
         SYSTEM.mkdir(exist_ok=True)
         place.symlink_to(file)
@@ -146,16 +144,19 @@ def start() -> None:
 def stop() -> None:
     """Cancel what still runs, then end the daemons that `start` started, by their process ids."""
     if _runs("slurmctld.pid"):
-        run("scancel", "--user=root", seconds=COMMAND_SECONDS)
-        _wait_for(
-            "the last job to end",
-            STOP_SECONDS,
-            lambda: not run("squeue", "--noheader", seconds=COMMAND_SECONDS).strip(),
-        )
-    for file in sorted(STATE.glob("*.pid"), reverse=True):  # slurmd, slurmctld, munged
+        with suppress(MachineError):  # what cannot be cancelled is killed below
+            run("scancel", "--user=root", seconds=COMMAND_SECONDS)
+            _wait_for(
+                "the last job to end",
+                STOP_SECONDS,
+                lambda: not run("squeue", "--noheader", seconds=COMMAND_SECONDS).strip(),
+            )
+    started = sorted(STATE.glob("*.pid"), reverse=True)  # slurmd, slurmctld, munged
+    for file in started:
         _end(file)
-    for pid in _strays():
-        os.kill(pid, signal.SIGKILL)
+    for pid in _strays() if started else ():
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
     for file in (CONFIG, GRES):
         unlink(file)
 

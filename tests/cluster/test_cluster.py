@@ -100,6 +100,19 @@ def test_a_job_sees_its_gpus_and_nothing_of_the_host(site: Site, images: Path) -
     assert not [line for line in seen if "site-packages" in line and not line.startswith("/opt/env/")]
 
 
+def test_a_job_judges_programs(site: Site, images: Path) -> None:
+    """The verifiers' sandbox makes its namespaces inside of an image's."""
+    spec = {"tests": ["assert double(2) == 4"], "entry_point": "double"}
+    programs = [f"```python\ndef double(x):\n    return {factor} * x\n```" for factor in (2, 3)]
+    lines = [{"response": program, "answer": {"kind": "code", "spec": spec}} for program in programs]
+    asked, judged = site.root / "programs.jsonl", site.root / "judged.jsonl"
+    asked.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    container = ["apptainer", "exec", "--home", site.root, *IMAGE_OPTIONS.split(), images / "data.sif"]
+    verify = [*container, "python", "-m", "scripts.verify", asked, judged]
+    slurm.run("srun", "--partition=cpu", *verify, seconds=120, folder=site.root, **slurm.environment())
+    assert [json.loads(line)["correct"] for line in judged.read_text().splitlines()] == [True, False]
+
+
 def test_a_second_run_submits_nothing(site: Site) -> None:
     before = len(jobs())
     assert "Nothing to be done" in site.snakemake(CELL)
@@ -141,11 +154,11 @@ def test_a_cancelled_job_and_a_lost_node_cost_no_artifact(site: Site) -> None:
 
 
 def test_a_training_saves_before_its_walltime_is_over_and_goes_on(site: Site) -> None:
-    """A training of days with three minutes of walltime; ended by Ctrl-C, which cancels the job that runs."""
+    """A training of days with two minutes of walltime; ended by Ctrl-C, which cancels the job that runs."""
     overlay = site.root / "long.yaml"
     training = "{max_steps: 100000, save_steps: 100000}"
     overlay.write_text(
-        "resources: {train.sft: {gpus: 1, minutes: 3}}\n"
+        "resources: {train.sft: {gpus: 1, minutes: 2}}\n"
         f"models: {{long: {{kind: sft, init: base, dataset: textbook, training: {training}}}}}\n"
     )
     run = site.start(artifact("models/long"), overlay=overlay.name)
@@ -159,13 +172,13 @@ def test_a_training_saves_before_its_walltime_is_over_and_goes_on(site: Site) ->
 
 
 def test_a_job_out_of_memory_is_tried_again_with_more_of_it(site: Site) -> None:
-    """A model on the CPU that needs more than 1 GB and less than 2; its partition allows 50 minutes, not twice 30."""
+    """A model on the CPU that needs 1.5 GB, not 1 and not 2; its partition allows 50 minutes, not twice 30."""
     overlay = site.root / "hungry.yaml"
-    architecture = "{hidden_size: 256, intermediate_size: 1024}"
+    architecture = "{hidden_size: 1280, intermediate_size: 5120}"  # 40 million weights, 16 bytes each in training
+    training = f"{{max_steps: 4, batch_size: 2, micro_batch_size: 2, architecture: {architecture}}}"
     overlay.write_text(
         "resources: {train.pretrain: {memory_gb: 1}}\n"
-        "models: {hungry: {kind: pretrain, dataset: textbook, training: "
-        f"{{max_steps: 2, architecture: {architecture}}}}}}}\n"
+        f"models: {{hungry: {{kind: pretrain, dataset: textbook, training: {training}}}}}\n"
     )
     said = site.snakemake(artifact("models/hungry"), overlay=overlay.name)
     assert "Exceeded job memory limit" in said  # in SLURM's log, which is shown; with cgroups the state says it too

@@ -1,0 +1,15 @@
+"""How long the parts of the cluster's tests take."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def phase(name: str) -> Iterator[None]:
+    """Says how long something took."""
+    started = time.monotonic()
+    yield
+    print(f"\n{name}: {time.monotonic() - started:.0f} s", flush=True)
