@@ -8,11 +8,13 @@ from scripts import plan
 from scripts.containers import images, preflight
 from scripts.containers import launch as launching
 
+TRAININGS = ("pretrain_model", "finetune_model", "reinforce_model", "distill_model")
 IMAGES = sorted(set(CONFIG.environments.values()))
 SITE = workflow.resource_settings.default_resources or {}
 
 # Containers shut the host's environment out; these alone are handed in.
-for name in ("CUDA_VISIBLE_DEVICES", "HF_HOME", "HF_ENDPOINT", "HF_TOKEN", "http_proxy", "https_proxy"):
+HANDED_IN = "CUDA_VISIBLE_DEVICES HF_HOME HF_ENDPOINT HF_TOKEN LOCAL_KERNELS http_proxy https_proxy no_proxy"
+for name in HANDED_IN.split():
     if name in os.environ:
         os.environ[f"APPTAINERENV_{name}"] = os.environ[name]
 
@@ -101,6 +103,9 @@ onstart:
         needed,
         apptainer=DeploymentMethod.APPTAINER in workflow.deployment_settings.deployment_method,
     )
+    if CONFIG.containers:
+        trained = {job.wildcards.model for job in jobs if job.rule.name in TRAININGS}
+        problems += preflight.kernel_problems(CONFIG.training_of(name).attention for name in trained)
     problems += preflight.disk_problems(Path(R), CONFIG.disk_gb)
     read = {job.wildcards.source for job in jobs if job.rule.name == "normalize_source"}
     problems += plan.missing_sources(CONFIG, read, Path(CONFIG.corpora_dir or "."))

@@ -368,8 +368,9 @@ class Estimator:
         if shape is None or not isinstance(model, GrpoModel) or not isinstance(settings, Grpo):
             return None
         completions = self._rollouts(model, settings, settings.group_size)
-        reference = shape if settings.beta else None
-        return self._on_policy(shape, model, settings, completions, [reference] if reference else [], "train.grpo")
+        corrected = settings.rollout.engine != "transformers" and settings.importance_correction != "none"
+        scorers = [shape] * (corrected + bool(settings.beta))  # the policy beside vLLM's figures; the reference
+        return self._on_policy(shape, model, settings, completions, scorers, "train.grpo")
 
     def _distill(self, artifact: tuple[str, ...]) -> Cost | None:
         model, settings = self.config.models[artifact[1]], self.config.training_of(artifact[1])
@@ -392,7 +393,7 @@ class Estimator:
         scorers: list[Shape],
         step: str,
     ) -> Cost:
-        """Decoding by the policy, one forward pass of each scorer (teacher, reference), training on what was drawn."""
+        """Decoding by the policy, one forward pass of each scorer, training on what was drawn."""
         tokens = self.answer_tokens(model.thinking, settings.rollout.max_completion_tokens)
         sequence = self.assumed.prompt_tokens + tokens
         drawn = self.decoding(shape, completions, tokens, model.thinking, self.config.budget_of(step).gpus)

@@ -246,7 +246,9 @@ def _training_disk(config: Config, priced: Iterable[Priced]) -> str:
     shapes = [shape_of(config, item.job.parts[1]) for item in priced if item.job.step in kinds]
     largest = max((shape.parameters for shape in shapes if shape), default=0.0)
     size = ASSUMPTIONS.checkpoint_bytes * largest / GB
-    return f"While it runs, a training keeps a checkpoint of up to {size:.0f} GB besides." if size >= 1 else ""
+    if size < 1:
+        return ""
+    return f"While it runs, a training keeps two checkpoints of up to {size:.0f} GB, and writes a third."
 
 
 def _gpu_hours(item: Priced) -> float:

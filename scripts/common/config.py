@@ -243,9 +243,22 @@ def _model_problems(config: Config) -> Iterable[str]:
         if not isinstance(model, HubModel):
             try:
                 yield from _served_problems(config, name, config.training_of(name))
+                yield from _batch_problems(config, name, config.training_of(name))
             except ConfigError as error:
                 yield str(error)
     yield from _cycles(config)
+
+
+def _batch_problems(config: Config, name: str, training: Optimizer) -> Iterable[str]:
+    """Whether the GPUs of a training divide its batch."""
+    step = f"train.{config.models[name].kind}"
+    budget = config.budget_of(step)
+    processes = max(1, budget.gpus) * budget.nodes
+    if training.batch_size % (training.micro_batch_size * processes):
+        yield (
+            f"models.{name}.training.batch_size: {training.batch_size} is no multiple of micro_batch_size "
+            f"{training.micro_batch_size} times the {processes} GPUs of resources.{step}: change one of them"
+        )
 
 
 def _served_problems(config: Config, name: str, training: Optimizer) -> Iterable[str]:

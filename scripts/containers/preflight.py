@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import shutil
 import socket
 import subprocess
@@ -16,6 +17,11 @@ from scripts.containers import images
 
 PROFILE = "slurm/profile.yaml"
 LOCAL_FILESYSTEMS = frozenset({"ext2/ext3", "xfs", "btrfs", "tmpfs", "ramfs", "overlayfs"})
+KERNELS = {
+    "flash_attention_2": "kernels-community/flash-attn2",
+    "flash_attention_3": "kernels-community/vllm-flash-attn3",
+}
+"""Where transformers finds the attention that no package of the lock brings."""
 QUERY_SECONDS = 60
 """A cluster's controller that has not answered by then is a problem of its own."""
 
@@ -45,6 +51,21 @@ def image_problems(environments: Iterable[str], apptainer: bool) -> list[str]:
             "containers: true, but Snakemake runs jobs outside of images: add --software-deployment-method apptainer"
         ]
     return [problem for name in names if (problem := images.problem(name))]
+
+
+def kernel_problems(attentions: Iterable[str]) -> list[str]:
+    """Attention kernels that transformers would fetch from the hub when a training starts, where there is no network.
+
+    `LOCAL_KERNELS` is read by the package `kernels`: repository=folder, several with a colon between.
+    """
+    given = dict(entry.split("=", 1) for entry in os.environ.get("LOCAL_KERNELS", "").split(":") if "=" in entry)
+    return [
+        f"attention {attention} needs the kernel {repository}, and jobs have no network: `hf download {repository} "
+        f"--repo-type kernel --local-dir FOLDER` on the shared disk and `export LOCAL_KERNELS={repository}=FOLDER`, "
+        "or set `attention: sdpa` in the scale's trainings"
+        for attention, repository in sorted(KERNELS.items())
+        if attention in set(attentions) and not Path(given.get(repository, "."), "build").is_dir()
+    ]
 
 
 def disk_problems(folder: Path, needed_gb: int) -> list[str]:

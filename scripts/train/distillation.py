@@ -169,17 +169,22 @@ class MultiTeacherTrainer(DistillationTrainer):
         """Divergence and the student's entropy at each completion token of `rows`; `student` holds its states there.
 
         Under ZeRO-3 a teacher's forward and the gathering of both heads are collectives: every rank makes the same
-        calls in the same order, with a dummy row and no positions where it has no row for this teacher.
+        calls in the same order, with two tokens of a row and no positions where it has no row for this teacher.
         """
         base = self.accelerator.unwrap_model(teacher)
-        run = rows if len(rows) else rows.new_zeros(1)
         picked = {
-            name: inputs[name][run] for name in ("prompt_ids", "prompt_mask", "completion_ids", "completion_mask")
+            name: inputs[name][rows] if len(rows) else inputs[name][:1, cut]
+            for name, cut in (
+                ("prompt_ids", slice(-1, None)),
+                ("prompt_mask", slice(-1, None)),
+                ("completion_ids", slice(1)),
+                ("completion_mask", slice(1)),
+            )
         }
         with torch.no_grad():
             states = self._forward_redirection(teacher, base, self._hidden, base, picked)
         chosen = inputs["completion_mask"][rows].bool()
-        states = states[: len(rows)][chosen]
+        states = states[chosen] if len(rows) else states[0, :0]
         head, other = model.get_output_embeddings(), base.get_output_embeddings()
         own, theirs = self._scales
         if self._sampled:

@@ -5,6 +5,7 @@ Whatever a training leaves out it counts: `counts` goes into the artifact's mani
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -83,12 +84,14 @@ def training_set(
     counts |= {"in": 0, "kept": 0, "dropped": {"too long": 0}, "tokens": 0, "trained_tokens": 0}
     file = folder / "rows.arrow"
     folder.mkdir(parents=True, exist_ok=True)
-    with pa.OSFile(str(file), "wb") as sink, pa.ipc.new_stream(sink, ROWS) as writer:
+    own = folder / f"rows.arrow.{os.environ.get('RANK', '0')}"  # processes of one training all write the same
+    with pa.OSFile(str(own), "wb") as sink, pa.ipc.new_stream(sink, ROWS) as writer:
         short = _short_rows(rows, max_length, counts)
         while batch := list(islice(short, ROW_GROUP)):
             writer.write_table(pa.Table.from_pylist(batch, schema=ROWS))
     if not counts["kept"]:
         raise DataError(f"none of {counts['in']} rows has at most max_length = {max_length} tokens: raise max_length")
+    own.replace(file)  # what another has mapped of the file before stays valid
     return Dataset.from_file(str(file)).shuffle(seed=seed, keep_in_memory=True)
 
 

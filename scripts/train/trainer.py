@@ -97,7 +97,7 @@ def arguments(kind: type[A], settings: Optimizer, run: Run[Any], **own: Any) -> 
         bf16=settings.bf16,
         gradient_checkpointing=settings.gradient_checkpointing,
         save_steps=settings.save_steps,
-        save_total_limit=2,  # the last complete one, and the one being written
+        save_total_limit=2,  # the last is complete whenever a process is killed; three exist while one is written
         logging_steps=1,
         logging_nan_inf_filter=False,
         report_to="none",  # `fit` adds the trackers, behind the meter
@@ -246,6 +246,8 @@ class Progress(TrainerCallback):
         write_json(self._file, {"step": state.global_step, "steps": state.max_steps, **shown})
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        if torch.distributed.is_initialized():
+            torch.distributed.barrier()  # each process writes the state of its own random generators
         if state.is_world_process_zero:
             (Path(str(args.output_dir)) / f"checkpoint-{state.global_step}" / COMPLETE).touch()
 

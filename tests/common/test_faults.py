@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from torch.distributed import DistBackendError
 
 from scripts.common import faults
 
@@ -32,7 +33,14 @@ def test_the_next_run_of_snakemake_tries_again(tmp_path, run_of_snakemake):
     faults.refuse_repetition(tmp_path)
 
 
-@pytest.mark.parametrize("error", [OSError("stale file handle"), TimeoutError(), MemoryError()])
+GONE = (
+    DistBackendError("NCCL error: remote process exited or there was a network error"),
+    RuntimeError("[gloo/transport/tcp/pair.cc:547] Connection closed by peer [127.0.0.1]:1"),
+)
+"""What survivors of a training see when a process on another node is gone."""
+
+
+@pytest.mark.parametrize("error", [OSError("stale file handle"), TimeoutError(), MemoryError(), *GONE])
 def test_errors_from_outside_are_repeated(tmp_path, run_of_snakemake, error):
     fail(tmp_path, error)
     faults.refuse_repetition(tmp_path)

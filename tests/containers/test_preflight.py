@@ -57,6 +57,18 @@ def test_jobs_without_images_need_none():
     assert preflight.image_problems(set(), apptainer=False) == []
 
 
+def test_an_attention_kernel_that_no_job_could_fetch_names_both_ways_out(monkeypatch, tmp_path):
+    name = "kernels-community/flash-attn2"
+    monkeypatch.setenv("LOCAL_KERNELS", f"other/kernel=/x:{name}={tmp_path}")
+    assert preflight.kernel_problems(["sdpa"]) == []
+    (problem,) = preflight.kernel_problems(["flash_attention_2", "sdpa", "flash_attention_2"])
+    assert f"export LOCAL_KERNELS={name}=FOLDER" in problem and "attention: sdpa" in problem
+    (tmp_path / "build").mkdir()
+    assert preflight.kernel_problems(["flash_attention_2"]) == []
+    monkeypatch.delenv("LOCAL_KERNELS")
+    assert len(preflight.kernel_problems(["flash_attention_2", "flash_attention_3"])) == 2
+
+
 def test_too_little_disk_names_the_setting(tmp_path):
     (problem,) = preflight.disk_problems(tmp_path / "results", needed_gb=10**9)
     assert problem.startswith(f"{tmp_path}/results has ") and "lower disk_gb" in problem
@@ -82,10 +94,15 @@ def test_cpu_jobs_ask_for_more_and_gpu_jobs_resume():
 
 def test_a_step_has_its_own_budget_over_the_defaults():
     config = read(
-        "tiny", {"resources": {"default": {"cpus": 2, "minutes": 5}, "train.sft": {"gpus": 8, "minutes": 90}}}
+        "tiny", {"resources": {"default": {"cpus": 2, "minutes": 5}, "train.sft": {"gpus": 2, "minutes": 90}}}
     )
-    assert config.budget_of("train.sft") == Budget(cpus=2, gpus=8, minutes=90)
+    assert config.budget_of("train.sft") == Budget(cpus=2, gpus=2, minutes=90)
     assert config.budget_of("tables.cell") == Budget(cpus=2, minutes=5)
+
+
+def test_gpus_that_do_not_divide_a_batch_are_named_before_a_job_gets_them():
+    with pytest.raises(ConfigError, match=r"models\.ins-sft-1\.training\.batch_size: \d+ is no multiple .* 30 GPUs"):
+        read("tiny", {"resources": {"train.sft": {"gpus": 15, "nodes": 2}}})
 
 
 def test_a_budget_of_an_unknown_step_is_an_error():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -88,6 +89,23 @@ def test_long_rows_are_dropped_and_counted(tmp_path: Any) -> None:
     assert counts == {"in": 4, "kept": 3, "dropped": {"too long": 1}, "tokens": 13, "trained_tokens": 10}
     with pytest.raises(DataError, match="raise max_length"):
         training_set(rows, 2, 1, tmp_path, {})
+
+
+def test_processes_of_one_training_write_the_same_rows_beside_each_other(tmp_path: Any, monkeypatch: Any) -> None:
+    """The second is in the middle of writing while the first maps its file, and replaces the file under it."""
+    rows = [{"input_ids": [n], "labels": [n]} for n in range(50)]
+
+    def slowly() -> Iterator[dict[str, list[int]]]:
+        yield from rows[:25]
+        monkeypatch.setenv("RANK", "0")
+        mapped.append(training_set(rows, 5, 1, tmp_path, {}))
+        yield from rows[25:]
+
+    mapped: list[Any] = []
+    monkeypatch.setenv("RANK", "1")
+    second = training_set(slowly(), 5, 1, tmp_path, {})
+    assert mapped[0]["input_ids"] == second["input_ids"]
+    assert [file.name for file in tmp_path.iterdir()] == ["rows.arrow"]
 
 
 def test_the_seed_alone_decides_the_order(tmp_path: Any) -> None:

@@ -7,6 +7,7 @@ Written for `vllm serve` of vLLM 0.31: /health, /v1/models and /v1/completions w
 from __future__ import annotations
 
 import atexit
+import contextlib
 import ctypes
 import os
 import signal
@@ -100,7 +101,7 @@ class Server:
     def healthy(self) -> bool:
         """Whether the server answers at all."""
         try:
-            return requests.get(f"{self.url}/health", timeout=HEALTH_SECONDS).ok
+            return self._session().get(f"{self.url}/health", timeout=HEALTH_SECONDS).ok
         except requests.RequestException:
             return False
 
@@ -125,9 +126,10 @@ class Server:
             raise ServerFault(f"{self.url}{path} answers no JSON: {answer.text[:200]!r}") from None
 
     def _session(self) -> requests.Session:
-        """A connection of each thread's own, kept open: sessions are not safe to share."""
+        """A connection of each thread's own, kept open: sessions are not safe to share. A site's proxy is passed by."""
         if not hasattr(self._local, "session"):
             self._local.session = requests.Session()
+            self._local.session.trust_env = False
         return self._local.session
 
 
@@ -177,6 +179,7 @@ class OwnServer(Server):
             self.wait()
 
     def _relaunch(self) -> None:
+        self._end_group()
         self.deaths += 1
         if self.deaths > self.serving.restarts:
             raise GenerationError(
@@ -196,6 +199,12 @@ class OwnServer(Server):
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
+        self._end_group()
+
+    def _end_group(self) -> None:
+        """vLLM's engine and worker processes outlive a server that was killed, and would keep its GPU's memory."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
 
 
 def open_servers(folder: Path, settings: Engine, seed: int, serving: Serving) -> list[Server]:
@@ -286,13 +295,15 @@ def serve_command(folder: Path, settings: Engine, seed: int, gpus: int, port: in
 
 
 def spawn(command: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    """A process that the kernel ends when this one is killed: nobody else would free its GPU.
+    """A process, first of a group of its own, that the kernel ends when this one is killed: nobody would free its GPU.
 
     To the kernel the parent is the thread that started it, so a thread does that lives as long as this process.
     """
 
     def start() -> subprocess.Popen[bytes]:
-        return subprocess.Popen(command, env=environment, stdout=sys.stderr, preexec_fn=_die_with_parent)
+        return subprocess.Popen(
+            command, env=environment, stdout=sys.stderr, process_group=0, preexec_fn=_die_with_parent
+        )
 
     return _PARENT.submit(start).result()
 
