@@ -328,7 +328,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def own(folder: Path, program: str, lives: int = 3, **policy: Any) -> OwnServer:
     def start(port: int) -> subprocess.Popen[bytes]:
-        return subprocess.Popen([sys.executable, "-c", program, str(port), str(folder), str(lives)])
+        return spawn([sys.executable, "-c", program, str(port), str(folder), str(lives)], os.environ)
 
     return OwnServer(folder, Serving(**{"wait_seconds": 0.01, "retries": 3, **policy}), start)
 
@@ -374,6 +374,32 @@ def test_a_server_that_never_answers_is_given_up(model: Path, quick: None) -> No
     assert server.process.poll() is not None, "it does not stay behind"
 
 
+def ends(pid: str) -> bool:
+    """Whether the process is gone, or a zombie that nobody has waited for, within five seconds."""
+    process = Path("/proc") / pid
+    for _ in range(100):
+        if not process.exists() or "Z" in (process / "stat").read_text().split()[2]:
+            return True
+        threading.Event().wait(0.05)
+    return False
+
+
+def test_what_a_killed_server_leaves_ends_before_the_next_one_starts(model: Path, tmp_path: Path, quick: None) -> None:
+    """As vLLM's engine, which has a process of its own and the GPU's memory."""
+    engine = (
+        f"import subprocess; open({str(tmp_path / 'pid')!r}, 'w').write(str(subprocess.Popen(['sleep', '60']).pid))"
+    )
+    server = own(model, f"{engine}\n{PROGRAM}")
+    server.wait()
+    for end in (server.process.kill, server.close):
+        left = (tmp_path / "pid").read_text()
+        end()
+        server.process.wait()
+        if end != server.close:
+            server.recover()
+        assert ends(left)
+
+
 def test_a_server_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
     code = (
         "import os, time; from scripts.common.generation.servers import spawn\n"
@@ -382,15 +408,11 @@ def test_a_server_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
     )
     parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None
-    child = Path("/proc") / parent.stdout.readline().strip()
-    assert child.exists()
+    child = parent.stdout.readline().strip()
+    assert (Path("/proc") / child).exists()
     parent.kill()
     parent.wait()
-    for _ in range(100):
-        if not child.exists() or "Z" in (child / "stat").read_text().split()[2]:
-            return
-        threading.Event().wait(0.05)
-    raise AssertionError("the server outlived a killed step")
+    assert ends(child), "the server outlived a killed step"
 
 
 def test_a_server_outlives_the_thread_that_restarted_it() -> None:
