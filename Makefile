@@ -8,7 +8,6 @@ CORES ?= $(shell nproc)
 SEED_RESULTS = results/$(SCALE) $(foreach seed,$(shell seq 2 $(SEEDS)),results/$(SCALE)-seed-$(seed))
 BIN := .venv/bin
 STAMP := .venv/.installed
-SNAKEMAKE := $(BIN)/python -m snakemake --config scale=$(SCALE)
 
 .PHONY: help env reproduce cell test lint plan lineage diff-lineage bench test-cluster verify-results export lock
 

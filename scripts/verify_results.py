@@ -70,7 +70,8 @@ def _inputs(path: Path, digest_of: Callable[[Path], str]) -> Iterable[Problem]:
         if not source.is_file():
             yield Problem("missing", f"{source} is missing, from which {path} was made")
         elif digest_of(source) != digest:
-            yield Problem("stale", f"{path} was made from other content of {source} than it now has")
+            todo = "make it again, or delete it if nothing makes it"
+            yield Problem("stale", f"{path} was made from other content of {source} than it now has: {todo}")
 
 
 def _unfinished(folder: Path, found: Iterable[Path]) -> Iterable[Problem]:

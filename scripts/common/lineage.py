@@ -110,7 +110,7 @@ def _changed_inputs(node: Node, nodes: Mapping[Path, Node]) -> Iterable[str]:
         if path in nodes and nodes[path].digest != digest:
             yield (
                 f"{node.path} was made from {path} with digest {digest[:16]}, which now is {nodes[path].digest[:16]}: "
-                f"make {node.path} again"
+                f"make {node.path} again, or delete it if nothing makes it"
             )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from pathlib import Path
 
 from scripts.common.artifacts import read_json, run_path
@@ -21,14 +22,15 @@ def image_file(environment: str) -> Path:
 
 
 def identity(environment: str, contained: bool) -> dict[str, str]:
-    """Digest by file name of what an environment is made from: its lock, and for an image its definition.
+    """What an environment is made from: digests of its lock and, for an image, its definition; else Python's version.
 
     Raises FileNotFoundError naming the file that the environment lacks.
     """
     files = [lock_file(environment)]
     if contained:
         files += [definition_file(environment), ROOT / "containers" / "install.sh"]
-    return {file.name: sha256_file(file)[:16] for file in files}
+    made_from = {file.name: sha256_file(file)[:16] for file in files}
+    return made_from if contained else made_from | {"python": platform.python_version()}
 
 
 def problem(environment: str) -> str | None:

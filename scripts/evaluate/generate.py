@@ -9,6 +9,7 @@ python -m scripts.evaluate.generate --recipe JSON --model MANIFEST --benchmarks 
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -52,10 +53,13 @@ def asked(messages: Sequence[Message], template: str) -> list[Message]:
 
 
 def items(source: Artifact, questions: Questions) -> list[dict[str, Any]]:
-    """The benchmark's records, at most `limit`. Raises BenchmarkError when there are none."""
+    """The benchmark's records, at most `limit`. Raises BenchmarkError when there are none, or one twice."""
     found = [*islice(iterate(source.folder / KEPT, ["id", "messages", "answer"]), questions.limit)]
     if not found:
         raise BenchmarkError(f"the benchmark {source.folder} has no item: check its source and its dropped records")
+    most = Counter(item["id"] for item in found).most_common(1)[0]
+    if most[1] > 1:  # tables compare models prompt by prompt
+        raise BenchmarkError(f"the benchmark {source.folder} has {most[0]} {most[1]} times: leave out repeated prompts")
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import platform
 
 import pytest
 
@@ -32,7 +33,7 @@ def project(tmp_path, monkeypatch):
 
 def test_identity_is_the_lock_alone_outside_of_images(project):
     digest = hashlib.sha256(LOCK.encode()).hexdigest()[:16]
-    assert images.identity("small", contained=False) == {"small.txt": digest}
+    assert images.identity("small", contained=False) == {"small.txt": digest, "python": platform.python_version()}
 
 
 def test_identity_of_an_image_has_its_definition_too(project):

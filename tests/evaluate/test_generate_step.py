@@ -124,6 +124,12 @@ def test_empty_benchmark_is_an_error(model: Path, tmp_path: Path) -> None:
         run_step(generate, recipe(sums=BENCHMARK), [tmp_path / "sums.parquet"], model=model, benchmarks=[sums])
 
 
+def test_an_item_that_stands_twice_is_an_error_before_the_engine_starts(model: Path, tmp_path: Path) -> None:
+    sums = save_records(tmp_path / "raw/sums", [*math_records(), math_records()[2]])
+    with pytest.raises(BenchmarkError, match=rf"raw/sums has {math_records()[2]['id']} 2 times"):
+        run_step(generate, recipe(sums=BENCHMARK), [tmp_path / "sums.parquet"], model=model, benchmarks=[sums])
+
+
 def test_a_source_that_is_not_given_is_an_error(model: Path, tmp_path: Path) -> None:
     other = save_records(tmp_path / "raw/other", math_records())
     with pytest.raises(BenchmarkError, match=r"--benchmarks has \['other'\], not the source of {'sums': 'sums'}"):
