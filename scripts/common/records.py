@@ -17,11 +17,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, TypedDict, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+T = TypeVar("T")
 
 
 class Message(TypedDict):
@@ -130,18 +133,14 @@ def write(folder: Path, rows: Iterable[dict[str, Any]], schema: pa.Schema = SCHE
     folder.mkdir(parents=True, exist_ok=True)
     written = 0
     with pq.ParquetWriter(folder / "00000.parquet", schema, compression="zstd") as writer:
-        for chunk in _chunks(rows, ROW_GROUP):
+        for chunk in chunks(rows, ROW_GROUP):
             writer.write_table(pa.Table.from_pylist(chunk, schema=schema), row_group_size=ROW_GROUP)
             written += len(chunk)
     return written
 
 
-def _chunks(rows: Iterable[dict[str, Any]], size: int) -> Iterator[list[dict[str, Any]]]:
-    chunk: list[dict[str, Any]] = []
-    for row in rows:
-        chunk.append(row)
-        if len(chunk) == size:
-            yield chunk
-            chunk = []
-    if chunk:
+def chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Lists of `size` items in order, the last one shorter."""
+    iterator = iter(items)
+    while chunk := list(islice(iterator, size)):
         yield chunk

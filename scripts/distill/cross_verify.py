@@ -17,8 +17,7 @@ from typing import Any
 import pyarrow as pa
 
 from scripts.common.artifacts import Artifact
-from scripts.common.generation.shards import chunks
-from scripts.common.records import KEPT, iterate, write
+from scripts.common.records import KEPT, chunks, iterate, write
 from scripts.common.step import Run, step
 from scripts.common.verdicts import answer_of, has_verifier, reason_head, verifier_pool, verify_all
 from scripts.curate.classifier import MODEL, check_labels

@@ -18,8 +18,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from scripts.common.generation.shards import chunks
-from scripts.common.records import KEPT, iterate
+from scripts.common.records import KEPT, chunks, iterate
 from scripts.common.step import Run, step
 from scripts.common.verdicts import reason_head, verifier_pool, verify_all
 from scripts.distill.frame import RESPONSES, DistillError, Progress, Row, schema_of, size_of, write_parted

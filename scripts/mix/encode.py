@@ -21,8 +21,7 @@ import torch
 from transformers import AutoModel, AutoTokenizer
 from transformers.utils.logging import disable_progress_bar
 
-from scripts.common.generation.shards import chunks
-from scripts.common.records import KEPT, iterate, prompt_of
+from scripts.common.records import KEPT, chunks, iterate, prompt_of
 from scripts.common.settings import Engine
 from scripts.common.step import Run, step
 from scripts.mix.quotas import MixError

@@ -12,21 +12,18 @@ import hashlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from itertools import islice
 from pathlib import Path
-from typing import TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from scripts.common.artifacts import canonical_json
 from scripts.common.generation.prompts import Completion, ModelEngine, Prompt, encode, fits, require_fit
-from scripts.common.records import Message
+from scripts.common.records import Message, chunks
 from scripts.common.settings import Sampling
 
 COMPLETION = pa.struct([("text", pa.string()), ("finish_reason", pa.string()), ("tokens", pa.int32())])
 SHARD = pa.schema([("completions", pa.list_(COMPLETION))])
-T = TypeVar("T")
 Chat = tuple[str, Sequence[Message]]
 """What names a prompt (its record's id), and its messages."""
 
@@ -63,13 +60,6 @@ def generate(engine: ModelEngine, chats: Iterable[Chat], request: Request, work:
         done += len(prompts)
         print(f"generated {done} prompts x {request.samples}", flush=True)
         yield from _read(path)
-
-
-def chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    """Lists of `size` items in order, the last one shorter."""
-    iterator = iter(items)
-    while chunk := list(islice(iterator, size)):
-        yield chunk
 
 
 def complete(engine: ModelEngine, prompts: Sequence[Prompt], request: Request) -> list[list[Completion]]:
