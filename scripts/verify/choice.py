@@ -30,9 +30,20 @@ _MARKER = re.compile(
 )
 _BOXED = re.compile(r"\\(?:boxed|fbox)\s*\{((?:[^{}]|\{[^{}]*\})*)\}")
 _ALTERNATIVE = re.compile(
-    r"\s*(?:,|/|&|\||;|\b(?:and|or)\b)+\s*(?:(?:and|or)\s+)?"
-    r"(?:(?:maybe|perhaps|possibly|probably|likely|else|even|also|option|choice)\s+)*" + _LETTER
+    r"\s*[(\[]?(?:(?:\s*(?:,|/|&|\||;|\+|\\|\?|\b(?:and|or|vs|versus|then|plus)\b\.?))+\s*(?:(?:and|or|then)\s+)?"
+    r"|[.!\s\u2026]*(?=\b(?i:no|wait|actually|rather)\b))"
+    r"(?:(?:maybe|perhaps|possibly|probably|likely|else|even|also|option|choice|(?i:no|wait|actually|rather)\b,?)\s+)*"
+    + _LETTER
+    + r"|\s*[\u2014\u2013-]+\s*"
+    + _LETTER
+    + r"(?=\s*(?:$|[,;!?)\]}<]|\.\s*$|(?:and|or)\b))"
 )
+"""Another option after one: `B or C`, `B? No, C`, and `B - C` where nothing is said of the C (`B - C cells` is one)."""
+_DENIED = re.compile(
+    r"\s*(?:\?\s*(?i:no|nope|wrong)\b|(?:is|was|would be|seems|looks)\s+(?:clearly\s+)?(?:wrong|incorrect)\b"
+    r"|(?:is\s+not|isn't|isn\u2019t|cannot be|can't be)\s+(?:the\s+)?(?:correct|right|best|true|answer|it)\b)"
+)
+"""What takes a stated option back."""
 _AFTER = re.compile(r"\s*(?:$|[.,;:!)\]}<*$\n\\\u2014\u2013-]|(?:because|since|as|is|which|due|given|for|and|or)\b)")
 """What may follow a letter that is also a word (`A`, `I`) for it to be an answer; `the answer is A dog` states none."""
 _AFTER_ALONE = re.compile(r"\s*(?:$|[.):,\u2014\u2013-]|is\s+(?:the\s+)?(?:correct|right|best|answer)\b)")
@@ -98,9 +109,11 @@ def _options_at(text: str, options: Mapping[str, str]) -> set[str]:
     match = _OPENING.match(text.upper() if re.fullmatch(r"[a-z][.)]?", text) else text)
     found: set[str] = set()
     while match:
-        letter = match[1] or match[2]
+        letter = next(filter(None, match.groups()))
         found.add(letter.upper())
         alternative = _ALTERNATIVE.match(text, match.end())
+        if alternative is None and _DENIED.match(text, match.end()):
+            return set()
         if alternative is None and not match[1] and letter in "AI" and not _AFTER.match(text, match.end()):
             return _by_text(text, options)
         match = alternative
