@@ -1,6 +1,6 @@
 """containers: the images that jobs run in.
 
-makes   containers/{environment}.sif (`snakemake containers`)
+makes   containers/{environment}.sif (`snakemake --profile slurm containers`)
 needs   envs/{environment}.txt, containers/{environment}.def
 """
 

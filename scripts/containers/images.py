@@ -8,6 +8,8 @@ from pathlib import Path
 from scripts.common.artifacts import read_json, run_path
 from scripts.common.fingerprint import ROOT, sha256_file
 
+BUILD = "snakemake --profile slurm containers"
+
 
 def lock_file(environment: str) -> Path:
     return ROOT / "envs" / f"{environment}.txt"
@@ -38,9 +40,9 @@ def problem(environment: str) -> str | None:
     image = image_file(environment)
     record = run_path(image)
     if not image.is_file() or not record.is_file():
-        return f"image {image} is missing: build it with `snakemake containers`"
+        return f"image {image} is missing: build it with `{BUILD}`"
     built, described = read_json(record)["recipe"]["environment"], identity(environment, contained=True)
     changed = [name for name, digest in described.items() if built.get(name) != digest]
     if changed:
-        return f"image {image} was built from another {', '.join(changed)}: rebuild it with `snakemake containers`"
+        return f"image {image} was built from another {', '.join(changed)}: rebuild it with `{BUILD}`"
     return None

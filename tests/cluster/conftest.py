@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -156,16 +156,23 @@ def images(site: Site) -> Path:
     """The images, built by the project's own rule and kept for the next session where locks are the same."""
     IMAGES.mkdir(exist_ok=True)
     folder = site.root / "containers"
-    for environment in ENVIRONMENTS:
-        kept = IMAGES / f"{environment}.sif"
-        if not _is_current(environment, kept):
-            with phase(f"image {kept.name}"):
-                _build(site, folder / kept.name)
-            for made in (folder / kept.name, run_path(folder / kept.name)):
+    kept = [IMAGES / f"{environment}.sif" for environment in ENVIRONMENTS]
+    stale = [image for image in kept if not _is_current(image)]
+    _put([image for image in kept if image not in stale], folder)
+    if stale:
+        with phase("images"):
+            _build(site)
+        for image in stale:
+            for made in (folder / image.name, run_path(folder / image.name)):
                 shutil.move(made, IMAGES / made.name)
-        (folder / kept.name).symlink_to(kept)
-        shutil.copy2(run_path(kept), folder)
+        _put(stale, folder)
     return folder
+
+
+def _put(images: Iterable[Path], folder: Path) -> None:
+    for image in images:
+        (folder / image.name).symlink_to(image)
+        shutil.copy2(run_path(image), folder)
 
 
 @pytest.fixture
@@ -178,16 +185,16 @@ def without_slurm(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def _is_current(environment: str, image: Path) -> bool:
+def _is_current(image: Path) -> bool:
     record = run_path(image)
     if not image.is_file() or not record.is_file():
         return False
-    return read_json(record)["recipe"]["environment"] == identity(environment, contained=True)
+    return read_json(record)["recipe"]["environment"] == identity(image.stem, contained=True)
 
 
-def _build(site: Site, image: Path) -> None:
+def _build(site: Site) -> None:
     """As a user without rights builds: in a user namespace, here also because root may lack a capability."""
-    command = ["unshare", "--map-root-user", sys.executable, "-m", "snakemake", str(image), "--cores", "2"]
+    command = ["unshare", "--map-root-user", sys.executable, "-m", "snakemake", "containers", "--profile", "slurm"]
     with tempfile.TemporaryDirectory() as scratch:  # where a build that is killed would leave its files
         settings = {"APPTAINER_TMPDIR": scratch, "APPTAINER_MKSQUASHFS_ARGS": "-comp zstd -Xcompression-level 1"}
         environment = slurm.environment() | settings

@@ -58,7 +58,7 @@ def test_all_that_is_wrong_is_said_before_a_job_is_submitted(site: Site) -> None
     ):
         said = site.snakemake(CELL, check=False, overlay=overlay.name)
     for problem in (
-        r"image \S+/containers/cpu\.sif is missing: build it with `snakemake containers`",
+        r"image \S+/containers/cpu\.sif is missing: build it with `snakemake --profile slurm containers`",
         r"partition 'gpus' does not exist here \(did you mean gpu or cpu\?\): set it in slurm/profile\.yaml",
         r"score_benchmarks asks for 100 minutes, but 'far' allows 60: lower its step's minutes in the scale's",
         r"lies on a disk of this machine \(\S+\) that node elsewhere does not see",
@@ -126,7 +126,7 @@ def test_a_changed_lock_plans_the_rules_of_its_image_and_what_they_feed(site: Si
     planned, said = site.planned(CELL), site.snakemake(CELL, check=False)
     lock.write_text(content)
     assert planned == {"pretrain_model", *ON_GPUS, "score_benchmarks", "make_cell"}
-    assert "was built from another cpu.txt: rebuild it with `snakemake containers`" in said
+    assert "was built from another cpu.txt: rebuild it with `snakemake --profile slurm containers`" in said
     assert "Nothing to be done" in site.snakemake(CELL)
 
 

@@ -47,13 +47,13 @@ def test_an_image_of_its_lock_has_no_problem(project):
 @pytest.mark.parametrize("file", ["envs/small.txt", "containers/small.def", "containers/install.sh"])
 def test_an_image_of_another_lock_or_definition_is_refused(project, file):
     (project / file).write_text("changed\n")
-    assert f"built from another {file.split('/')[1]}: rebuild it with `snakemake containers`" in images.problem("small")
+    assert f"built from another {file.split('/')[1]}: rebuild it with `{images.BUILD}`" in images.problem("small")
 
 
 @pytest.mark.parametrize("file", ["containers/small.sif", "containers/small.sif.run"])
 def test_a_missing_image_is_named_with_the_command_that_builds_it(project, file):
     (project / file).unlink()
-    assert images.problem("small").endswith("small.sif is missing: build it with `snakemake containers`")
+    assert images.problem("small").endswith(f"small.sif is missing: build it with `{images.BUILD}`")
 
 
 def test_an_environment_without_lock_is_an_error(project):
