@@ -29,8 +29,15 @@ _MARKER = re.compile(
     re.MULTILINE,
 )
 _ANSWER_END = re.compile(r"(?i)</answer>")
-_WORD = re.compile(r"(?:[,;:.!?]|\s)\s*(?!or\b|and\b|frac|sqrt)[A-Za-z]{2,}|[.!?;](?:\s|$)")
-"""Where the prose after a stated answer begins: a word of two letters or more, or the end of the sentence."""
+_WORD = re.compile(
+    r"(?:[,;:.!?]|\s)\s*(?!or\b|and\b|frac|sqrt)[A-Za-z]{2,}"
+    r"|[.!?](?:\s|$)(?!\s*-?\d[\d.,/]*\s*(?:or|and)\b)"
+    r"|;(?!\s*\$?\s*(?:[-+\d\\(\[.\u2212]|[A-Za-z]\s*=))"
+)
+"""Where the prose after a stated answer begins: a word of two letters or more, or the end of the sentence; not where
+other answers go on (`3; 5`, `4. 5 or 6`)."""
+_JOINED = re.compile(r";|\d\s*:\s*\d|\d,\s+-?\d")
+"""A list or a ratio, of which math-verify would take one number out of prose."""
 _NUMBER = re.compile(
     r"(?P<sign>-?)(?:"
     r"(?P<whole>(?:0|[1-9]\d*|[1-9]\d{0,2}(?:,\d{3})+))(?P<point>\.\d+)?"
@@ -112,6 +119,8 @@ def _marked(response: str, settings: VerifySettings) -> Stated | None:
             text = head
             break
     text, inner = _unbold(text), _trim(text)
+    if _JOINED.search(inner):
+        return Stated(inner.replace("$", ""), exact=True)
     bare_latex = "$" not in inner and re.search(r"\\[A-Za-z]", inner) is not None
     return Stated(inner, exact=inner != text or bare_latex)
 

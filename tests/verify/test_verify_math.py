@@ -55,6 +55,22 @@ from scripts.verify.latex_value import latex_values
         ("Answer: 12 or 18", "18", False),
         ("\\boxed{12 \\text{ or } 18}", "18", False),
         ("\\boxed{12, 18}", "18", False),
+        # nor is one of several answers the answer
+        ("Answer: 3; 5", "3", False),
+        ("Answer: 3; 5", "5", False),
+        ("Answer: 3; 5", "3, 5", True),
+        ("Answer: 3; 5", "3; 5", True),
+        ("Answer: $3$; $5$", "3", False),
+        ("Answer: $3$; $5$", "3, 5", True),
+        ("Answer: x = 3; x = 5", "3", False),
+        ("Answer: 3; so x = 5", "3", True),
+        ("Answer: 3;", "3", True),
+        ("Answer: 4. 5 or 6 could also work", "4", False),
+        ("Answer: 4. 5 apples are left", "4", True),
+        ("answer: 12:30", "12", False),
+        ("answer: 12:30", "30", False),
+        ("answer: 12:30", "12:30", True),
+        ("Answer: 3:4", "3/4", True),
         # forms
         ("\\boxed{18.}", "18", True),
         ("\\boxed{18.0}", "18", True),
@@ -195,6 +211,15 @@ def test_the_quick_path_agrees_on_near_misses_of_decimals(micro: int, off: int) 
     verdict = quick(target, answer)
     if verdict is not None:
         assert verdict == reference(target, answer)
+
+
+@pytest.mark.parametrize("text", ["3; 5", "x = 3; x = 5", "12:30", "3:4", "4. 5 or 6", "4. 5 or 6 fit", "3;", "3, 5"])
+@pytest.mark.parametrize("target", ["3", "4", "5", "12", "3, 5", "3; 5", "12:30", "3/4"])
+def test_the_quick_path_changes_no_verdict_of_a_stated_list(text: str, target: str) -> None:
+    stated = mathematics.find_answer(f"Answer: {text}", VerifySettings())
+    assert stated is not None
+    found = mathematics._settle(stated, target)
+    assert found is None or found.correct == mathematics._compare(target, stated).correct
 
 
 @cache
