@@ -17,7 +17,11 @@ from scripts.curate.settings import Truncation
 from scripts.curate.words import STOPS, WIDE_STOPS, words
 
 FENCE = re.compile(r"^\s*(```|~~~)", re.MULTILINE)
-FORMULA = (("\\(", "\\)"), ("\\[", "\\]"), ("\\begin{", "\\end{"))
+COMMAND = r"(?<!\\)(?:\\\\)*\\"  # the backslash of a command: that of a row's end (`\\[6pt]`) opens nothing
+FORMULA = tuple(
+    (re.compile(COMMAND + opening), re.compile(COMMAND + closing))
+    for opening, closing in ((r"\(", r"\)"), (r"\[", r"\]"), (r"begin\{", r"end\{"))
+)
 CONTINUED = ",([{<+=&"  # nothing ends here
 SENTENCE_GAP = re.compile(
     rf"(?<=[\w)\"'][.!?])\s+|(?<=[{WIDE_STOPS}])(?=.)"
@@ -25,6 +29,7 @@ SENTENCE_GAP = re.compile(
 SENTENCE_END = re.compile(rf"[\w)\"'][{STOPS}]\s*$", re.MULTILINE)
 WHOLE = re.compile(r"https?://\S+$|:\s*\S*[\dA-Z]$")  # a link, or `Answer: 42`: finished without a stop
 CUT_BOX = re.compile(r"\\b(o(x(ed?)?)?)?$")
+BRACE = re.compile(COMMAND + "[{}]")  # printed, grouping nothing
 ITEM = re.compile(r"^\s*([-*+•#|>]|\d+[.)])")  # list items, headings, tables and quotes need no full stop
 
 
@@ -39,9 +44,9 @@ class TruncationFilter(BaseFilter):
 
     def filter(self, doc: Document) -> bool | tuple[bool, str]:
         text = doc.text.rstrip()
-        if len(FENCE.findall(text)) % 2:
+        if _open_fence(text):
             return False, "open-code-fence"
-        if any(text.count(opening) > text.count(closing) for opening, closing in FORMULA) or _open_box(text):
+        if _open_formula(text) or _open_box(text):
             return False, "open-formula"
         return (False, "mid-sentence") if self._cut(text) else True
 
@@ -58,12 +63,25 @@ class TruncationFilter(BaseFilter):
         return len(words(sentences[-1])) >= minimum
 
 
+def _open_fence(text: str) -> bool:
+    """The last code fence is not closed; inside one the other kind of fence is text."""
+    fence = None
+    for found in FENCE.findall(text):
+        fence = found if fence is None else None if found == fence else fence
+    return fence is not None
+
+
+def _open_formula(text: str) -> bool:
+    return any(len(opening.findall(text)) > len(closing.findall(text)) for opening, closing in FORMULA)
+
+
 def _open_box(text: str) -> bool:
     """The last \\boxed{...} is not closed, or its name is cut."""
     if CUT_BOX.search(text):
         return True
     start = text.rfind("\\boxed{")
-    return start >= 0 and text.count("{", start) > text.count("}", start)
+    box = BRACE.sub("", text[start:]) if start >= 0 else ""
+    return box.count("{") > box.count("}")
 
 
 def main() -> None:

@@ -155,8 +155,17 @@ TRUNCATED = TruncationFilter(Truncation(step="truncation", minimum_words=3, unpu
         ("We add 2 and 3. The result is \\boxed{5", "open-formula"),
         ("2 + 3 = \\boxe", "open-formula"),
         ("So \\( a + b", "open-formula"),
+        ("\\[\\begin{aligned} a &= b \\\\[6pt] &= c \\end{aligned}\\]", None),
+        ("\\[ a \\\\(b+c) \\]", None),
+        ("\\begin{aligned} a &= b \\\\[6pt] &= c", "open-formula"),
+        ("\\[ a \\\\[6pt] \\\\\\[ b \\]", "open-formula"),  # a row's end before an opening
+        ("\\boxed{\\left\\{1, 2\\right.}", None),
+        ("\\boxed{\\left\\{1, 2\\right\\}", "open-formula"),
+        ("\\boxed{a \\\\{b}}", None),  # a row's end before a group
         ("```python\ndef f(x):\n    return x\n```", None),
         ("```python\ndef f(x):\n    return", "open-code-fence"),
+        ("~~~markdown\n```python\n~~~", None),
+        ("~~~markdown\n```\nf()\n```", "open-code-fence"),
         ("Numbers: 1, 2,", "mid-sentence"),
         ("#!/bin/sh\n\nfind . -type f -print", None),
         ("It is there. See https://example.org/a/b", None),
