@@ -9,6 +9,9 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -159,6 +162,38 @@ def test_steps_use_a_server_that_runs_already(
             pq.read_table(manifest.parent / "records").to_pylist(),
         ]
     assert answers["transformers"] == answers["vllm-server"]
+
+
+def test_a_killed_step_goes_on_to_the_same_bytes(
+    server,
+    model: Artifact,
+    tmp_path: Path,
+) -> None:
+    """`evaluate.generate` with sampled answers, killed with SIGKILL behind its first shard of six."""
+    sums = save_records(tmp_path / "raw/sums", math_records())
+    asked = {"source": "sums", "template": "{prompt}", "samples": 4, "sampling": HOT.model_dump(), "limit": None}
+    engine = SETTINGS.model_copy(update={"kind": "vllm-server", "shard_size": 1}).model_dump()
+    settings = {"benchmarks": {"sums": asked}, "engine": engine, "thinking": False}
+    recipe = json.dumps({"settings": settings, "seed": 1, "code": "", "environment": {}})
+    urls = {"urls": {model.folder.name: [server.fleet.servers[0].url]}}
+    environment = os.environ | {VARIABLE: json.dumps(urls), "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+
+    def start(folder: Path) -> subprocess.Popen[bytes]:
+        command = ["-m", "scripts.evaluate.generate", "--recipe", recipe, "--model", str(model.path)]
+        command += ["--benchmarks", str(sums), "--out", str(folder / "sums.parquet")]
+        return subprocess.Popen([sys.executable, *command], cwd=folder, env=environment)
+
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    for folder in (whole, killed):
+        folder.mkdir()
+    assert start(whole).wait() == 0
+    victim = start(killed)
+    while not (left := [*killed.glob("work/*/sums/*.parquet")]):
+        time.sleep(0.005)
+    victim.kill()
+    assert victim.wait() == -signal.SIGKILL and len(left) < 6 and not (killed / "sums.parquet").exists()
+    assert start(killed).wait() == 0
+    assert (killed / "sums.parquet").read_bytes() == (whole / "sums.parquet").read_bytes()
 
 
 def test_offline_says_the_same_greedily(model: Artifact, tmp_path: Path) -> None:
