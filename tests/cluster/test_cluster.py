@@ -201,10 +201,10 @@ def test_a_training_over_two_nodes_is_one_job(site: Site) -> None:
 
 
 def test_a_fault_of_the_step_is_not_computed_again(site: Site) -> None:
-    """Settings that cannot be: the retry of the same run refuses to start, and shows the first attempt's traceback."""
+    """A length that no row has: the retry of the same run refuses to start, and shows the first attempt's traceback."""
     overlay = site.root / "fault.yaml"
-    training = "{batch_size: 32, micro_batch_size: 7}"
+    training = "{max_length: 2}"
     overlay.write_text(f"models: {{fault: {{kind: sft, init: base, dataset: textbook, training: {training}}}}}\n")
     said = site.snakemake(artifact("models/fault"), "--retries", "1", check=False, overlay=overlay.name)
-    assert re.search(r"(?s)TrainingError: batch_size 32 .*Not repeated: the attempt before failed by this fault", said)
+    assert re.search(r"(?s)DataError: none of .*Not repeated: the attempt before failed by this fault", said), said
     assert states("wildcards_fault") == ["FAILED", "FAILED"]
