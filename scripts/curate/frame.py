@@ -13,11 +13,14 @@ themselves stay in Arrow and are never rebuilt, which costs more than most filte
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -265,13 +268,28 @@ class Job:
         clock = self.work / "clock.json"
         log.mkdir(parents=True, exist_ok=True)
         clock.write_text(json.dumps({"stage": stage, "started": time.time(), "before": _finished(log)}))
-        LocalPipelineExecutor(
-            pipeline=[step],
-            tasks=tasks,
-            workers=min(self.workers, tasks),
-            logging_dir=str(log),
-            start_method="fork",  # forkserver would import the step's module again in each worker
-        ).run()
+        executor = LocalPipelineExecutor(pipeline=[step], tasks=tasks, workers=1, logging_dir=str(log))
+        waiting = executor.get_incomplete_ranks(range(tasks))
+        if self.workers == 1 or len(waiting) < 2:
+            executor.run()
+        else:
+            self._in_processes(executor, waiting)
+
+    def _in_processes(self, executor: LocalPipelineExecutor, ranks: Sequence[int]) -> None:
+        """Run tasks in forked processes. DataTrove's own pool waits for ever for a task whose process was killed.
+
+        Raises MemoryError where one was: the kernel does that to the largest process when memory is short.
+        """
+        context = multiprocessing.get_context("fork")  # forkserver would import the step's module again in each
+        try:
+            with ProcessPoolExecutor(min(self.workers, len(ranks)), context, _hold, (executor,)) as pool:
+                for task in [pool.submit(_run_task, rank) for rank in ranks]:
+                    task.result()
+        except BrokenProcessPool as error:
+            raise MemoryError(
+                f"{self.name}: a worker process was killed, most likely since memory ran out: raise memory_gb of "
+                f"resources.curate.{self.name.replace('-', '_')}. Tasks that are finished are not repeated"
+            ) from error
 
     def progress(self, rank: int) -> None:
         """Say how far the stage is and, by the tasks finished in this run, when it will be done."""
@@ -344,6 +362,19 @@ class Job:
                 f"Delete {self.work} and run the step again"
             )
         return {"in": self.corpus.rows, "kept": kept, "dropped": dict(sorted(reasons.items()))}
+
+
+_held: LocalPipelineExecutor
+"""What a forked worker inherited: nothing could pickle it, steps are closures over arrays."""
+
+
+def _hold(executor: LocalPipelineExecutor) -> None:
+    global _held
+    _held = executor
+
+
+def _run_task(rank: int) -> None:
+    _held._run_for_rank(rank)
 
 
 def _finished(log: Path) -> int:

@@ -169,6 +169,23 @@ def test_a_killed_process_goes_on_to_the_same_bytes(tmp_path: Path, monkeypatch:
     assert files[0] == files[1] and set(files[0]) == {f"{index:05d}.parquet" for index in range(5)}
 
 
+def test_a_worker_that_is_killed_ends_the_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the kernel does where memory is short. Before, the step waited for that worker's task for ever."""
+    monkeypatch.setattr(frame, "TASK", 50)
+    rows = [chat("w " * (index % 7), None) | {"id": f"{index:016x}"} for index in range(100)]
+    work, whole = (job(tmp_path / str(n), "length", rows, group=10, workers=n) for n in (2, 1))
+    assert len(work.corpus.tasks) == 2
+    signal.alarm(60)  # a hang is a failure
+    try:
+        with pytest.raises(MemoryError, match=r"length: a worker process was killed.*raise memory_gb"):
+            work.filter(Killing("w w w w w w "), views.whole)
+    finally:
+        signal.alarm(0)
+    assert not work.out.exists()
+    assert work.filter(LENGTH, views.whole) == whole.filter(LENGTH, views.whole)
+    assert kept(work) == kept(whole)
+
+
 def test_books_that_do_not_balance_are_an_error(tmp_path: Path) -> None:
     work = job(tmp_path, "length", [chat("one two three")])
     work.filter(LENGTH, views.whole)
