@@ -223,5 +223,5 @@ def _optional(row: Any, path: str) -> Any:
 def _parsed(text: str) -> Any:
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import reprlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -20,7 +21,7 @@ from scripts.common.settings import Settings
 from scripts.common.step import step
 from scripts.sources.adapters import RowError, adapt
 from scripts.sources.fetch import open_source
-from scripts.sources.rows import BadRow, SourceError
+from scripts.sources.rows import NESTED, BadRow, SourceError
 from scripts.sources.settings import Source
 
 STEP = "normalize"
@@ -66,10 +67,24 @@ def normalize(
             dropped.append(_dropped(settings, row.text, row.reason))
             continue
         try:
-            yield dict(adapt(row, settings.source.adapter, settings.name, settings.source.domain))
-        except (RowError, UnicodeEncodeError) as error:
-            reason = str(error) if isinstance(error, RowError) else "lone-surrogate"
-            dropped.append(_dropped(settings, json.dumps(row, default=str), reason))
+            record = adapt(row, settings.source.adapter, settings.name, settings.source.domain)
+            json.dumps(record, ensure_ascii=False).encode()  # Parquet holds UTF-8 alone
+        except RowError as error:
+            dropped.append(_dropped(settings, _raw(row), str(error)))
+        except UnicodeEncodeError:
+            dropped.append(_dropped(settings, _raw(row), "lone-surrogate"))
+        except RecursionError:
+            dropped.append(_dropped(settings, _raw(row), NESTED))
+        else:
+            yield dict(record)
+
+
+def _raw(row: dict[str, Any]) -> str:
+    """The row as JSON; abridged where it is nested more deeply than can be written."""
+    try:
+        return json.dumps(row, default=str)
+    except RecursionError:
+        return reprlib.repr(row)
 
 
 def _dropped(settings: Normalize, raw: str, reason: str) -> dict[str, Any]:

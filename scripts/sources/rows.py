@@ -10,6 +10,8 @@ from __future__ import annotations
 import codecs
 import gzip
 import json
+import reprlib
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +24,8 @@ BATCH = 1000  # rows decoded at a time
 PIECE = 2**20  # bytes of a JSON array read at a time
 ARROW_STREAM = b"\xff\xff\xff\xff"
 """How the files of `datasets.save_to_disk` begin."""
+NESTED = "nested-too-deep"
+"""Reason of a row whose lists and objects lie deeper in each other than Python reads (some 1,000)."""
 
 
 @dataclass(frozen=True)
@@ -72,8 +76,8 @@ def _json_rows(path: Path, zipped: bool) -> Iterator[dict[str, Any] | BadRow]:
                 yield from _array_rows(path, handle)
             else:
                 yield from (_line_row(line) for line in handle if line.strip())
-    except (EOFError, gzip.BadGzipFile) as error:
-        raise SourceError(f"{path} is cut short ({error}): fetch it again") from error
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise SourceError(f"{path} is cut short or damaged ({error}): fetch it again") from error
 
 
 def _first_character(handle: IO[bytes]) -> bytes:
@@ -90,7 +94,7 @@ def _array_rows(path: Path, handle: IO[bytes]) -> Iterator[dict[str, Any] | BadR
     text.skip("[")
     while text.next() != "]":
         row = text.decoded(decode)
-        yield row if isinstance(row, dict) else BadRow("no-object", str(row)[:200])
+        yield row if isinstance(row, dict) else BadRow("no-object", reprlib.repr(row)[:200])
         if text.next() != "]":
             text.skip(",")
             if text.next() == "]":
@@ -139,6 +143,11 @@ class _Text:
                     continue
                 self.place = end
                 return value
+            except RecursionError:
+                raise SourceError(
+                    f"{self.path} has a row nested too deep to be read, and in an array its end is not known: "
+                    "give one object a line, so that it is counted, or leave the row out"
+                ) from None
             except ValueError as error:
                 if self.ended:
                     raise self.damaged(error) from error
@@ -156,10 +165,13 @@ class _Text:
 
 
 def _line_row(line: bytes) -> dict[str, Any] | BadRow:
+    beginning = line[:200].decode("utf-8", "backslashreplace")
     try:
         row = json.loads(line.decode("utf-8"))
     except UnicodeDecodeError:
-        return BadRow("not-utf8", line[:200].decode("utf-8", "backslashreplace"))
+        return BadRow("not-utf8", beginning)
     except ValueError:
-        return BadRow("not-json", line[:200].decode("utf-8", "replace"))
-    return row if isinstance(row, dict) else BadRow("no-object", str(row)[:200])
+        return BadRow("not-json", beginning)
+    except RecursionError:
+        return BadRow(NESTED, beginning)
+    return row if isinstance(row, dict) else BadRow("no-object", beginning)

@@ -62,6 +62,40 @@ def test_every_row_is_kept_or_dropped_with_a_reason(tmp_path: Path) -> None:
     assert {row["step"] for row in dropped} == {"normalize"} and json.loads(dropped[0]["meta"])["raw"] == "nonsense\n"
 
 
+def test_text_that_parquet_cannot_hold_is_dropped_wherever_it_stands(tmp_path: Path) -> None:
+    lines = [
+        b'{"p": "q", "r": "\\udc00"}',
+        b'{"p": "q", "r": "r", "m": ["\\ud83d"]}',
+        b'{"p": "q", "r": "r", "a": "\\ud800"}',
+        b'{"p": "q", "r": "r", "m": "\\ud83d\\ude00"}',  # a pair is one character
+    ]
+    adapter = {**PAIR, "meta": ["m"], "answer": "math", "target": "a"}
+    rows = b"\n".join(line.replace(b"}", b', "a": "1"}') if b'"a"' not in line else line for line in lines)
+    run = normalize(tmp_path, file_source(tmp_path, rows, adapter=adapter), NEBULA_CORPORA=str(tmp_path))
+    assert run.returncode == 0, run.stderr
+    counts = read_json(tmp_path / "out" / "manifest.json")["counts"]
+    assert (counts["kept"], counts["dropped"]) == (1, {"lone-surrogate": 3})
+    assert json.loads(records.read(tmp_path / "out" / "records")[0]["meta"]) == {"m": "\N{GRINNING FACE}"}
+
+
+def test_rows_nested_beyond_reading_are_dropped(tmp_path: Path) -> None:
+    """As a line, within a text that an adapter reads as JSON, and just short of what Python reads but cannot write."""
+    deep = b"[" * 100_000 + b"]" * 100_000
+    lines = [
+        b'{"p": "q", "r": "r", "m": ' + deep + b"}",
+        b'{"p": "q", "r": "r", "x": "' + deep + b'"}',
+        b'{"p": "q", "r": "r"}',
+        *(b'{"p": "q", "r": "r", "m": ' + b"[" * depth + b"]" * depth + b"}" for depth in range(940, 1000)),
+    ]
+    adapter = {**PAIR, "meta": ["m", "x.0"]}
+    source = file_source(tmp_path, b"\n".join(lines), adapter=adapter)
+    run = normalize(tmp_path, source, NEBULA_CORPORA=str(tmp_path))
+    assert run.returncode == 0, run.stderr[-2000:]
+    counts = read_json(tmp_path / "out" / "manifest.json")["counts"]
+    assert set(counts["dropped"]) == {"nested-too-deep"} and counts["raw"] == 63
+    assert json.loads(records.read(tmp_path / "out" / "records")[0]["meta"]) == {"m": None, "x.0": None}
+
+
 def test_same_bytes_twice(tmp_path: Path) -> None:
     source = file_source(tmp_path, b'{"p": "q", "r": "r"}\n' * 3)
     manifests = []

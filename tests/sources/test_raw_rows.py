@@ -91,5 +91,25 @@ def test_a_truncated_file_is_an_error_that_names_it(tmp_path: Path, kind: str) -
         list(read_rows(path))
 
 
+def test_a_damaged_gzip_is_an_error_that_names_it(tmp_path: Path) -> None:
+    """The compressed stream's first byte (no kind of block: zlib's error), or the check sum after it."""
+    whole = gzip.compress(b"\n".join(json.dumps({"a": i}).encode() for i in range(1000)))
+    for content in (whole[:10] + b"\xff" + whole[11:], whole[:-8] + b"\0" * 4 + whole[-4:]):
+        with pytest.raises(SourceError, match=r"data.gz is cut short or damaged .*fetch it again"):
+            list(read_rows(written(tmp_path / "data.gz", content)))
+
+
+def test_a_row_nested_beyond_reading(tmp_path: Path) -> None:
+    """On a line of its own it is a bad row; in an array nobody knows where it ends."""
+    deep = b'{"a": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+    found = list(read_rows(written(tmp_path / "a.jsonl", b'{"a": 1}\n' + deep + b'\n{"a": 2}\n')))
+    assert found[::2] == ROWS
+    assert (
+        isinstance(found[1], BadRow) and found[1].reason == "nested-too-deep" and found[1].text.startswith('{"a": [[')
+    )
+    with pytest.raises(SourceError, match=r"a.json has a row nested too deep .*give one object a line"):
+        list(read_rows(written(tmp_path / "a.json", b"[" + deep + b"]")))
+
+
 def test_an_empty_file_has_no_rows(tmp_path: Path) -> None:
     assert list(read_rows(written(tmp_path / "empty.jsonl", b""))) == []
