@@ -20,7 +20,7 @@ from scripts.verify import Answer, VerifySettings, choice, mathematics, strip_th
 from scripts.verify.answer import AnswerError
 from scripts.verify.thinking import CLOSE, OPEN
 
-_NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?(?:/\d+)?")
+_NUMBER = re.compile(r"-?\d+(?:,\d{3})*(?:\.\d+)?(?:/\d+)?")
 
 
 @dataclass(frozen=True)
@@ -99,8 +99,15 @@ def answer_key(text: str, answer: Answer, settings: VerifySettings) -> str | Non
         return None
     numbers = _NUMBER.findall(stated.text)
     key = stated.text if stated.exact or not numbers else numbers[-1]  # prose: its last number
-    key = re.sub(r"(?<=\d),(?=\d{3})", "", re.sub(r"\s+", "", key).casefold())
-    return re.sub(r"(\.\d*?)0+$", r"\1", key).removesuffix(".") if "." in key else key
+    return _spelled(key)
+
+
+def _spelled(text: str) -> str:
+    """One spelling of what is written in several ways: numbers, fractions, a variable's value (`x = 5` as `5`)."""
+    text = re.sub(r"(?<=\d),(?=\d{3})", "", re.sub(r"\s+", "", text).casefold())
+    text = re.sub(r"\\[dt]frac", r"\\frac", re.sub(r"^[a-z]=(?=[^=]+$)", "", text))
+    value = mathematics.number(text)
+    return text if value is None else str(value[0])
 
 
 def comparable(answer: Answer) -> bool:
@@ -110,14 +117,14 @@ def comparable(answer: Answer) -> bool:
 
 def _chosen(response: str, answer: Answer, settings: VerifySettings) -> str | None:
     """The option that the response states: the one that would make it right."""
-    options = answer.spec.get("options")
-    count = len(options) if options else 10
-    for letter in string.ascii_uppercase[:count]:
+    options = answer.spec.get("options") or ()
+    letters = list(options) if isinstance(options, dict) else string.ascii_uppercase[: len(options) or 10]
+    for letter in letters:
         try:
             if choice.verify(response, answer.spec | {"target": letter}, settings).correct:
                 return letter
-        except AnswerError:
-            return None
+        except AnswerError:  # an option's name that is no letter
+            continue
     return None
 
 

@@ -187,7 +187,7 @@ def _settle(stated: Stated, target: str) -> Verdict | None:
         return _settle_words(stated, target)
     if stated.text == target and re.search(r"[0-9A-Za-z]", re.sub(r"\\[A-Za-z]+", "", target)):
         return Verdict(True, "same text")
-    wanted, given = _number(target), _number(stated.text)
+    wanted, given = number(target), number(stated.text)
     if wanted is not None and given is not None:
         return _settle_numbers(wanted, given)
     if wanted is not None and _ALTERNATIVES.search(stated.text):
@@ -249,7 +249,7 @@ def _settle_numbers(wanted: tuple[Fraction, bool], given: tuple[Fraction, bool])
 
 
 @lru_cache(maxsize=_MAX_PARSED)
-def _number(text: str) -> tuple[Fraction, bool] | None:
+def number(text: str) -> tuple[Fraction, bool] | None:
     """A plain number and whether it is written with decimals; None for anything else, `5%` and `1/0` included."""
     match = _NUMBER.fullmatch(text)
     if match is None or len(text) > _QUICK_DIGITS:

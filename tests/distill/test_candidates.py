@@ -58,9 +58,17 @@ def test_format(text: str, thinking: bool, problem: str | None) -> None:
         ("so \\boxed{18}", "18"),
         ("18.0", "18"),
         ("It costs 1,234 dollars", "1234"),
-        ("Answer: 0.50", "0.5"),
+        ("Answer: 0.50", "1/2"),
         ("Answer: 1200", "1200"),
-        ("\\boxed{ \\frac{1}{2} }", "\\frac{1}{2}"),
+        ("\\boxed{ \\frac{1}{2} }", "1/2"),
+        ("\\boxed{\\dfrac{2}{4}}", "1/2"),
+        ("\\boxed{-\\tfrac{1}{2}}", "-1/2"),
+        ("\\boxed{\\dfrac{\\pi}{2}}", "\\frac{\\pi}{2}"),
+        ("\\boxed{\\tfrac{\\pi}{2}}", "\\frac{\\pi}{2}"),
+        ("\\boxed{x=5}", "5"),
+        ("\\boxed{X = \\dfrac{1}{2}}", "1/2"),
+        ("\\boxed{x=5,y=3}", "x=5,y=3"),
+        ("We have 3, then 7, done", "7"),
         ("<think>it is 5</think> First 3 and then 7", "7"),
         ("<think>it is 5", None),
         ("", None),
@@ -77,6 +85,11 @@ def test_answer_of_choice(text: str, key: str | None) -> None:
     """The option stated, whatever the target is."""
     assert answer_key(text, Answer("choice", {"target": "A"}), VERIFY) == key
     assert answer_key(text, Answer("choice", {"target": "A", "options": ["w", "x", "y", "z"]}), VERIFY) == key
+
+
+@pytest.mark.parametrize(("text", "key"), [("Answer: B", "B"), ("Answer: C", "C"), ("Answer: A", None), ("y", "C")])
+def test_answer_of_choice_among_other_letters_than_the_first(text: str, key: str | None) -> None:
+    assert answer_key(text, Answer("choice", {"target": "B", "options": {"B": "x", "C": "y"}}), VERIFY) == key
 
 
 def test_what_can_be_voted_on() -> None:
