@@ -12,6 +12,7 @@ from typing import Literal
 
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
+from huggingface_hub.utils import filter_repo_objects
 
 
 class HubError(RuntimeError):
@@ -32,7 +33,8 @@ def copy_snapshot(
             f"with a network (hf download {repository}{option} --revision {revision}) and set HF_HOME to that cache, "
             f"or set HF_ENDPOINT to a mirror ({type(error).__name__}: {str(error).splitlines()[0]})"
         ) from error
-    for file in sorted(path for path in snapshot.rglob("*") if path.is_file()):
-        target = folder / file.relative_to(snapshot)
+    held = sorted(path.relative_to(snapshot) for path in snapshot.rglob("*") if path.is_file())
+    for name in filter_repo_objects(held, allow_patterns=wanted):  # the cache may hold more than was asked for
+        target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(file, target)  # through the cache's links to the content itself
+        shutil.copyfile(snapshot / name, target)  # through the cache's links to the content itself

@@ -141,9 +141,9 @@ def hub_source(split: str = "train") -> dict[str, Any]:
     return {"kind": "hub", "dataset": "org/data", "revision": REVISION, "split": split, **common}
 
 
-def download(tmp_path: Path, revision: str = REVISION) -> subprocess.CompletedProcess[str]:
+def download(tmp_path: Path, revision: str = REVISION, files: str | None = None) -> subprocess.CompletedProcess[str]:
     """Run the step that fetches; the artifact is tmp_path/download, the cache tmp_path/hub."""
-    settings = {"name": "mine", "dataset": "org/data", "revision": revision, "files": None}
+    settings = {"name": "mine", "dataset": "org/data", "revision": revision, "files": files}
     recipe = canonical_json({"settings": settings, "seed": 1})
     command = [sys.executable, "-m", "scripts.sources.download", "--recipe", recipe, "--out", "download/manifest.json"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "HF_HOME": str(tmp_path / "hub"), "HF_HUB_OFFLINE": "1"}
@@ -166,6 +166,16 @@ def test_a_hub_data_set_is_fetched_whole_and_read_without_a_network(tmp_path: Pa
     run = normalize(tmp_path, {**hub_source(), "rows": 1, "cut": True}, downloaded, HF_HUB_OFFLINE="1")
     assert run.returncode == 0, run.stderr
     assert [records.response_of(row["messages"]) for row in records.read(tmp_path / "out" / "records")] == ["r"]
+
+
+def test_a_download_holds_what_was_asked_for_whatever_else_the_cache_holds(tmp_path: Path, downloaded: Path) -> None:
+    snapshot = tmp_path / "hub" / "hub" / "datasets--org--data" / "snapshots" / REVISION
+    (snapshot / "other").mkdir()
+    for name in ("README.md", "other/train.jsonl", "data/train.csv"):
+        (snapshot / name).write_text("fetched by somebody else")
+    run = download(tmp_path, files="data/*.jsonl")
+    assert run.returncode == 0, run.stderr
+    assert set(read_json(downloaded)["files"]) == {"data/train.jsonl"}
 
 
 @pytest.mark.parametrize(
