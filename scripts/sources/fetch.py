@@ -36,15 +36,19 @@ def open_source(name: str, source: Source, files: Path | None, work: Path) -> It
 
 
 def _checked_file(name: str, source: FileSource, work: Path) -> Path:
-    path = _download(source.path, work) if "://" in source.path else _corpora() / source.path
+    remote = "://" in source.path
+    path = _download(source.path, work) if remote else _corpora() / source.path
     if not path.is_file():
         raise SourceError(
             f"sources.{name}.path: {path} does not exist; set corpora_dir to the folder that holds {source.path}"
         )
     found = sha256_file(path)
     if found != source.sha256:
+        if remote:
+            path.unlink()  # the next run asks the server again
         raise SourceError(
-            f"sources.{name}.sha256: {path} has {found}, the configuration states {source.sha256}. "
+            f"sources.{name}.sha256: {source.path if remote else path} has {found}, "
+            f"the configuration states {source.sha256}. "
             "Fetch the stated version, or state the new digest if the change is meant"
         )
     return path

@@ -120,6 +120,19 @@ def test_a_source_that_cannot_be_read_leaves_nothing(tmp_path: Path, overrides: 
     assert not (tmp_path / "out").exists()
 
 
+def test_a_wrong_download_is_fetched_again_by_the_next_run(tmp_path: Path) -> None:
+    good, served = b'{"p": "q", "r": "r"}', tmp_path / "served.jsonl"
+    source = file_source(tmp_path, good, path=served.as_uri())
+    served.write_bytes(b"<html>Too many requests</html>")
+    wrong = hashlib.sha256(served.read_bytes()).hexdigest()
+    run = normalize(tmp_path, source)
+    assert run.returncode != 0 and f"sources.mine.sha256: {served.as_uri()} has {wrong}" in run.stderr, run.stderr
+    served.write_bytes(good)
+    run = normalize(tmp_path, source)
+    assert run.returncode == 0, run.stderr
+    assert [records.response_of(row["messages"]) for row in records.read(tmp_path / "out" / "records")] == ["r"]
+
+
 def test_a_source_without_rows_says_so(tmp_path: Path) -> None:
     run = normalize(tmp_path, file_source(tmp_path, b"\n"), NEBULA_CORPORA=str(tmp_path))
     assert run.returncode != 0 and "sources.mine: no row became a record (it has no rows)" in run.stderr
