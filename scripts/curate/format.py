@@ -70,12 +70,12 @@ def _disorder(turns: list[Message], last: str) -> str | None:
 
 def _thinking(turns: list[Message]) -> str | None:
     """A thinking block is the start of an assistant's turn, closed once, not empty, and followed by an answer."""
-    for turn in turns:
-        opened, closed = turn["content"].count(views.THINK_OPEN), turn["content"].count(views.THINK_CLOSE)
-        if opened != closed:
+    for content in (turn["content"] for turn in turns if turn["role"] == "assistant"):
+        opened = content.count(views.THINK_OPEN)
+        if opened != content.count(views.THINK_CLOSE):
             return "unclosed-thinking"
-        if opened and turn["role"] == "assistant":
-            before, _, rest = turn["content"].partition(views.THINK_OPEN)
+        if opened:
+            before, _, rest = content.partition(views.THINK_OPEN)
             thought, _, answer = rest.partition(views.THINK_CLOSE)
             if opened > 1 or before.strip():
                 return "misplaced-thinking"

@@ -40,6 +40,8 @@ def _adapt(row: dict[str, Any], adapter: Adapter, source: str, domain: str | Non
 
 def _messages(row: dict[str, Any], adapter: Adapter) -> list[Message]:
     messages = _SHAPES[adapter.shape](row, adapter)
+    if messages and messages[0]["role"] == "system" and not messages[0]["content"].strip():
+        messages = messages[1:]  # how many chat sets write that there is none
     if not messages:
         raise RowError("no-messages")
     if adapter.strip_suffix and messages[-1]["role"] == "assistant":

@@ -72,6 +72,16 @@ def test_format_of_thinking_and_text(response: str, reason: str | None) -> None:
     assert decide(SFT, chat("q", response), views.whole) == reason
 
 
+@pytest.mark.parametrize("tag", ["<think>", "</think>"])
+def test_a_question_about_thinking_tags_is_no_thinking(tag: str) -> None:
+    asked = [{"role": "system", "content": f"Never write {tag}."}, {"role": "user", "content": f"What is {tag}?"}]
+    answered = {"role": "assistant", "content": "<think>\nA tag.\n</think>\n\nA tag of reasoning models."}
+    assert decide(SFT, record([*asked, answered]), views.whole) is None
+    assert decide(RL, record(asked), views.whole) is None
+    copied = {"role": "assistant", "content": f"It is {tag}."}
+    assert decide(SFT, record([*asked, copied]), views.whole) == "unclosed-thinking"
+
+
 def test_a_prompt_pool_wants_prompts() -> None:
     assert decide(RL, chat("q"), views.whole) is None
     assert decide(RL, chat("q", "a"), views.whole) == "ends-with-assistant"

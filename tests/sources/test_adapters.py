@@ -30,6 +30,17 @@ def mapped(row: dict[str, Any], **settings: Any) -> dict[str, Any]:
             {"conversations": [{"from": "human", "value": "q"}, {"from": "gpt", "value": "r"}]},
             {"shape": "sharegpt", "prompt": "conversations"},
         ),
+        ({"m": [{"role": "system", "content": " \n"}, USER, ASSISTANT]}, {"shape": "messages", "prompt": "m"}),
+        (
+            {
+                "c": [
+                    {"from": "system", "value": ""},
+                    {"from": "human", "value": "q"},
+                    {"from": "gpt", "value": "r"},
+                ]
+            },
+            {"shape": "sharegpt", "prompt": "c"},
+        ),
         ({"p": "q", "r": "r"}, {"shape": "pair", "prompt": "p", "response": "r"}),
         ({"i": "q", "x": "", "o": "r"}, {"shape": "instruction", "prompt": "i", "input": "x", "response": "o"}),
         (
@@ -41,6 +52,12 @@ def mapped(row: dict[str, Any], **settings: Any) -> dict[str, Any]:
 )
 def test_shapes(row: dict[str, Any], settings: dict[str, Any]) -> None:
     assert mapped(row, **settings)["messages"] == [USER, ASSISTANT]
+
+
+def test_only_an_empty_system_turn_at_the_start_is_left_out() -> None:
+    stated, empty = {"role": "system", "content": "be brief"}, {"role": "system", "content": ""}
+    for messages in ([stated, USER, ASSISTANT], [USER, empty, ASSISTANT], [{**USER, "content": ""}, ASSISTANT]):
+        assert mapped({"m": messages}, shape="messages", prompt="m")["messages"] == messages
 
 
 def test_instruction_with_input_is_one_message() -> None:
@@ -89,6 +106,7 @@ def test_answers(row: dict[str, Any], settings: dict[str, Any], answer: dict[str
         ({"p": "q", "r": None}, {"shape": "pair", "prompt": "p", "response": "r"}, "r-missing"),
         ({"m": "text"}, {"shape": "messages", "prompt": "m"}, "messages-no-list"),
         ({"m": []}, {"shape": "messages", "prompt": "m"}, "no-messages"),
+        ({"m": [{"role": "system", "content": ""}]}, {"shape": "messages", "prompt": "m"}, "no-messages"),
         ({"m": [{"role": "user"}]}, {"shape": "messages", "prompt": "m"}, "malformed-message"),
         ({"m": [{"from": "bot", "value": "x"}]}, {"shape": "sharegpt", "prompt": "m"}, "unknown-role"),
         (
