@@ -109,8 +109,8 @@ onstart:
     problems += preflight.disk_problems(Path(R), CONFIG.disk_gb)
     read = {job.wildcards.source for job in jobs if job.rule.name == "normalize_source"}
     problems += plan.missing_sources(CONFIG, read, Path(CONFIG.corpora_dir or "."))
-    if slurm:
-        asked = [asked_of(job) for job in jobs if not job.is_local]
-        problems += preflight.slurm_problems(filter(None, asked), Path(R))
+    submitted = [job for job in jobs if not job.is_local]
+    if slurm and submitted:
+        problems += preflight.slurm_problems(filter(None, map(asked_of, submitted)), Path(R))
     if problems:
         raise WorkflowError(*problems)

@@ -156,7 +156,8 @@ def _sinfo(columns: str) -> list[str]:
     except subprocess.TimeoutExpired:
         raise SystemExit(f"sinfo gave no answer in {QUERY_SECONDS} s: is slurmctld running?") from None
     if run.returncode:
-        raise SystemExit(f"sinfo failed ({run.stderr.strip()}): is slurmctld running?")
+        said = (run.stderr.strip() or "no reason given").splitlines()[-1]
+        raise SystemExit(f"sinfo failed ({said}): is slurmctld running?")
     return run.stdout.split()
 
 

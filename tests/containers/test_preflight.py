@@ -108,3 +108,13 @@ def test_gpus_that_do_not_divide_a_batch_are_named_before_a_job_gets_them():
 def test_a_budget_of_an_unknown_step_is_an_error():
     with pytest.raises(ConfigError, match=r"resources: 'train.stf' is not defined; did you mean train\.sft"):
         read("tiny", {"resources": {"train.stf": {"gpus": 8}}})
+
+
+def test_a_controller_that_does_not_answer_is_one_line(tmp_path, monkeypatch):
+    command = tmp_path / "sinfo"
+    command.write_text("#!/bin/sh\necho 'sinfo: error: first' >&2\necho 'sinfo: fatal: no controller' >&2\nexit 1\n")
+    command.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    preflight.partitions.cache_clear()
+    with pytest.raises(SystemExit, match=r"^sinfo failed \(sinfo: fatal: no controller\): is slurmctld running\?$"):
+        preflight.partitions()
