@@ -48,7 +48,7 @@ shell.prefix(
     f"set -euo pipefail; export NEBULA_COMMIT={COMMIT} NEBULA_DIRTY={DIRTY} PYTHONPATH={workflow.basedir}"
     f" {RUN_VARIABLE}={os.environ[RUN_VARIABLE]}"
     f" {serving.VARIABLE}={SERVING}"
-    " OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false HF_HUB_OFFLINE=1 PYTHONHASHSEED=0 NEBULA_WORKERS={threads}; exec env "
+    " OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false HF_HUB_OFFLINE=1 PYTHONHASHSEED=0; exec env "
 )
 
 

@@ -69,7 +69,7 @@ for step in STEPS:
                 f"scripts.curate.{step.replace('-', '_')}", "data", lambda w, step=step: pool_step(w.pool, step)
             ),
         shell:
-            "python -m {params.module} --recipe {params.recipe:q} --records {input.records}"
+            "NEBULA_WORKERS={threads} python -m {params.module} --recipe {params.recipe:q} --records {input.records}"
             " {params.extra} {input.extra} --out {output} > {log} 2>&1"
 
 

@@ -90,7 +90,7 @@ rule cross_verify_responses:
             lambda w: {"responses": CONFIG.responses[w.set], "verify": CONFIG.verify},
         ),
     shell:
-        "python -m scripts.distill.cross_verify --recipe {params.recipe:q} --pool {input.pool}"
+        "NEBULA_WORKERS={threads} python -m scripts.distill.cross_verify --recipe {params.recipe:q} --pool {input.pool}"
         " --samples {input.samples} --scores {input.scores} --classifier {input.classifier}"
         " --out {output} > {log} 2>&1"
 
@@ -146,5 +146,5 @@ rule grade_prompts:
             },
         ),
     shell:
-        "python -m scripts.distill.grade --recipe {params.recipe:q} --attempts {input.attempts}"
+        "NEBULA_WORKERS={threads} python -m scripts.distill.grade --recipe {params.recipe:q} --attempts {input.attempts}"
         " --out {output} > {log} 2>&1"

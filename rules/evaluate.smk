@@ -68,5 +68,5 @@ for group in CONFIG.evaluation_groups():
                 },
             ),
         shell:
-            "python -m scripts.evaluate.score --recipe {params.recipe:q} --generations {input}"
+            "NEBULA_WORKERS={threads} python -m scripts.evaluate.score --recipe {params.recipe:q} --generations {input}"
             " --out {output} > {log} 2>&1"

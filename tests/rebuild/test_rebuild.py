@@ -383,8 +383,14 @@ JOB = re.compile(
 )
 
 
+SHARED_OUT = re.compile(r"curate\.(?!audit|train_classifier)|distill\.(cross_verify|grade)$|evaluate\.score$")
+
+
 def test_the_plan_and_the_driver_know_every_artifacts_step_and_place(unmade: Checkout) -> None:
-    """Told by its path alone: the module that Snakemake would run, and a level above all that it is made from."""
+    """Told by its path alone: the module that Snakemake would run, and a level above all that it is made from.
+
+    Steps that share their work out over processes are told of their threads.
+    """
     config = read("tiny", yaml.safe_load(PLANS.read_text()))
     order = Order(config)
     jobs = list(JOB.finditer(unmade.dry_run("--printshellcmds")))
@@ -393,5 +399,7 @@ def test_the_plan_and_the_driver_know_every_artifacts_step_and_place(unmade: Che
         inputs, outputs = ((job[name] or "").split(", ") for name in ("inputs", "outputs"))
         step = plan.step_of(config, Path(outputs[0]).relative_to(config.results).parts)
         assert f"scripts.{step} " in job["command"], (step, job[0])
+        if SHARED_OUT.match(step):
+            assert job["command"].startswith("NEBULA_WORKERS=1 "), job[0]
         made_from = [order.level(path) for path in inputs if path.startswith(config.results)]
         assert max(made_from, default=-1) < min(map(order.level, outputs)), job[0]
