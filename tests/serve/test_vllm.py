@@ -189,6 +189,7 @@ def test_a_killed_step_goes_on_to_the_same_bytes(
     assert start(whole).wait() == 0
     victim = start(killed)
     while not (left := [*killed.glob("work/*/sums/*.parquet")]):
+        assert victim.poll() is None
         time.sleep(0.005)
     victim.kill()
     assert victim.wait() == -signal.SIGKILL and len(left) < 6 and not (killed / "sums.parquet").exists()
