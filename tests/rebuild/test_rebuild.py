@@ -123,7 +123,7 @@ EDITS = [
     Edit(
         "the number of GPUs and the walltime",
         OVERLAY,
-        appended("resources: {train.grpo: {gpus: 8, minutes: 5}, evaluate.generate: {gpus: 2}}"),
+        appended("resources: {train.grpo: {gpus: 2, minutes: 5}, evaluate.generate: {gpus: 2}}"),
         NOTHING,
     ),
     Edit("an image's definition, where jobs run outside of images", "containers/cpu.def", COMMENT, NOTHING),
