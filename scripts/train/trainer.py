@@ -35,6 +35,7 @@ from scripts.common.generation.serving import POLICY_SERVER, Serving, of_this_jo
 from scripts.common.step import Run
 from scripts.train import tracking
 from scripts.train.interruption import Interruption
+from scripts.train.order import Order
 from scripts.train.settings import Grpo, Opd, Optimizer, Rollout, Supervised
 from scripts.train.speed import Meter, flops_per_token, mean_context
 
@@ -139,7 +140,7 @@ def fit(trainer: Trainer, run: Run[Any], flops: float | None = None) -> None:
     """
     meter = Meter(flops)
     trainer.remove_callback(PrinterCallback)
-    for callback in (meter, *tracking.trackers(), Progress(run.work), Interruption()):
+    for callback in (meter, *tracking.trackers(), Order(), Progress(run.work), Interruption()):
         trainer.add_callback(callback)
     start = last_checkpoint(run.work)
     if start is not None:

@@ -16,22 +16,24 @@ import pytest
 from scripts.common.artifacts import read_json
 from scripts.train import grpo, opd, pretrain, sft
 from scripts.train.trainer import Progress, last_checkpoint
-from tests.train.lab import GRPO, OPD, PRETRAIN, SUPERVISED, corpus, dataset, perturbed
+from tests.train.lab import GRPO, OPD, PRETRAIN, SUPERVISED, corpus, dataset, log_of, perturbed
 
-STEPS, SAVED, KILLED = 7, 3, 5
-LENGTH = {"max_steps": STEPS, "save_steps": SAVED}
+LENGTH = {"max_steps": 7, "save_steps": 2}
+EPOCH = 3
+"""Steps of an epoch in each kind's data: checkpoints 2 and 4 are within the first epoch and within the second."""
 
 
 def command(lab: types.SimpleNamespace, kind: str) -> tuple[types.ModuleType, dict[str, Any], list[str]]:
-    """Module, settings and inputs of a training of each kind; supervised ones pass the end of an epoch while killed."""
-    few = lab.folder / "few"
-    chats = few / "manifest.json" if few.exists() else dataset(few, corpus(35, 4))  # 4 steps of 8 and a rest
+    """Module, settings and inputs of a training of each kind."""
+    rows = {"sft-packed": 46, "grpo": EPOCH * 4, "opd": EPOCH * 8}.get(kind, 2 * 8 + 3)
+    chats = dataset(lab.folder / f"resume-{kind}", corpus(rows, 4))
     data = ["--dataset", str(chats)]
     if kind == "pretrain":
         return pretrain, {"training": PRETRAIN | LENGTH}, data
-    if kind == "sft":
-        return sft, {"training": SUPERVISED | LENGTH}, [*data, "--init", str(lab.base)]
-    prompts = ["--dataset", str(lab.prompts), "--init", str(lab.ins)]
+    if kind.startswith("sft"):
+        packed = {"packing": kind == "sft-packed"}
+        return sft, {"training": SUPERVISED | LENGTH | packed}, [*data, "--init", str(lab.base)]
+    prompts = [*data, "--init", str(lab.ins)]
     if kind == "grpo":
         return grpo, {"training": GRPO | LENGTH | {"beta": 0.05}, "thinking": False, "verify": {}}, prompts
     teacher = lab.folder / "resume-teacher"
@@ -40,17 +42,19 @@ def command(lab: types.SimpleNamespace, kind: str) -> tuple[types.ModuleType, di
     return opd, {"training": OPD | LENGTH, "thinking": False}, [*prompts, *named]
 
 
-def started(module: types.ModuleType, settings: dict[str, Any], inputs: list[str], out: Path, kill: bool) -> int:
-    """Exit code of the step's real `main` in a process of its own, which dies in the middle of step KILLED if told."""
+def started(
+    module: types.ModuleType, settings: dict[str, Any], inputs: list[str], out: Path, killed: int | None = None
+) -> int:
+    """Exit code of the step's real `main` in a process of its own, which dies in the middle of step `killed`."""
 
     def child() -> None:
         os.chdir(out.parents[1])
         recipe = json.dumps({"settings": settings, "seed": 1})
         sys.argv = [module.__name__, "--recipe", recipe, *inputs, "--out", str(out)]
-        if kill:
+        if killed:
             Progress.on_substep_end = Progress.on_step_begin = (  # type: ignore[method-assign]
                 lambda self, args, state, control, **_: (
-                    os.kill(os.getpid(), signal.SIGKILL) if state.global_step == KILLED - 1 else None
+                    os.kill(os.getpid(), signal.SIGKILL) if state.global_step + 1 == killed else None
                 )
             )
         module.main()
@@ -63,22 +67,26 @@ def started(module: types.ModuleType, settings: dict[str, Any], inputs: list[str
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["pretrain", "sft", "grpo", "opd"])
+@pytest.mark.parametrize("kind", ["pretrain", "sft", "sft-packed", "grpo", "opd"])
 def test_killed_and_restarted_equals_uninterrupted(lab: types.SimpleNamespace, tmp_path: Path, kind: str) -> None:
+    """Killed in the first epoch, and killed in the second, whose order of rows is another."""
     module, settings, inputs = command(lab, kind)
-    whole, broken = tmp_path / "whole" / "manifest.json", tmp_path / "broken" / "manifest.json"
-
-    assert started(module, settings, inputs, whole, kill=False) == 0
-    assert started(module, settings, inputs, broken, kill=True) == -signal.SIGKILL
-    assert not broken.exists(), "a killed run must leave nothing that looks finished"
-    (work,) = (tmp_path / "work").iterdir()
-    assert last_checkpoint(work) == work / "checkpoints" / f"checkpoint-{SAVED}"
-
-    assert started(module, settings, inputs, broken, kill=False) == 0
-    assert read_json(broken.parent / "run.json")["notes"]["resumed_at"] == SAVED
+    whole = tmp_path / "whole" / "manifest.json"
+    assert started(module, settings, inputs, whole) == 0
     assert read_json(whole.parent / "run.json")["notes"]["resumed_at"] is None
-    assert read_json(broken) == read_json(whole), "weights, log, tokenizer and counts, by digest"
-    assert not work.exists() and [folder.name for folder in tmp_path.iterdir() if "partial" in folder.name] == []
+    assert log_of(whole.parent)[EPOCH - 1]["epoch"] == 1.0
+
+    for saved in (2, 4):
+        broken = tmp_path / f"broken-{saved}" / "manifest.json"
+        assert started(module, settings, inputs, broken, killed=saved + 2) == -signal.SIGKILL
+        assert not broken.exists(), "a killed run must leave nothing that looks finished"
+        (work,) = (tmp_path / "work").iterdir()
+        assert last_checkpoint(work) == work / "checkpoints" / f"checkpoint-{saved}"
+
+        assert started(module, settings, inputs, broken) == 0
+        assert read_json(broken.parent / "run.json")["notes"]["resumed_at"] == saved
+        assert read_json(broken) == read_json(whole), "weights, log, tokenizer and counts, by digest"
+        assert not work.exists() and [folder.name for folder in tmp_path.iterdir() if "partial" in folder.name] == []
 
 
 def test_a_checkpoint_cut_off_while_written_is_not_resumed_from(tmp_path: Path) -> None:
