@@ -33,7 +33,7 @@ needs_deepspeed = pytest.mark.skipif(
     importlib.util.find_spec("deepspeed") is None, reason="DeepSpeed is not installed: pip install deepspeed==0.19.8"
 )
 STEPS, SAVED, SECONDS = 7, 4, 300
-"""Every kind's data make an epoch of three steps: a checkpoint at step 4 is within the second, whose order is another."""
+"""The data of each kind make an epoch of three steps: checkpoint 4 is within the second, whose order is another."""
 MODELS = {"sft": "ins-sft-1", "grpo": "ins-grpo", "opd": "opd", "mopd": "mopd"}
 SHAPE = {"epochs": None, "max_steps": STEPS, "save_steps": SAVED, "attention": "sdpa", "learning_rate": 1e-3}
 """What a CPU and a model of 30,000 parameters cannot have as the paper's scale says."""
