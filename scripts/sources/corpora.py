@@ -111,11 +111,16 @@ def instruction_row(sample: Sample) -> Row:
     }
 
 
-def messages_row(sample: Sample) -> Row:
-    """A chat list, with IFEval's columns where the task has them."""
+def chat_row(sample: Sample) -> Row:
+    """A chat list."""
     turns = [{"role": "user", "content": sample.prompt}, {"role": "assistant", "content": sample.response}]
+    return {"messages": turns, "level": sample.task.level}
+
+
+def constrained_row(sample: Sample) -> Row:
+    """A chat list with IFEval's columns."""
     spec = sample.task.spec if sample.task.kind == "instructions" else {"instruction_id_list": [], "kwargs": []}
-    return {"messages": turns, **spec, "level": sample.task.level}
+    return chat_row(sample) | spec
 
 
 def completion_row(sample: Sample) -> Row:
@@ -158,9 +163,9 @@ SFT_SOURCES = {
     "sums": SftSource("sums.jsonl", {"math": 0.5}, qa_row),
     "sum-chats": SftSource("sum-chats.json", {"math": 0.35}, sharegpt_row),
     "snippets": SftSource("snippets.json", {"code": 0.85}, instruction_row),
-    "rules": SftSource("rules.jsonl.gz", {"instruction": 0.85}, messages_row),
+    "rules": SftSource("rules.jsonl.gz", {"instruction": 0.85}, constrained_row),
     "quiz": SftSource("quiz.txt", {"knowledge": 0.85}, completion_row),
-    "chats": SftSource("chats.parquet", {"general": 0.85}, messages_row),
+    "chats": SftSource("chats.parquet", {"general": 0.85}, chat_row),
     # mixed, without a stated domain or gold answer
     "forum": SftSource("forum.jsonl", dict.fromkeys((*VERIFIABLE, "general"), 0.15), qa_row),
 }

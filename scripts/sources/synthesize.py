@@ -27,8 +27,8 @@ from scripts.sources.corpora import (
     VERIFIABLE,
     Families,
     Row,
+    chat_row,
     dialogue,
-    messages_row,
     pretraining_text,
     shares,
     spec_row,
@@ -100,12 +100,10 @@ def write_pretraining(out: Path, families: Families, sizes: Synthetic, seed: int
     texts = [{"text": pretraining_text(families, rng)} for _ in range(round(sizes.pretrain * 0.3))]
     write_raw(out / "texts.jsonl", texts)
     dialogues = [dialogue(families, rng, CHAT_WEIGHTS) for _ in range(sizes.pretrain - len(texts))]
-    write_raw(
-        out / "dialogues.jsonl", [messages_row(sample_of(task, rng.random() < sizes.thinking)) for task in dialogues]
-    )
+    write_raw(out / "dialogues.jsonl", [chat_row(sample_of(task, rng.random() < sizes.thinking)) for task in dialogues])
     even: dict[Domain, float] = dict.fromkeys(VERIFIABLE, 1.0)
     lessons = [dialogue(families, rng, even) for _ in range(sizes.textbook)]
-    write_raw(out / "textbook.jsonl", [messages_row(sample_of(task, rng.random() < 0.5)) for task in lessons])
+    write_raw(out / "textbook.jsonl", [chat_row(sample_of(task, rng.random() < 0.5)) for task in lessons])
 
 
 def synthesize(sizes: Synthetic, seed: int, out: Path) -> dict[str, int]:

@@ -75,6 +75,12 @@ def digests(folder: Path) -> dict[str, str]:
     return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in folder.iterdir() if file.is_file()}
 
 
+def test_a_seed_whose_chats_have_constraints_without_arguments(tmp_path: Path) -> None:
+    """Parquet has no column of structs without a field, which the arguments of such constraints alone would make."""
+    synthesize(Synthetic.model_validate(TINY["synthetic"]), 12, tmp_path)
+    assert pq.read_schema(tmp_path / "chats.parquet").names == ["messages", "level"]
+
+
 def test_the_same_seed_gives_the_same_bytes_and_another_one_other_bytes(corpora: Corpora, tmp_path: Path) -> None:
     """In another process with another hash seed, as its rule runs it."""
     found = {}
