@@ -20,8 +20,10 @@ from scripts.train.rows import DataError
 from scripts.train.settings import Grpo, GrpoStep, Rollout
 from scripts.train.trainer import TrainingError
 from scripts.verify import Verdict, VerifierPool
-from tests.train.lab import GRPO, a_run, corpus, dataset, load, log_of
+from tests.train.lab import GRPO, ROLLOUT, a_run, corpus, dataset, load, log_of
 
+LIMIT = 5
+"""New tokens at which some of the nano model's answers are cut and some are not."""
 FIELDS = ("prompt_ids", "prompt_mask", "completion_ids", "completion_mask", "advantages")
 
 
@@ -94,21 +96,73 @@ def test_the_loss_of_the_first_step(
     assert log_of(run.out)[0]["loss"] == pytest.approx(float(expected), abs=1e-6)
 
 
-def test_the_gradient_is_that_of_the_policy_gradient(
-    lab: types.SimpleNamespace, tmp_path: Path, seen: list[dict[str, Any]]
-) -> None:
-    run = reinforced(lab, tmp_path, max_steps=1, max_grad_norm=1e9)
-    batch, model = seen[0], load(lab.ins.parent, torch.float64)
+def log_probabilities(model: Any, batch: dict[str, Any]) -> torch.Tensor:
+    """log p of each completion token: (rows, tokens)."""
     ids = torch.cat([batch["prompt_ids"], batch["completion_ids"]], 1)
     attention = torch.cat([batch["prompt_mask"], batch["completion_mask"]], 1)
     width = batch["completion_ids"].size(1)
     positions = (attention.cumsum(1) - 1).clamp(min=0)
     logits = model(ids, attention_mask=attention, position_ids=positions).logits[:, -width - 1 : -1]
-    logps = torch.log_softmax(logits, -1).gather(2, batch["completion_ids"][..., None])[..., 0]
+    return torch.log_softmax(logits, -1).gather(2, batch["completion_ids"][..., None])[..., 0]
+
+
+def test_the_gradient_is_that_of_the_policy_gradient(
+    lab: types.SimpleNamespace, tmp_path: Path, seen: list[dict[str, Any]]
+) -> None:
+    run = reinforced(lab, tmp_path, max_steps=1, max_grad_norm=1e9)
+    batch, model = seen[0], load(lab.ins.parent, torch.float64)
     mask = batch["completion_mask"].double()
-    (-(batch["advantages"].double()[:, None] * logps * mask).sum() / mask.sum()).backward()
+    (-(batch["advantages"].double()[:, None] * log_probabilities(model, batch) * mask).sum() / mask.sum()).backward()
     norm = torch.stack([weight.grad.norm() for weight in model.parameters()]).norm()
     assert log_of(run.out)[0]["grad_norm"] == pytest.approx(float(norm), rel=1e-3)
+
+
+def test_a_ratio_is_cut_later_where_it_raises_a_good_completion(
+    lab: types.SimpleNamespace, tmp_path: Path, seen: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every second token 1.5 times as likely as when it was drawn, the others half as likely: both beyond the range."""
+    scored, model = GRPOTrainer._generate_and_score_completions, load(lab.ins.parent)
+
+    def ratios(batch: dict[str, Any]) -> torch.Tensor:
+        even = torch.arange(batch["completion_ids"].size(1)) % 2 == 0
+        return torch.where(even, 1.5, 0.5).expand(len(batch["completion_ids"]), -1)
+
+    def older(self: GRPOTrainer, inputs: Any) -> Any:
+        output = scored(self, inputs)
+        with torch.no_grad():
+            output["old_per_token_logps"] = log_probabilities(model, output) - ratios(output).log()
+        return output
+
+    monkeypatch.setattr(GRPOTrainer, "_generate_and_score_completions", older)
+    run = reinforced(lab, tmp_path, max_steps=1, micro_batch_size=16, epsilon=0.2, epsilon_high=0.28)
+    batch = seen[0]
+    mask, advantages = batch["completion_mask"].bool(), batch["advantages"][:, None].expand_as(ratios(batch))
+    kept = torch.where(advantages > 0, ratios(batch).clamp(max=1.28), ratios(batch).clamp(min=0.8))
+    entry = log_of(run.out)[0]
+    assert entry["loss"] == pytest.approx(-float((kept * advantages)[mask].sum() / mask.sum()), abs=1e-5)
+    for name, cut in (
+        ("high", (advantages > 0) & (ratios(batch) > 1.28)),
+        ("low", (advantages < 0) & (ratios(batch) < 0.8)),
+    ):
+        assert entry[f"clip_ratio/{name}_mean"] == pytest.approx(float(cut[mask].float().mean()))
+        assert cut[mask].any()
+
+
+def test_completions_cut_at_the_limit_teach_nothing_where_they_are_masked(
+    lab: types.SimpleNamespace, tokenizer: Any, tmp_path: Path, seen: list[dict[str, Any]]
+) -> None:
+    """They are of their group all the same: its mean and deviation count them as what the verifier says."""
+    short = {"rollout": ROLLOUT | {"max_completion_tokens": LIMIT}, "max_steps": 1, "micro_batch_size": 16}
+    runs = [reinforced(lab, tmp_path / str(masked), mask_truncated=masked, **short) for masked in (True, False)]
+    end = tokenizer.convert_tokens_to_ids("<|im_end|>")
+    ended = (seen[1]["completion_ids"] == end).any(1)
+    assert 0 < int(ended.sum()) < len(ended), "some end and some are cut"
+    mask = seen[1]["completion_mask"]
+    for run, batch, kept in zip(runs, seen, (mask * ended[:, None], mask), strict=True):
+        assert batch["advantages"].tolist() == pytest.approx(by_hand(batch["rewards"], 4, "group"), abs=1e-5)
+        expected = -(batch["advantages"][:, None] * kept).sum() / kept.sum()
+        assert log_of(run.out)[0]["loss"] == pytest.approx(float(expected), abs=1e-6)
+        assert run.counts["overlong"] == len(ended) - int(ended.sum())
 
 
 def test_what_is_logged_and_counted(lab: types.SimpleNamespace, tmp_path: Path) -> None:
