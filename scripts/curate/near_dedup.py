@@ -1,10 +1,9 @@
 """Drop near-duplicates across sources: MinHash proposes them, their Jaccard similarity decides.
 
-LSH also proposes prompts of one template that differ in a number (of MATH, DAPO and DeepMath, three pairs of
-four), so each pair is compared on the shingles themselves, and each dropped record is as similar as the
-setting asks to the record kept instead, not to a chain that leads there. Prompts with different numbers are
-different questions however alike they are. Operators stay in the shingles. The signature covers prompt and
-response.
+Prompts with different numbers are different questions however alike they are, so they share no bucket: a long
+template would fill it, and hide two copies from each other that stand far apart in it. What LSH proposes is compared on
+the shingles themselves, and each dropped record is as similar as the setting asks to the record kept instead, not to a
+chain that leads there. Operators stay in the shingles. The signature covers prompt and response.
 
 python -m scripts.curate.near_dedup --recipe JSON --records MANIFEST... --out MANIFEST
 """
@@ -12,10 +11,9 @@ python -m scripts.curate.near_dedup --recipe JSON --records MANIFEST... --out MA
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
@@ -64,16 +62,19 @@ def propose(work: Job, settings: NearDedup) -> Positions:
 
 
 def _sign(settings: NearDedup, rows: Rows, _position: int) -> Hashes:
-    return signatures(texts_of(rows), settings)
+    prompts = [words(views.prompt(row)) for row in rows]
+    texts = [prompt + words(views.response(row)) for prompt, row in zip(prompts, rows, strict=True)]
+    return signatures(texts, np.array([number_key(prompt) for prompt in prompts], np.uint64), settings)
 
 
-def texts_of(rows: Rows) -> list[list[str]]:
-    """The words of prompt and response as they stand: case, operators and numbers may be what is asked."""
-    return [words(views.whole(row)) for row in rows]
+def number_key(prompt: list[str]) -> int:
+    """Hash of the numbers among a prompt's words, in their order."""
+    return xxh3_64_intdigest(" ".join(word for word in prompt if word.isdigit()))
 
 
-def signatures(texts: list[list[str]], settings: NearDedup) -> Hashes:
-    """The bucket keys of each text: (texts, buckets). A key is the hash of `hashes_per_bucket` minima.
+def signatures(texts: list[list[str]], apart: Hashes, settings: NearDedup) -> Hashes:
+    """The bucket keys of each text: (texts, buckets). A key is the hash of `hashes_per_bucket` minima and of the text's
+    value in `apart`, so that texts of different values share none.
 
     Minima of a * x + b modulo 2^64 over the n-grams' hashes x (arXiv 2107.06499 and DataTrove take a prime for
     modulus): the multiplications are most of the work, and a division would be four times that.
@@ -87,7 +88,7 @@ def signatures(texts: list[list[str]], settings: NearDedup) -> Hashes:
     factors, offsets = constants(SEED, 2, settings.buckets, settings.hashes_per_bucket)
     product = np.empty_like(found.values)
     for bucket in range(settings.buckets):
-        key = np.zeros(len(starts), np.uint64)
+        key = apart[signed]
         for factor, offset in zip(factors[bucket], offsets[bucket], strict=True):
             np.multiply(found.values, factor, out=product)
             np.add(product, offset, out=product)
@@ -96,19 +97,11 @@ def signatures(texts: list[list[str]], settings: NearDedup) -> Hashes:
     return keys
 
 
-class Sketch(NamedTuple):
-    """What is compared of a record."""
-
-    shingles: npt.NDArray[np.uint64]
-    """Hashes of the distinct n-grams of prompt and response, ascending."""
-    numbers: int
-    """Hash of the numbers of the prompt in their order."""
-
-
 class Sketches:
     """The sketches of the records that stand in a pair, in files: memory holds where each is, not what it is.
 
-    In a task's file, for each of its records in their order: how many shingles, the hash of the numbers, the shingles.
+    A sketch is what is compared of a record: the hashes of the distinct n-grams of prompt and response, ascending. In a
+    task's file stand, for each of its records in their order, their number and they.
     """
 
     def __init__(self, wanted: Positions, parts: list[Hashes]):
@@ -116,15 +109,13 @@ class Sketches:
         self.parts = parts
         self.places = np.concatenate([np.empty((0, 2), np.int64), *map(_places, range(len(parts)), parts)])
 
-    def __getitem__(self, position: int) -> Sketch:
+    def __getitem__(self, position: int) -> Hashes:
         part, start = self.places[np.searchsorted(self.wanted, position)]
-        size, number = self.parts[part][start : start + 2]
-        return Sketch(self.parts[part][start + 2 : start + 2 + int(size)], int(number))
+        return self.parts[part][start + 1 : start + 1 + int(self.parts[part][start])]
 
     def likeness(self, one: int, other: int) -> float:
-        """Jaccard similarity of the shingles, and 0 where the prompts' numbers differ: that is another question."""
-        first, second = self[one], self[other]
-        return jaccard(first.shingles, second.shingles) if first.numbers == second.numbers else 0.0
+        """Jaccard similarity of the records at two positions."""
+        return jaccard(self[one], self[other])
 
 
 def _places(part: int, values: Hashes) -> Positions:
@@ -132,7 +123,7 @@ def _places(part: int, values: Hashes) -> Positions:
     found, start = [], 0
     while start < len(values):
         found.append((part, start))
-        start += 2 + int(values[start])
+        start += 1 + int(values[start])
     return np.array(found, np.int64).reshape(-1, 2)
 
 
@@ -144,18 +135,13 @@ def sketches_of(work: Job, pairs: Positions, settings: NearDedup) -> Sketches:
         first, end = np.searchsorted(wanted, (position, position + len(rows)))
         chosen = [rows[index] for index in (wanted[first:end] - position).tolist()]
         found = [np.empty(0, np.uint64)]
-        for row, values in zip(chosen, grams(texts_of(chosen), settings.ngram).texts(), strict=True):
+        for values in grams([words(views.whole(row)) for row in chosen], settings.ngram).texts():
             shingles = np.unique(values)
-            found += [np.array([len(shingles), number_key(views.prompt(row))], np.uint64), shingles]
+            found += [np.array([len(shingles)], np.uint64), shingles]
         return np.concatenate(found)
 
     files = work.scan("sketches", ["messages"], sketch)
     return Sketches(wanted, [np.load(path, mmap_mode="r") for path in files])
-
-
-def number_key(text: str) -> int:
-    """Hash of the numbers of a text in their order."""
-    return xxh3_64_intdigest(" ".join(word for word in words(text) if word.isdigit()))
 
 
 def jaccard(one: np.ndarray, other: np.ndarray) -> float:

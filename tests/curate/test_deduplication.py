@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 from curation import Row, chat, dropped, job, kept
 
-from scripts.curate import frame
+from scripts.curate import frame, views
 from scripts.curate.duplicates import preferred
 from scripts.curate.exact_dedup import deduplicate as exact
 from scripts.curate.near_dedup import UNSIGNED, components, jaccard, signatures
 from scripts.curate.near_dedup import deduplicate as near
 from scripts.curate.settings import ExactDedup, NearDedup
+from scripts.curate.words import words
 
 EXACT = ExactDedup(step="exact-dedup", key="prompt-response")
 NEAR = NearDedup(step="near-dedup", ngram=3, buckets=20, hashes_per_bucket=6, similarity=0.7)
@@ -100,8 +101,19 @@ def test_records_of_one_template_are_kept(tmp_path: Path) -> None:
     template = "A train leaves the station at noon with {} people and {} more get on. How many people are on the train?"
     rows = [chat(template.format(a, b), f"{a} + {b} = {a + b}") for a in range(2, 12) for b in range(20, 30)]
     work = job(tmp_path, "near-dedup", rows)
-    counts = near(work, NEAR)
-    assert counts["kept"] == 100 and counts["pairs"]["proposed"] > 0  # LSH alone would have dropped some
+    assert near(work, NEAR) == {"in": 100, "kept": 100, "dropped": {}, "pairs": {"proposed": 0, "similar": 0}}
+    texts, same = [words(views.whole(row)) for row in rows], np.zeros(100, np.uint64)
+    assert len(np.unique(signatures(texts, same, NEAR)[:, 0])) < 100  # words alone would have proposed some
+
+
+def test_copies_are_found_among_many_prompts_of_their_template(tmp_path: Path) -> None:
+    # 400 words, of which a number is another in each prompt: of any two, 99 % of the shingles are shared.
+    text = " ".join(random.Random(1).choices(VOCABULARY, k=400))
+    rows = [chat(f"{index} {text}") | {"id": f"o{index}"} for index in range(100)]
+    copies = [chat(f"{index} {text} Please.") | {"id": f"c{index}"} for index in range(100)]
+    work = job(tmp_path, "near-dedup", rows, copies)
+    near(work, NEAR)
+    assert [(row["id"], row["duplicate_of"]) for row in dropped(work)] == [(f"c{i}", f"o{i}") for i in range(100)]
 
 
 def test_another_number_is_another_question(tmp_path: Path) -> None:
@@ -161,25 +173,26 @@ def test_pairs_are_proposed_as_often_as_their_similarity_says() -> None:
     settings = NearDedup(step="near-dedup", ngram=5, buckets=14, hashes_per_bucket=8, similarity=0.8)
     rng = random.Random(4)
     originals = [rng.choices(VOCABULARY, k=200) for _ in range(600)]
-    for words in (1, 4, 8, 12):  # similarities of about 0.95, 0.82, 0.67 and 0.55
-        copies = changed(originals, words, seed=words)
+    for count in (1, 4, 8, 12):  # words changed: similarities of about 0.95, 0.82, 0.67 and 0.55
+        copies = changed(originals, count, seed=count)
         shingles = [
             [set(zip(*(text[k:] for k in range(5)), strict=False)) for text in side] for side in (originals, copies)
         ]
         similarity = [len(a & b) / len(a | b) for a, b in zip(*shingles, strict=True)]
         expected = sum(1 - (1 - s**8) ** 14 for s in similarity)
         spread = sum((1 - (1 - s**8) ** 14) * (1 - s**8) ** 14 for s in similarity) ** 0.5
-        keys = [signatures(side, settings) for side in (originals, copies)]
+        keys = [signatures(side, np.zeros(600, np.uint64), settings) for side in (originals, copies)]
         found = int((keys[0] == keys[1]).any(axis=1).sum())
-        assert abs(found - expected) <= 3 * spread + 3, (words, found, expected)
+        assert abs(found - expected) <= 3 * spread + 3, (count, found, expected)
         others = int((keys[0] == np.roll(keys[1], 1, axis=0)).any(axis=1).sum())
         assert others == 0
 
 
 def test_texts_of_too_few_words_have_no_signature() -> None:
-    keys = signatures([["a", "b"], ["a", "b", "c"], [], ["a", "b", "c"]], NEAR)
+    same = np.zeros(4, np.uint64)
+    keys = signatures([["a", "b"], ["a", "b", "c"], [], ["a", "b", "c"]], same, NEAR)
     assert (keys[[0, 2]] == UNSIGNED).all() and (keys[1] == keys[3]).all() and not (keys[1] == UNSIGNED).any()
-    assert signatures([["a"]], NEAR).shape == (1, 20) and signatures([], NEAR).shape == (0, 20)
+    assert signatures([["a"]], same[:1], NEAR).shape == (1, 20) and signatures([], same[:0], NEAR).shape == (0, 20)
 
 
 def test_near_duplicates_prefer_the_source_of_higher_priority(tmp_path: Path) -> None:
