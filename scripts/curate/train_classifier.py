@@ -15,9 +15,10 @@ import ctypes
 import hashlib
 import json
 import tempfile
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from heapq import nsmallest
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -83,24 +84,35 @@ LABELLED = {"language": labelled_languages, "domain": labelled_domains}
 
 
 def split(texts: Iterable[Labelled], seed: int, settings: FastText) -> tuple[list[Labelled], list[Labelled]]:
-    """Training and held-out texts: no text twice, none in both, in an order drawn by the seed."""
+    """Training and held-out texts: no text twice, none in both, in an order drawn by the seed.
 
-    def draw(item: Labelled) -> bytes:
-        return hashlib.sha256(f"{seed}\0{item.text}".encode()).digest()
-
-    taken: Counter[str] = Counter()
+    Of each label no more than twice `per_label` texts are in memory, whatever the corpus.
+    """
+    found: dict[str, dict[bytes, str]] = defaultdict(dict)
+    for label, text in texts:
+        if text:
+            found[label][hashlib.sha256(f"{seed}\0{text}".encode()).digest()] = text
+            if settings.per_label and len(found[label]) >= 2 * settings.per_label:
+                found[label] = _first(found[label], settings.per_label)
     held: list[Labelled] = []
     training: list[Labelled] = []
-    for item in sorted({item for item in texts if item.text}, key=lambda item: (draw(item), item.label)):
-        taken[item.label] += 1
-        if settings.per_label is None or taken[item.label] <= settings.per_label:
-            (held if draw(item)[-1] < settings.held_out * 256 else training).append(item)
+    for draw, label, text in sorted(
+        (draw, label, text)
+        for label, drawn in found.items()
+        for draw, text in _first(drawn, settings.per_label or len(drawn)).items()
+    ):
+        (held if draw[-1] < settings.held_out * 256 else training).append(Labelled(label, text))
     if len({item.label for item in training}) < 2 or not held:
         raise CurationError(
-            f"{len(training)} training and {len(held)} held-out texts of {sorted(taken)}: a classifier needs two "
+            f"{len(training)} training and {len(held)} held-out texts of {sorted(found)}: a classifier needs two "
             "labels and something held out. Give sources of more kinds, `labels`, or another `held_out`"
         )
     return training, held
+
+
+def _first(drawn: dict[bytes, str], count: int) -> dict[bytes, str]:
+    """The texts of the least draws."""
+    return dict(nsmallest(count, drawn.items()))
 
 
 def train(training: list[Labelled], seed: int, settings: FastText, path: Path) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import random
 import subprocess
 import sys
+import tracemalloc
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +22,15 @@ from scripts.curate.classify import ADDED, DomainClassifier
 from scripts.curate.frame import CurationError
 from scripts.curate.language import HIT, LanguageFilter
 from scripts.curate.settings import Classify, FastText, Language
-from scripts.curate.train_classifier import evaluate, labelled_domains, labelled_languages, sentences, split, train
+from scripts.curate.train_classifier import (
+    Labelled,
+    evaluate,
+    labelled_domains,
+    labelled_languages,
+    sentences,
+    split,
+    train,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 LANGUAGES = FastText(
@@ -90,8 +101,22 @@ def test_split_is_disjoint_and_capped() -> None:
     rows = [chat(f"word{index} word", domain="math" if index % 2 else "code") for index in range(200)]
     training, held = split(labelled_domains([*rows, *rows], DOMAINS, 1), 1, DOMAINS)
     assert not set(training) & set(held) and len(set(training)) == len(training)
-    capped = split(labelled_domains(rows, DOMAINS, 1), 1, DOMAINS.model_copy(update={"per_label": 30}))
-    assert sum(len(part) for part in capped) == 60
+
+
+@pytest.mark.parametrize("count", [30, 7_000])
+def test_split_holds_no_more_than_it_takes(count: int) -> None:
+    def texts() -> Iterator[Labelled]:
+        return (Labelled("ab"[index % 2], f"{index % 20_000} " * 100) for index in range(30_000))
+
+    everything = [item for part in split(texts(), 1, DOMAINS) for item in part]
+    order = sorted(everything, key=lambda item: hashlib.sha256(f"1\0{item.text}".encode()).digest())
+    tracemalloc.start()
+    capped = split(texts(), 1, DOMAINS.model_copy(update={"per_label": count}))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    first = [item for label in "ab" for item in [item for item in order if item.label == label][:count]]
+    assert sorted(item for part in capped for item in part) == sorted(first) and len(first) == 2 * count
+    assert peak < 4 * count * 1_500  # bytes: two labels, twice as many texts of 600 characters and their draws
 
 
 def test_one_label_cannot_be_trained() -> None:
