@@ -1,0 +1,57 @@
+"""docs/recipe.md states, with its origin, every value of every training of the paper's scale."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from typing import Any
+
+import pytest
+
+from scripts.common import config
+from scripts.common.config import Config
+from scripts.common.fingerprint import ROOT
+
+SECTIONS = {"sft": "SFT", "grpo": "GRPO", "opd": "OPD and MOPD"}
+SHARED = "Shared by all"
+
+
+@pytest.fixture(scope="module")
+def paper() -> Config:
+    return config.read("paper")
+
+
+def stated(title: str) -> dict[str, str]:
+    """What a section's table says of each setting; a row without one goes on with those of the row above."""
+    _, _, text = (ROOT / "docs" / "recipe.md").read_text().partition(f"\n### {title}\n")
+    names: list[str] = []
+    found: dict[str, str] = {}
+    for line in text.partition("\n### ")[0].partition("\n## ")[0].splitlines():
+        cells = [cell.strip() for cell in line.split(" | ")]
+        if not line.startswith("|") or len(cells) != 3:
+            continue
+        names = re.findall(r"`(\w+)`", cells[0]) or names
+        assert cells[2].rstrip("| "), f"{title}: {names} has no origin"
+        for name in names:
+            found[name] = f"{found.get(name, '')} {cells[1]}"
+    return found
+
+
+def says(text: str, value: Any) -> bool:
+    """Whether the value stands in the text: a number as any way of writing it, all else as YAML has it."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return {True: "true", False: "false"}.get(value, value) in re.findall(r"[\w-]+", text)
+    numbers = re.findall(r"\d[\d,]*(?:\.\d+)?(?:e-?\d+)?", text)
+    return any(float(number.replace(",", "")) == value for number in numbers)
+
+
+@pytest.mark.parametrize("kind", SECTIONS)
+def test_every_value_of_every_training_has_an_origin(paper: Config, kind: str) -> None:
+    page, missing = stated(SHARED) | stated(SECTIONS[kind]), defaultdict(list)
+    for name in (name for name, model in paper.models.items() if model.kind == kind):
+        settings = paper.training_of(name).model_dump(mode="json")
+        settings |= settings.pop("rollout", {})
+        for setting, value in settings.items():
+            if value is not None and not says(page.get(setting, ""), value):
+                missing[f"{setting}: {value} is not in {page.get(setting)!r}"].append(name)
+    assert not missing
