@@ -22,13 +22,18 @@ for name in HANDED_IN.split():
 OFFLINE = launching.Untracked(os.environ.get("HF_HUB_OFFLINE", "0"))
 
 
+@cache
+def drawn_without_apptainer():
+    """Whether this is a plan on a machine without Apptainer, for which Snakemake looks as soon as a job has a container."""
+    return workflow.dryrun and not shutil.which("apptainer")
+
+
 def image(role, step=None):
     """The image that a role's jobs run in; none where they run outside of images, or enter it on each of their nodes."""
     if not CONFIG.containers or (step and CONFIG.budget_of(step).nodes > 1):
         return None
     path = str(images.image_file(CONFIG.environments[role]))
-    # A plan can be drawn without Apptainer, though Snakemake looks for it as soon as a job has a container.
-    return lambda wildcards: None if workflow.dryrun and not shutil.which("apptainer") else path
+    return lambda wildcards: None if drawn_without_apptainer() else path
 
 
 def launch(step):
@@ -52,19 +57,30 @@ def cpus(step):
 
 
 def resources(step):
-    """What a step's jobs ask SLURM for, as keywords of a rule's `resources`."""
+    """What a step's jobs ask SLURM for, as keywords of a rule's `resources`; None is nothing.
+
+    Snakemake's own default of `disk` would look at the size of every input of every job, and the profile's
+    `gpu_partition` is a word to this function, no resource.
+    """
     budget = CONFIG.budget_of(step)
-    asked = {
-        "mem_mb": lambda wildcards, attempt: budget.of_attempt(attempt).memory_gb * 1000,
-        "runtime": lambda wildcards, attempt: minutes(budget, attempt),
-    }
-    if budget.gpus:
-        asked |= {"gpu": budget.gpus * budget.nodes, "nodes": budget.nodes}
-        if budget.nodes > 1:  # the rule's own srun starts the tasks, one on each node
-            asked |= {"mpi": "srun", "tasks": budget.nodes, "tasks_per_gpu": 0}
-        if "gpu_partition" in SITE:
-            asked["slurm_partition"] = SITE["gpu_partition"].raw
+    asked = {"disk": None, "gpu_partition": None}
+    if not budget.gpus:
+        return asked | {
+            "mem_mb": lambda wildcards, attempt: budget.of_attempt(attempt).memory_gb * 1000,
+            "runtime": lambda wildcards, attempt: minutes(budget, attempt),
+        }
+    asked |= {"mem_mb": budget.memory_gb * 1000, "runtime": budget.minutes}
+    asked |= {"gpu": budget.gpus * budget.nodes, "nodes": budget.nodes}
+    if budget.nodes > 1:  # the rule's own srun starts the tasks, one on each node
+        asked |= {"mpi": "srun", "tasks": budget.nodes, "tasks_per_gpu": 0}
+    if "gpu_partition" in SITE:
+        asked["slurm_partition"] = SITE["gpu_partition"].raw
     return asked
+
+
+def unsubmitted():
+    """The `resources` of rules whose jobs run where Snakemake does: nothing of what each job asks for by default."""
+    return {name.removesuffix("_mb"): None for name in SITE if name != "tmpdir"}
 
 
 def minutes(budget, attempt):

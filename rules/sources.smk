@@ -37,7 +37,7 @@ rule fetch_hub_dataset:
         image("data")
     threads: cpus("sources.download")
     resources:
-        **resources("sources.download"),
+        **unsubmitted(),
     params:
         recipe=recipe(
             "scripts.sources.download",

@@ -24,7 +24,7 @@ rule make_cell:
         image("data")
     threads: cpus("tables.cell")
     resources:
-        **resources("tables.cell"),
+        **unsubmitted(),
     params:
         recipe=recipe("scripts.tables.cell", "data", cell_settings),
     shell:
@@ -53,7 +53,7 @@ rule make_table:
         image("data")
     threads: cpus("tables.table")
     resources:
-        **resources("tables.table"),
+        **unsubmitted(),
     params:
         recipe=recipe(
             "scripts.tables.table",

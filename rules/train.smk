@@ -21,7 +21,7 @@ rule fetch_hub_model:
         image("train")
     threads: cpus("train.hub")
     resources:
-        **resources("train.hub"),
+        **unsubmitted(),
     params:
         offline=OFFLINE,
         recipe=recipe("scripts.train.hub", "train", lambda w: CONFIG.models[w.model]),

@@ -1,0 +1,51 @@
+"""The plan of the paper's scale with the cluster's profile: what each job asks for."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import planner
+import pytest
+
+from scripts.common.config import read
+from scripts.plan import step_of
+from tests.conftest import ROOT, copy_of_the_project
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("plans")]
+
+JOB = re.compile(
+    r"^rule (?P<rule>\S+):\n(?: {4}.*\n)*? {4}output: (?P<output>[^,\n]+).*\n"
+    r"(?: {4}.*\n)*? {4}resources: (?P<asked>.*)$",
+    re.M,
+)
+HERE = {"fetch_hub_dataset", "fetch_hub_model", "make_cell", "make_table"}
+"""Rules whose jobs are not submitted."""
+
+
+@pytest.fixture(scope="module")
+def plan(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """What `snakemake --profile slurm -n` prints where nothing is made."""
+    checkout = copy_of_the_project(tmp_path_factory.mktemp("paper") / "checkout")
+    shutil.copytree(ROOT / "slurm", checkout.root / "slurm")
+    return planner.dry_run(checkout.root, "--profile", "slurm")
+
+
+def test_every_job_asks_for_its_steps_budget_and_for_nothing_else(plan: str) -> None:
+    """What is not submitted asks for nothing, and no job for disk, whose default looks at every input's size."""
+    config = read("paper")
+    jobs = list(JOB.finditer(plan))
+    total = re.search(r"^total +(\d+)$", plan, re.M)
+    assert total and len(jobs) == int(total[1]) - 1 > 800  # the target `all` makes nothing
+    for job in jobs:
+        asked = dict(item.split("=", 1) for item in job["asked"].split(", "))
+        if job["rule"] in HERE:
+            assert asked.keys() == {"tmpdir"}, job[0]
+            continue
+        budget = config.budget_of(step_of(config, Path(job["output"]).relative_to(config.results).parts))
+        sizes = {name: int(asked[name]) for name in ("mem_mb", "runtime")}
+        assert sizes == {"mem_mb": budget.memory_gb * 1000, "runtime": budget.minutes}, job[0]
+        assert asked["slurm_partition"] == ("gpu" if budget.gpus else "cpu"), job[0]
+        assert int(asked.get("gpu", 0)) == budget.gpus * budget.nodes, job[0]
+        assert not {"disk_mb", "gpu_partition"} & asked.keys(), job[0]
