@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Callable, Iterable, Sequence
 
+from scripts.tables.cells import AVERAGE
 from scripts.tables.results import Entry, Result, ResultClaim
 
 CSV_FIELDS = ("row", "model", "column", "value", "stderr", "sd", "n", "samples_per_prompt", "reported", "difference")
@@ -25,6 +26,9 @@ LATEX_ESCAPES = str.maketrans(
         "→": r"$\rightarrow$",
         "≤": r"$\leq$",
         "≥": r"$\geq$",
+        "<": r"\textless{}",
+        ">": r"\textgreater{}",
+        "|": r"\textbar{}",
     }
 )
 
@@ -58,8 +62,15 @@ def claim_numbers(claim: ResultClaim) -> str:
 
 
 def caption(result: Result) -> str:
-    """What the numbers are, in a sentence."""
-    return f"Points of 100; ± is the {result.spread}."
+    """What the numbers are and how many stand behind them."""
+    counted = [f"{title} {_prompts(result, name)}" for name, title in result.columns.items() if name != AVERAGE]
+    return f"Points of 100; ± is the {result.spread}. Prompts (samples of each): {', '.join(counted)}."
+
+
+def _prompts(result: Result, column: str) -> str:
+    """`100 (2)`; every row of a column answered the same prompts."""
+    counts = dict.fromkeys((row.cells[column].n, row.cells[column].samples_per_prompt) for row in result.rows)
+    return " or ".join(f"{n:,} ({samples})" for n, samples in counts)
 
 
 def markdown(result: Result) -> str:

@@ -2,13 +2,15 @@
 
     python -m scripts.tables.terminal results/tiny [--all]
 
-Value ± standard error, the paper's figure and the difference below it where known, then the claims.
+Value ± standard error, the paper's figure and the difference below it where known, then the claims. In a window too
+narrow for that, the error stands below its value.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich import box
@@ -21,44 +23,56 @@ from scripts.tables.render import caption, claim_numbers, paper, score
 from scripts.tables.results import Entry, Result, ResultClaim, main_first, read_result
 
 PLAIN_WIDTH = 160  # columns, where the output is no terminal and has no width of its own
+UNBOUNDED = 10_000  # columns: wider than any table
 VERDICT_STYLE = {"seen": "green", "not seen": "red", "within noise": "yellow"}
 
 
-def grid(result: Result, plain: bool) -> Table:
-    """The numbers. `plain` draws with ASCII and no colour."""
+def grid(result: Result, plain: bool, stacked: bool = False) -> Table:
+    """The numbers. `plain` draws with ASCII and no colour; `stacked` puts each part of a cell on a line of its own."""
     table = Table(
         title=Text(result.title, style="bold"),
         title_justify="left",
         caption=Text(caption(result)),
         caption_justify="left",
         box=box.ASCII2 if plain else box.SIMPLE_HEAD,
+        leading=1 if stacked else 0,
     )
-    table.add_column("")
+    table.add_column("", overflow="fold")
     for column, title in result.columns.items():
-        table.add_column(Text(title), justify="right", no_wrap=True, style="bold" if column == "average" else "")
+        style = "bold" if column == "average" else ""
+        table.add_column(Text(title), justify="right", no_wrap=not stacked, overflow="fold", style=style)
     for row in result.rows:
-        table.add_row(Text(row.title), *(_cell(row.cells[column]) for column in result.columns))
+        table.add_row(Text(row.title), *(_cell(row.cells[column], stacked) for column in result.columns))
     return table
 
 
-def _cell(entry: Entry) -> Text:
-    text = Text(score(entry))
-    if paper(entry):
-        text.append(f"\n{paper(entry)}", style="dim")
-    return text
+def _cell(entry: Entry, stacked: bool) -> Text:
+    number, behind = score(entry), paper(entry)
+    if stacked:
+        number, behind = number.replace(" ± ", "\n± "), behind.replace(", ", "\n")
+    text = Text(number)
+    return text.append(f"\n{behind}", style="dim") if behind else text
 
 
-def _claim(claim: ResultClaim) -> Text:
-    text = Text(f"  {claim.verdict:<13}", style=VERDICT_STYLE[claim.verdict])
-    text.append(claim.text, style="default")
-    return text.append(f"  {claim_numbers(claim)}", style="dim")
+def _claims(claims: Sequence[ResultClaim]) -> Table:
+    """A line a claim; what does not fit goes on below the claim's text."""
+    table = Table.grid(padding=(0, 1))
+    table.add_column(no_wrap=True)
+    table.add_column()
+    for claim in claims:
+        text = Text(claim.text).append(f"  {claim_numbers(claim)}", style="dim")
+        table.add_row(Text(f"  {claim.verdict:<12}", style=VERDICT_STYLE[claim.verdict]), text)
+    return table
 
 
-def page(results: list[Result], plain: bool) -> RenderableType:
-    """All tables, each with its claims below."""
+def page(results: list[Result], console: Console) -> RenderableType:
+    """All tables, each with its claims below, as wide as the console allows."""
     parts: list[RenderableType] = []
     for result in results:
-        parts += [grid(result, plain), *map(_claim, result.claims), Text("")]
+        plain = not console.is_terminal
+        wide = grid(result, plain)
+        fits = console.measure(wide, options=console.options.update(width=UNBOUNDED)).maximum <= console.width
+        parts += [wide if fits else grid(result, plain, stacked=True), _claims(result.claims), Text("")]
     return Group(*parts)
 
 
@@ -75,7 +89,7 @@ def read_tables(folder: Path, every: bool) -> list[Result]:
 def show(results: list[Result]) -> None:
     """Print tables with their claims: in colour on a terminal, in plain ASCII grids elsewhere."""
     console = Console(highlight=False, width=None if sys.stdout.isatty() else PLAIN_WIDTH)
-    console.print(page(results, plain=not console.is_terminal))
+    console.print(page(results, console))
 
 
 def main() -> None:

@@ -152,7 +152,10 @@ def test_markdown(project: Path) -> None:
         "| :-- | --: | --: | --: |",
     ]
     assert text[6] == "| + GRPO | 80.00 ± 9.18 | 60.00 ± 11.24 | 70.00 ± 7.25 (paper 61.85, +8.15) |"
-    assert "Points of 100; ± is the standard error over prompts." in text
+    assert (
+        "Points of 100; ± is the standard error over prompts. Prompts (samples of each): IFEval-style constraints "
+        "20 (2), Arithmetic 20 (2)." in text
+    )
     assert text[-3:] == [
         "- **seen**: GRPO is above SFT (+17.50 ± 5.82, paired z = 3.01, p = 0.003; paper +0.86)",
         "- **seen**: SFT follows instructions better than the base (+30.00 ± 10.51, paired z = 2.85, p = 0.004)",
@@ -169,8 +172,9 @@ def test_csv_keeps_every_digit(result: Result) -> None:
 
 
 def test_latex_escapes_and_balances(result: Result) -> None:
-    text = latex(replace(result, title="50% of A_B & C"))
-    assert r"\caption{50\% of A\_B \& C. Points of 100; $\pm$ is the standard error over prompts.}" in text
+    text = latex(replace(result, title="50% of A_B & C < D"))
+    assert r"\caption{50\% of A\_B \& C \textless{} D. Points of 100; $\pm$ is the standard error over prompts." in text
+    assert "Arithmetic 20 (2).}" in text
     assert r"+ GRPO & 80.00 $\pm$ 9.18 & 60.00 $\pm$ 11.24 & 70.00 $\pm$ 7.25 {\scriptsize (paper 61.85)} \\" in text
     assert text.count("{") == text.count("}")
 
@@ -355,12 +359,29 @@ def test_terminal_plain(project: Path, capsys, monkeypatch: pytest.MonkeyPatch) 
     assert "Stages: what each adds" in shown(capsys, monkeypatch, "--all")
 
 
-def test_terminal_fits_a_narrow_window(project: Path) -> None:
-    console = Console(width=80, force_terminal=True, record=True, file=io.StringIO())
-    console.print(terminal.page(terminal.read_tables(Path("results/tiny"), every=False), plain=False))
-    text = console.export_text()
-    assert all(len(line) <= 80 for line in text.splitlines())
-    assert "70.00 ± 7.25" in text
+def printed(result: Result, width: int) -> str:
+    console = Console(width=width, force_terminal=True, record=True, file=io.StringIO())
+    console.print(terminal.page([result], console))
+    return console.export_text()
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 120])
+def test_terminal_cuts_nothing_short(result: Result, width: int) -> None:
+    """A table as wide as the recipe's, at the widths that terminals have: no line too long, nothing left out."""
+    titles = dict(zip("abcd", ("IFEval strict", "Math", "Code", "Knowledge"), strict=True))
+    rows = tuple(
+        replace(row, cells={**dict.fromkeys(titles, row.cells["math"]), "average": row.cells["average"]})
+        for row in result.rows
+    )
+    text = printed(replace(result, columns={**titles, "average": "average"}, rows=rows), width)
+    assert all(len(line) <= width for line in text.splitlines()) and "…" not in text
+    for row in rows:
+        assert row.title.split()[-1] in text
+        for entry in row.cells.values():
+            assert text.count(f"{entry.value:.2f}") >= 1 and f"± {entry.stderr:.2f}" in text
+    assert text.count("60.00") == text.count("± 11.24") == 4
+    assert "61.85" in text and "+8.15" in text
+    assert ("70.00 ± 7.25" in text) == (width >= 100), "one line a cell where there is room"
 
 
 def test_terminal_shows_no_tampered_number(own_copy: Path) -> None:
