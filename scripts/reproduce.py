@@ -11,15 +11,26 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
+from typing import NoReturn
 
 from scripts.common.config import Config, ConfigError, parents, read
 from scripts.progress import Progress
 
 PROFILE = ["--rerun-triggers", "mtime", "params", "input", "code", "--max-checksum-file-size", "100MB"]
+ENDS = (signal.SIGTERM, signal.SIGHUP)
+"""Signals of `kill`, of `timeout`, of a lost session."""
+STOPPED = "Stopped. The same command goes on from what is finished."
+
+
+class Stopped(BaseException):
+    """Somebody ended this process, or the session that it ran in is lost."""
 
 
 @dataclass(frozen=True)
@@ -109,8 +120,11 @@ def build(config: Config, command: list[str], targets: list[str], cores: int) ->
 
 
 def run_snakemake(command: list[str], targets: list[str], progress: Progress) -> None:
-    """One invocation, its output condensed to a line of progress; a failure shows what failed and stops."""
-    process = subprocess.Popen([*command, "--", *targets], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    """One invocation, its output condensed to a line of progress; a failure shows what failed and stops.
+
+    However it is stopped, Snakemake is waited for: otherwise its jobs go on unseen, and its lock stays.
+    """
+    process = start([*command, "--", *targets])
     assert process.stderr is not None
     try:
         for line in process.stderr:
@@ -118,11 +132,41 @@ def run_snakemake(command: list[str], targets: list[str], progress: Progress) ->
     except KeyboardInterrupt:  # Snakemake got it too: it ends its jobs and takes its lock away
         process.communicate()
         progress.stop()
-        raise SystemExit("Stopped. The same command goes on from what is finished.") from None
+        raise SystemExit(STOPPED) from None
+    except Stopped:
+        process.terminate()  # Snakemake starts no more jobs
+        with suppress(OSError):  # a lost session has no terminal to write to
+            progress.stop()
+            print("Stopping when the jobs that run are done ...", file=sys.stderr)
+        process.communicate()
+        raise SystemExit(STOPPED) from None
     if process.wait():
         progress.stop()
         sys.stderr.write(progress.failure())
         raise SystemExit(process.returncode)
+
+
+def stop(number: int, frame: FrameType | None) -> NoReturn:
+    """Handler of the signals that end a process: the first is enough."""
+    for each in ENDS:
+        signal.signal(each, signal.SIG_IGN)
+    raise Stopped
+
+
+def heed_signals() -> None:
+    """Have the signals that end a process raise Stopped, but not one that is ignored, as `nohup` does."""
+    for number in ENDS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, stop)
+
+
+def start(command: list[str]) -> subprocess.Popen[str]:
+    """Start Snakemake deaf to the loss of a session, which would end it with its lock in place."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        return subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def main() -> None:
@@ -134,6 +178,7 @@ def main() -> None:
     parser.add_argument("--cores", type=int, default=os.cpu_count())
     parser.add_argument("--configfile", type=Path, help="laid over the scale's file")
     arguments = parser.parse_args()
+    heed_signals()
     overlay = {}
     if arguments.configfile:
         import yaml
@@ -148,7 +193,10 @@ def main() -> None:
             config = read(arguments.scale, {**overlay, "seed": seed})
         except ConfigError as error:
             raise SystemExit(str(error)) from None
-        build(config, command, arguments.targets, arguments.cores)
+        try:
+            build(config, command, arguments.targets, arguments.cores)
+        except Stopped:
+            raise SystemExit(STOPPED) from None
 
 
 if __name__ == "__main__":

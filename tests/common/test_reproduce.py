@@ -7,7 +7,10 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 from scripts.common.config import parents, read
 from scripts.common.fingerprint import ROOT
@@ -52,34 +55,61 @@ def test_a_data_set_stands_above_the_models_that_made_it() -> None:
 
 
 SNAKEMAKE = """
-import pathlib, time
+import pathlib, signal, threading
+ended = threading.Event()
+signal.signal(signal.SIGTERM, lambda *_: ended.set())
+pathlib.Path("started").touch()
 try:
-    pathlib.Path("started").touch()
-    time.sleep(60)
+    ended.wait(60)
 except KeyboardInterrupt:
-    time.sleep(0.5)
-    pathlib.Path("unlocked").touch()
+    pass
+threading.Event().wait(0.5)
+pathlib.Path("unlocked").touch()
 """
+"""Ends as Snakemake does: in order after Ctrl-C and any number of SIGTERM, at once after SIGHUP."""
 DRIVER = """
 import sys
 from scripts.common.config import read
 from scripts.progress import Progress
-from scripts.reproduce import run_snakemake
+from scripts.reproduce import heed_signals, run_snakemake
+heed_signals()
 run_snakemake([sys.executable, "-c", open("snakemake.py").read()], [], Progress(read("tiny"), cores=1))
 """
+STOPPED = "Stopped. The same command goes on from what is finished.\n"
 
 
-def test_ctrl_c_waits_until_snakemake_took_its_lock_away(tmp_path: Path) -> None:
-    """Both get the signal; a driver that ends first leaves a folder that cannot be locked at once."""
+@pytest.fixture
+def driver(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """The driver in a session of its own, in which Snakemake has started."""
     (tmp_path / "snakemake.py").write_text(SNAKEMAKE)
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    driver = subprocess.Popen(
-        [sys.executable, "-c", DRIVER], cwd=tmp_path, env=environment, stderr=subprocess.PIPE, start_new_session=True
-    )
-    deadline = time.monotonic() + 60
-    while not (tmp_path / "started").exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
+    command = [sys.executable, "-c", DRIVER]
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        deadline = time.monotonic() + 60
+        while not (tmp_path / "started").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        yield process
+
+
+def test_ctrl_c_waits_until_snakemake_took_its_lock_away(driver: subprocess.Popen[str], tmp_path: Path) -> None:
+    """Both get the signal; a driver that ends first leaves a folder that cannot be locked at once."""
     os.killpg(driver.pid, signal.SIGINT)
     _, said = driver.communicate(timeout=30)
     assert (tmp_path / "unlocked").exists()
-    assert said.decode() == "Stopped. The same command goes on from what is finished.\n"
+    assert said == STOPPED
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("reaches_all", [True, False], ids=["the whole group", "the driver alone"])
+def test_a_killed_driver_ends_snakemake_and_waits_for_it(
+    driver: subprocess.Popen[str], tmp_path: Path, number: signal.Signals, reaches_all: bool
+) -> None:
+    """`kill` reaches the driver alone, `timeout` and the loss of a session all processes, `make` some twice."""
+    (os.killpg if reaches_all else os.kill)(driver.pid, number)
+    time.sleep(0.1)
+    os.kill(driver.pid, number)
+    _, said = driver.communicate(timeout=30)
+    assert (tmp_path / "unlocked").exists()
+    assert said.endswith(STOPPED) and driver.returncode == 1
