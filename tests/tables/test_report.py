@@ -125,6 +125,8 @@ def test_decontamination_hits(page: Path) -> None:
     text = html.unescape(page.read_text())
     assert "80 % of its n-grams, pool sft" in text
     assert "<dt>Shared with the item's prompt</dt><dd>what is 2 + 2</dd>" in text
+    assert '<th scope="row" data-sort="1">ifeval</th><td class="number" data-sort="0">0</td>' in text
+    assert '<th scope="row" data-sort="2">math</th><td class="number" data-sort="4">4</td>' in text
 
 
 def test_hits_share_the_page(page: Path) -> None:

@@ -188,7 +188,8 @@ def build_data(make: Builder) -> dict[str, Path]:
             f"scripts.curate.{step.replace('-', '_')}",
             [before],
             {"step": step, "threshold": 0.8},
-            {"in": total, "kept": kept, "dropped": dropped},
+            {"in": total, "kept": kept, "dropped": dropped}
+            | ({"hits": {"ifeval": 0, "math": 4}} if step == "decontaminate" else {}),
             tables={"records/00000.parquet": record_rows(kept), "dropped/00000.parquet": gone},
         )
         pools.append(before)

@@ -242,6 +242,17 @@ def _short(text: str, characters: int) -> str:
     return f"{text[:characters]} … ({len(text) - characters:,} characters more)"
 
 
+def hit_counts(pools: Sequence[Artifact]) -> dict[str, dict[str, int]]:
+    """Records that decontamination dropped: benchmark to pool to number, every benchmark that was looked for named."""
+    by_pool = {_pool_of(pool): pool.counts["hits"] for pool in pools}
+    benchmarks = dict.fromkeys(name for counts in by_pool.values() for name in counts)
+    return {name: {pool: counts.get(name, 0) for pool, counts in by_pool.items()} for name in benchmarks}
+
+
+def _pool_of(decontaminated: Artifact) -> str:
+    return decontaminated.folder.parent.name
+
+
 def hits(pools: Iterable[Artifact], settings: ReportSettings) -> list[Hit]:
     """The first decontamination hits of each pool in turn, until the page has its number."""
     each = [_hits(pool, settings) for pool in pools]
@@ -252,7 +263,7 @@ def _hits(pool: Artifact, settings: ReportSettings) -> list[Hit]:
     rows = iterate(pool.folder / DROPPED, HIT_COLUMNS)
     return [
         Hit(
-            pool=pool.folder.parent.name,
+            pool=_pool_of(pool),
             benchmark=row["benchmark"],
             benchmark_id=row["benchmark_id"],
             overlap=row["overlap"],

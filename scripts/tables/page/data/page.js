@@ -12,8 +12,14 @@ document.getElementById("theme").addEventListener("click", () => {
   root.dataset.theme = shown === "dark" ? "light" : "dark";
   store.set(root.dataset.theme);
 });
+// On paper everything is shown; on the screen the reader's choice comes back.
+let opened = [];
 addEventListener("beforeprint", () => {
-  for (const details of document.querySelectorAll("main details")) details.open = true;
+  opened = [...document.querySelectorAll("main details:not([open])")];
+  for (const details of opened) details.open = true;
+});
+addEventListener("afterprint", () => {
+  for (const details of opened) details.open = false;
 });
 
 // Sorting: numbers by data-sort, text by itself; numbers start with the highest, a third click restores the order.

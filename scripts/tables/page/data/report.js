@@ -28,7 +28,7 @@ function cellPanel(name) {
     make("p", { class: "muted", style: "margin:0" }, facts.join(" · ")),
     make("h3", {}, "Remake it"),
     make("pre", {}, cell.command),
-    make("p", { class: "note" }, "Its record: ", make("a", { href: `cells/${name}.json` }, `cells/${name}.json`)),
+    make("p", { class: "note" }, "Add --cores all on one machine, --profile slurm on a cluster. Its record: ", make("a", { href: `cells/${name}.json` }, `cells/${name}.json`)),
     make("h3", {}, "Generations"),
     ...generations(cell.samples),
     make("h3", {}, "Lineage"),
