@@ -25,6 +25,7 @@ from trl.kernels.chunked_divergence import VOCAB_CHUNK_SIZE, ChunkedDivergenceFu
 from trl.models import prepare_deepspeed
 from trl.trainer.utils import create_model_from_path, maybe_gather_lm_head_ctx
 
+from scripts.train.padding import used
 from scripts.train.teachers import Scorer
 
 DOMAIN = "domain"
@@ -70,6 +71,14 @@ def log_ratio(student: Tensor, entropy: Tensor, teacher: Tensor) -> tuple[Tensor
     """
     ratio = (student - teacher).detach()
     return ratio * (1 + student - student.detach()), entropy
+
+
+def compact(inputs: dict[str, Any]) -> dict[str, Any]:
+    """A micro batch without the columns that none of its rows uses."""
+    prompt, completion = slice(used(inputs["prompt_mask"]).start, None), slice(used(inputs["completion_mask"]).stop)
+    cuts = {"prompt_ids": prompt, "prompt_mask": prompt}
+    cuts |= dict.fromkeys(("completion_ids", "completion_mask", SAID), completion)
+    return {name: value[:, cuts[name]] if name in cuts else value for name, value in inputs.items()}
 
 
 class MultiTeacherTrainer(DistillationTrainer):
@@ -135,6 +144,7 @@ class MultiTeacherTrainer(DistillationTrainer):
         self, unwrapped_student: PreTrainedModel, inputs: dict[str, Any], num_items_in_batch: Tensor | float | None
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Loss, summed entropy of the student (nats) and number of tokens of a micro batch (B rows, K tokens)."""
+        inputs = compact(inputs)
         mask, domains = inputs["completion_mask"].bool(), inputs["domain"]  # (B, K), (B,)
         student = self._hidden(unwrapped_student, inputs)
         loss = entropy = student.new_zeros((), dtype=torch.float32)  # DeepSpeed's bf16 weights give bfloat16 states

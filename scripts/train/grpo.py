@@ -13,17 +13,46 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from datasets import Dataset
+from torch import Tensor
+from torch.nn.functional import pad
 from trl import GRPOConfig, GRPOTrainer
 
 from scripts.common import records
 from scripts.common.step import Run, step
+from scripts.train.padding import used
 from scripts.train.policy import check_prompts, check_rollout, policy_tokenizer
 from scripts.train.rewards import VERDICTS, VerifierReward
 from scripts.train.rows import DataError, prompt_set
 from scripts.train.settings import Grpo, GrpoStep
 from scripts.train.trainer import arguments, fit, rollouts
 from scripts.verify import VerifierPool
+
+
+class CompactTrainer(GRPOTrainer):
+    """GRPOTrainer that reads no more padding than its micro batches need."""
+
+    def _get_per_token_logps_and_entropies(
+        self,
+        model: torch.nn.Module,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        logits_to_keep: int,
+        batch_size: int | None = None,
+        **options: Any,
+    ) -> tuple[Tensor, Tensor | None, None]:
+        """log p and entropy of the last `logits_to_keep` tokens: (B, logits_to_keep), 0 where they are masked."""
+        size, prompt = batch_size or len(input_ids), input_ids.size(1) - logits_to_keep
+        found = []
+        for ids, mask in zip(input_ids.split(size), attention_mask.split(size), strict=True):
+            start, end = used(mask[:, :prompt]).start, prompt + used(mask[:, prompt:]).stop
+            scored = super()._get_per_token_logps_and_entropies(
+                model, ids[:, start:end], mask[:, start:end], end - prompt, **options
+            )
+            found.append([None if part is None else pad(part, (0, ids.size(1) - end)) for part in scored[:2]])
+        logps, entropies = zip(*found, strict=True)
+        return torch.cat(logps), torch.cat(entropies) if options.get("compute_entropy") else None, None
 
 
 def reinforce(run: Run[GrpoStep]) -> None:
@@ -37,7 +66,7 @@ def reinforce(run: Run[GrpoStep]) -> None:
     groups = settings.batch_size // settings.group_size
     check_prompts(prompts, groups, settings)
     with VerifierPool(workers(), run.settings.verify) as pool:
-        trainer = GRPOTrainer(
+        trainer = CompactTrainer(
             model=str(init),
             reward_funcs=[VerifierReward(pool)],
             args=arguments(
