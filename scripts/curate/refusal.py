@@ -20,7 +20,7 @@ STRAIGHT = str.maketrans("\u2019\u2018`", "'''")  # one apostrophe for the patte
 
 
 class RefusalFilter(BaseFilter):
-    """Keeps records whose answer matches none of the patterns; a dropped one says what matched."""
+    """Keeps records whose answer matches no pattern, but with words of the prompt; a dropped one says what matched."""
 
     name = "refusal"
 
@@ -30,10 +30,12 @@ class RefusalFilter(BaseFilter):
 
     def filter(self, doc: Document) -> bool | tuple[bool, str]:
         text = doc.text.translate(STRAIGHT)
-        found = next((match for pattern in self.patterns if (match := pattern.search(text))), None)
-        if found is None:
+        found = [match[0] for pattern in self.patterns for match in pattern.finditer(text)]
+        prompt = views.prompt(doc.metadata).translate(STRAIGHT) if found else ""
+        said = next((words for words in found if words not in prompt), None)
+        if said is None:
             return True
-        doc.metadata["matched"] = found[0]
+        doc.metadata["matched"] = said
         return False, "refusal"
 
 

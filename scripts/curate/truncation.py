@@ -27,7 +27,7 @@ SENTENCE_GAP = re.compile(
     rf"(?<=[\w)\"'][.!?])\s+|(?<=[{WIDE_STOPS}])(?=.)"
 )  # a stop after a word: `find . -name` is no sentence
 SENTENCE_END = re.compile(rf"[\w)\"'][{STOPS}]\s*$", re.MULTILINE)
-WHOLE = re.compile(r"https?://\S+$|:\s*\S*[\dA-Z]$")  # a link, or `Answer: 42`: finished without a stop
+WHOLE = re.compile(r"https?://\S+$|[:=]\s*\S*[\dA-Z]$")  # a link, `Answer: 42`, `x = 8.75`: finished without a stop
 CUT_BOX = re.compile(r"\\b(o(x(ed?)?)?)?$")
 BRACE = re.compile(COMMAND + "[{}]")  # printed, grouping nothing
 ITEM = re.compile(r"^\s*([-*+•#|>]|\d+[.)])")  # list items, headings, tables and quotes need no full stop
@@ -48,6 +48,8 @@ class TruncationFilter(BaseFilter):
             return False, "open-code-fence"
         if _open_formula(text) or _open_box(text):
             return False, "open-formula"
+        if doc.metadata["domain"] == "code" and not FENCE.search(text):
+            return True  # a bare program: its last line is no sentence
         return (False, "mid-sentence") if self._cut(text) else True
 
     def _cut(self, text: str) -> bool:

@@ -109,6 +109,9 @@ REFUSALS = RefusalFilter(Refusal(step="refusal"))
         ("As an AI language model, I have no feelings.", True),
         ("I was trained by OpenAI.", True),
         ("\u62b1\u6b49\uff0c\u6211\u4e0d\u80fd\u56de\u7b54\u3002", True),
+        ("很抱歉\uff0c您没有提供文本。", True),
+        ("很抱歉听到你这么说。你可以告诉我更多。", False),
+        ("作为一个大型语言模型\uff0c我没有感情。", True),
         ("<think>I cannot help it.</think>The answer is 4.", False),
         ("The cat can't swim, I am sorry to say.", False),
         ("AI stands for artificial intelligence.", False),
@@ -117,6 +120,15 @@ REFUSALS = RefusalFilter(Refusal(step="refusal"))
 )
 def test_refusals_are_told_by_the_answer(response: str, dropped: bool) -> None:
     assert (decide(REFUSALS, chat("q", response), views.final_answer) == "refusal") == dropped
+
+
+def test_words_of_the_prompt_are_no_refusal() -> None:
+    text = "Hello, I am an AI language model."
+    program = f'print(count_vowels("{text}"))'
+    assert decide(REFUSALS, chat(f'Count the vowels of "{text}".', program), views.final_answer) is None
+    assert decide(REFUSALS, chat("Count the vowels.", program), views.final_answer) == "refusal"
+    both = f"{program}\n\nAs an AI, I cannot run it."
+    assert decide(REFUSALS, chat(f'Count the vowels of "{text}".', both), views.final_answer) == "refusal"
 
 
 PERSONAL = PiiFilter(Pii(step="pii"))
@@ -179,6 +191,7 @@ TRUNCATED = TruncationFilter(Truncation(step="truncation", minimum_words=3, unpu
         ("Numbers: 1, 2,", "mid-sentence"),
         ("#!/bin/sh\n\nfind . -type f -print", None),
         ("It is there. See https://example.org/a/b", None),
+        ("Use the formula. So we get\n\n(210 - 32) * 5/9 = 98.9\u00b0C", None),
         ("\u4e0b\u96e8\u4e86\u3002\u6211\u4eec\u53bb", "mid-sentence"),
         ("<think>First this. Then that one", "mid-sentence"),
         ("<think>Cut? No. Then that</think>42", None),
@@ -187,6 +200,14 @@ TRUNCATED = TruncationFilter(Truncation(step="truncation", minimum_words=3, unpu
 )
 def test_truncation(response: str, reason: str | None) -> None:
     assert decide(TRUNCATED, chat("q", response), views.final_answer) == reason
+
+
+def test_a_bare_program_has_no_last_sentence() -> None:
+    program = "#!/bin/bash\n# Delete logs. No questions.\nfind . -type f -name '*.log' -exec rm -f {} +"
+    assert decide(TRUNCATED, chat("q", program), views.final_answer) == "mid-sentence"
+    assert decide(TRUNCATED, chat("q", program, domain="code"), views.final_answer) is None
+    prose = "Do this.\n\n```sh\nls\n```\n\nIt lists all files of the"
+    assert decide(TRUNCATED, chat("q", prose, domain="code"), views.final_answer) == "mid-sentence"
 
 
 LOOPS = RepetitionFilter(
