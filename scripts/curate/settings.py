@@ -91,11 +91,12 @@ class Refusal(Settings):
             r"\bi (was|am|have been) (trained|developed|created|built) by "
             r"(openai|anthropic|google|meta|deepseek|alibaba|mistral)\b",
             r"\bmy (knowledge|training)( data)? (cut-?off|ends|only goes up to)\b",
-            r"^(抱歉|对不起|很抱歉|作为(一个|一名)?(人工智能|AI|语言模型))",
+            r"^(很?抱歉|对不起|不好意思).{0,40}(无法|不能|不会|不知道|不具备|没有|未)",
+            r"(作为|我是)(一个|一名|一种)?(人工智能|AI|(大型)?语言模型)",
         ),
         min_length=1,
-        description="searched case-insensitively, straight apostrophes; after Tulu 3's keyword filters "
-        "(open-instruct, filter_dataset_by_keywords.py and filter_cutoff_date.py)",
+        description="searched case-insensitively, straight apostrophes; what stands in the prompt too is a quotation. "
+        "After Tulu 3's keyword filters (open-instruct, filter_dataset_by_keywords.py and filter_cutoff_date.py)",
     )
 
     @field_validator("patterns")
@@ -250,6 +251,11 @@ class FastText(Settings):
         description="least probability that a model of the embedded sentences alone gives such a label of a language",
     )
     per_label: int | None = Field(default=None, gt=0, description="at most this many texts a label; null: all")
+    repeated_to: int = Field(
+        default=1,
+        gt=0,
+        description="a label's texts are repeated while there are fewer: else a rare label is never the likeliest",
+    )
 
 
 class Classifiers(Settings):

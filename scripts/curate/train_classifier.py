@@ -19,6 +19,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from heapq import nsmallest
+from math import ceil
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -117,8 +118,10 @@ def _first(drawn: dict[bytes, str], count: int) -> dict[bytes, str]:
 
 def train(training: list[Labelled], seed: int, settings: FastText, path: Path) -> None:
     """Write the model to `path`."""
+    texts = Counter(item.label for item in training)
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
-        file.writelines(f"{LABEL}{item.label} {item.text}\n" for item in training)
+        for item in training:
+            file.write(f"{LABEL}{item.label} {item.text}\n" * ceil(settings.repeated_to / texts[item.label]))
         file.flush()
         with zeroed_memory():
             model = fasttext.train_supervised(

@@ -119,6 +119,17 @@ def test_split_holds_no_more_than_it_takes(count: int) -> None:
     assert peak < 4 * count * 1_500  # bytes: two labels, twice as many texts of 600 characters and their draws
 
 
+def test_a_rare_label_is_found_where_its_texts_are_repeated(tmp_path: Path) -> None:
+    common = [Labelled("common", f"the {index} house is on the hill") for index in range(600)]
+    rare = [Labelled("rare", f"das {index} haus steht auf dem berg") for index in range(4)]
+    found = []
+    for repeated_to in (1, 300):
+        path = tmp_path / f"{repeated_to}.bin"
+        train(common + rare, 1, DOMAINS.model_copy(update={"epochs": 2, "repeated_to": repeated_to}), path)
+        found.append(classifier.best(path, "ein haus steht auf der wiese"))
+    assert found == ["common", "rare"]
+
+
 def test_one_label_cannot_be_trained() -> None:
     with pytest.raises(CurationError, match="needs two labels"):
         split(labelled_domains([chat(f"w{index}") for index in range(50)], DOMAINS, 1), 1, DOMAINS)
