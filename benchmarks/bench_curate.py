@@ -1,6 +1,6 @@
 """The whole curation beside a plain DataTrove pipeline of the same filters, on the real corpora.
 
-    python -m benchmarks.bench_curate [--records 20000] [--plain 5000] [--spacy 500] [--workers 2] [--work FOLDER]
+    python -m benchmarks.bench_curate [--records 500000] [--spacy 1000] [--rounds 1] [--workers 2] [--work FOLDER]
 
 ours           the pools `sft` and `rl` of scales/small.yaml, every step an artifact of its own, as the pipeline has it
 regex          DataTrove's readers, writers, filters and deduplications in as few passes as they allow, with the regular
@@ -10,7 +10,8 @@ read + write   DataTrove's Parquet reader and writer, nothing between
 
 Records are the corpora's own, repeated in turn until there are enough of them; in every repetition three words of ten
 are exchanged for others of the same source, so that a repetition is no duplicate. Each side runs in a process of its
-own; CPU seconds are those of all its processes, memory that of its largest. Decisions are compared record by record.
+own, the sides in turn in every round; CPU seconds are those of all its processes, memory that of its largest. Figures
+are the median of the rounds (least..largest). Decisions are compared record by record.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import random
 import re
 import resource
 import shutil
+import statistics
 import subprocess
 import sys
 import time
@@ -368,12 +370,18 @@ def measure(name: str, work: Path, count: int, workers: int) -> dict[str, float]
     if done.returncode:
         raise SystemExit(f"{name} failed: {out / 'log.txt'}")
     took: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return took
+
+
+def report(name: str, count: int, rounds: Sequence[dict[str, float]]) -> None:
+    """A line of the table."""
+    cpu, wall, peak = ([took[key] for took in rounds] for key in ("cpu", "wall", "peak"))
+    spread = f"{statistics.median(cpu):.1f} ({min(cpu):.1f}..{max(cpu):.1f})"
     print(
-        f"{name:14s} {count:9,d} {took['cpu']:9.1f} {took['cpu'] / count * 1000:9.3f} {count / took['cpu']:10,.0f}"
-        f" {count / took['wall']:10,.0f} {took['peak']:8,.0f}",
+        f"{name:14s} {count:9,d} {spread:>24s} {statistics.median(cpu) / count * 1000:9.3f}"
+        f" {count / statistics.median(wall):10,.0f} {max(peak):8,.0f}",
         flush=True,
     )
-    return took
 
 
 def kept_ids(side: Path, places: dict[str, str]) -> set[tuple[str, str]]:
@@ -397,9 +405,9 @@ def compare(work: Path, count: int, other: str) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bench_curate")
-    parser.add_argument("--records", type=int, default=20_000, help="records of ours and of read + write")
-    parser.add_argument("--plain", type=int, default=5_000, help="records of DataTrove with the regex tokenizer")
-    parser.add_argument("--spacy", type=int, default=500, help="records of DataTrove with spaCy")
+    parser.add_argument("--records", type=int, default=500_000, help="records of ours, regex, and read + write")
+    parser.add_argument("--spacy", type=int, default=1_000, help="records of spacy, ours, and read + write")
+    parser.add_argument("--rounds", type=int, default=1, help="how often each side runs")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--work", type=Path, default=Path("work/bench-curate"), help="records and outputs; kept")
     parser.add_argument("--side", choices=SIDES, help=argparse.SUPPRESS)
@@ -416,25 +424,24 @@ def main() -> None:
         return
     work.mkdir(parents=True, exist_ok=True)
     prepare_models(work)
-    table(work, arguments, workers)
-
-
-def table(work: Path, arguments: argparse.Namespace, workers: int) -> None:
-    """Every side over its number of records, ours and read + write over each of these."""
-    sizes = {"spacy": arguments.spacy, "regex": arguments.plain}
+    sizes = {"spacy": arguments.spacy, "regex": arguments.records}
     if importlib.util.find_spec("spacy") is None:
         print("spaCy is not installed, so DataTrove's default tokenizer is left out: pip install spacy")
         del sizes["spacy"]
-    print(f"{workers} workers; CPU seconds of all processes, MiB of the largest")
-    print(f"{'':14s} {'records':>9s} {'CPU s':>9s} {'ms each':>9s} {'a CPU s':>10s} {'a second':>10s} {'MiB':>8s}")
+    table(work, sizes, arguments.rounds, workers)
+
+
+def table(work: Path, sizes: dict[str, int], rounds: int, workers: int) -> None:
+    """DataTrove with each tokenizer over its number of records, ours and read + write beside it."""
+    print(f"{workers} workers, {rounds} rounds; CPU seconds of all processes, MiB of the largest")
+    print(f"{'':14s} {'records':>9s} {'CPU s':>24s} {'ms each':>9s} {'a second':>10s} {'MiB':>8s}")
     for other, count in sizes.items():
         prepare(work, count)
-        for name in (other, "ours", "read + write"):
-            measure(name, work, count, workers)
+        sides = (other, "ours", "read + write")
+        took = [{name: measure(name, work, count, workers) for name in sides} for _ in range(rounds)]
+        for name in sides:
+            report(name, count, [found[name] for found in took])
         compare(work, count, other)
-    prepare(work, arguments.records)
-    for name in ("ours", "read + write"):
-        measure(name, work, arguments.records, workers)
 
 
 if __name__ == "__main__":
