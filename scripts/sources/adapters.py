@@ -137,10 +137,12 @@ def _answer(row: dict[str, Any], adapter: Adapter) -> tuple[str, dict[str, Any]]
                 "options": options,
             }
         case kind:
-            return kind, {"target": _target(row, adapter)}
+            target = _target(row, adapter)
+            return ("none", {}) if target is None else (kind, {"target": target})
 
 
-def _target(row: dict[str, Any], adapter: Adapter) -> str:
+def _target(row: dict[str, Any], adapter: Adapter) -> str | None:
+    """The answer; None where the row has none and may be kept so."""
     if adapter.target is None:
         raise RowError("adapter-without-target")
     value = _required(row, adapter.target)
@@ -148,9 +150,11 @@ def _target(row: dict[str, Any], adapter: Adapter) -> str:
     if adapter.target_pattern is None:
         return text.strip()
     found = re.search(adapter.target_pattern, text)
-    if found is None:
-        raise RowError("no-answer-in-target")
-    return found[1].strip()
+    if found is not None:
+        return found[1].strip()
+    if adapter.unanswered == "keep":
+        return None
+    raise RowError("no-answer-in-target")
 
 
 def _code(row: dict[str, Any], adapter: Adapter) -> dict[str, Any]:

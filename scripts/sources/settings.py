@@ -27,6 +27,10 @@ class Adapter(Settings):
     answer: AnswerKind = "none"
     target: str | None = Field(default=None, description="field of the gold answer (math, choice, grid)")
     target_pattern: str | None = Field(default=None, description="regex whose group 1 is the answer, e.g. #### (.+)")
+    unanswered: Literal["drop", "keep"] = Field(
+        default="drop",
+        description="keep: where the pattern finds nothing, the record has no answer to verify (a proof)",
+    )
     options: str | None = Field(default=None, description="field of the options' texts, put under the prompt (choice)")
     tests: str | None = Field(default=None, description="field of the tests (code)")
     hidden_tests: str | None = Field(default=None, description="field of further tests, packed or not (code)")
@@ -38,6 +42,12 @@ class Adapter(Settings):
     where: dict[str, str] = Field(default={}, description="fields' values of the rows that are taken; others are drops")
     strip_suffix: str | None = Field(default=None, description="text cut from the response's end, e.g. <|endoftext|>")
     meta: tuple[str, ...] = Field(default=(), description="fields kept in meta")
+
+    @model_validator(mode="after")
+    def _only_a_pattern_finds_nothing(self) -> Adapter:
+        if self.unanswered == "keep" and self.target_pattern is None:
+            raise ValueError("unanswered: keep is about rows without a match of `target_pattern`: give one")
+        return self
 
 
 class SourceBase(Settings):

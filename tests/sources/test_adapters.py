@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from scripts.sources.adapters import RowError, adapt
 from scripts.sources.rows import read_rows
@@ -120,6 +121,28 @@ def test_answers(row: dict[str, Any], settings: dict[str, Any], answer: dict[str
 def test_what_cannot_be_mapped_says_why(row: dict[str, Any], settings: dict[str, Any], reason: str) -> None:
     with pytest.raises(RowError, match=f"^{reason}$"):
         mapped(row, **settings)
+
+
+@pytest.mark.parametrize(
+    ("solution", "target"),
+    [
+        (r"First \boxed{1}, so it is $\boxed{\frac{\sqrt{2}}{3}}$.", r"\frac{\sqrt{2}}{3}"),
+        ("So\nit is \\boxed{ 42 }\nindeed.", "42"),
+        ("Which was to be proved.", None),
+        (r"Cut off: \boxed{\frac{1}{2}", None),
+    ],
+)
+def test_the_papers_worked_solutions_and_proofs(solution: str, target: str | None) -> None:
+    scale = yaml.safe_load((Path(__file__).resolve().parents[2] / "scales" / "paper.yaml").read_text())
+    row = {"messages": [USER, ASSISTANT], "solution": solution}
+    answer = mapped(row, **scale["sources"]["numinamath-cot"]["adapter"])["answer"]
+    assert answer["kind"] == ("none" if target is None else "math")
+    assert json.loads(answer["spec"]) == ({} if target is None else {"target": target})
+
+
+def test_rows_without_a_match_may_be_kept_only_where_there_is_a_pattern() -> None:
+    with pytest.raises(ValueError, match="give one"):
+        Adapter(shape="pair", answer="math", target="a", unanswered="keep")
 
 
 REAL = {
