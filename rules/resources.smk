@@ -11,6 +11,8 @@ from scripts.containers import launch as launching
 TRAININGS = ("pretrain_model", "finetune_model", "reinforce_model", "distill_model")
 IMAGES = sorted(set(CONFIG.environments.values()))
 SITE = workflow.resource_settings.default_resources or {}
+OF_GPU_JOBS = {"gpu_partition": "slurm_partition", "gpu_constraint": "constraint"}
+"""What a site's profile says of its jobs with GPUs, and what the executor calls it."""
 
 # Containers shut the host's environment out; these alone are handed in.
 HANDED_IN = "CUDA_VISIBLE_DEVICES HF_HOME HF_ENDPOINT HF_TOKEN LOCAL_KERNELS http_proxy https_proxy no_proxy"
@@ -59,13 +61,14 @@ def cpus(step):
 def resources(step):
     """What a step's jobs ask SLURM for, as keywords of a rule's `resources`; None is nothing.
 
-    Snakemake's own default of `disk` would look at the size of every input of every job, and the profile's
-    `gpu_partition` is a word to this function, no resource.
+    Snakemake's own default of `disk` would look at the size of every input of every job, and what the profile says of
+    GPUs is a word to this function, no resource.
     """
     budget = CONFIG.budget_of(step)
-    asked = {"disk": None, "gpu_partition": None}
+    asked = {"disk": None, **dict.fromkeys(OF_GPU_JOBS)}
     if not budget.gpus:
         return asked | {
+            "gpu_model": None,  # of which the executor would ask one
             "mem_mb": lambda wildcards, attempt: budget.of_attempt(attempt).memory_gb * 1000,
             "runtime": lambda wildcards, attempt: minutes(budget, attempt),
         }
@@ -73,8 +76,7 @@ def resources(step):
     asked |= {"gpu": budget.gpus * budget.nodes, "nodes": budget.nodes}
     if budget.nodes > 1:  # the rule's own srun starts the tasks, one on each node
         asked |= {"mpi": "srun", "tasks": budget.nodes, "tasks_per_gpu": 0}
-    if "gpu_partition" in SITE:
-        asked["slurm_partition"] = SITE["gpu_partition"].raw
+    asked |= {name: SITE[setting].raw for setting, name in OF_GPU_JOBS.items() if setting in SITE}
     return asked
 
 
@@ -105,8 +107,21 @@ def image_recipe(wildcards):
 
 def asked_of(job):
     """What a job asks the cluster for; None where it leaves the partition to SLURM."""
-    partition = job.resources.get("slurm_partition")
-    return partition and preflight.Asked(job.rule.name, partition, job.resources.runtime)
+    given = job.resources.get
+    if not given("slurm_partition"):
+        return None
+    options = {
+        "partition": given("slurm_partition"),
+        "account": given("slurm_account"),
+        "qos": given("qos"),
+        "constraint": given("constraint"),
+        "time": given("runtime"),
+        "mem": given("mem_mb"),
+        "gpus": ":".join(str(part) for part in (given("gpu_model"), given("gpu")) if part),
+        "nodes": given("nodes"),
+        "cpus-per-task": job.threads,
+    }
+    return preflight.Asked(job.rule.name, tuple((name, str(value)) for name, value in options.items() if value))
 
 
 onstart:
@@ -127,6 +142,7 @@ onstart:
     problems += plan.missing_sources(CONFIG, read, Path(CONFIG.corpora_dir or "."))
     submitted = [job for job in jobs if not job.is_local]
     if slurm and submitted:
-        problems += preflight.slurm_problems(filter(None, map(asked_of, submitted)), Path(R))
+        asked = [found for job in submitted if (found := asked_of(job))]
+        problems += preflight.slurm_problems(asked, workflow.executor_settings.status_command, Path(R))
     if problems:
         raise WorkflowError(*problems)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -24,15 +25,33 @@ KERNELS = {
 """Where transformers finds the attention that no package of the lock brings."""
 QUERY_SECONDS = 60
 """A cluster's controller that has not answered by then is a problem of its own."""
+NO_ACCOUNTING = frozenset({"accounting_storage/none", "(null)"})
+"""What SLURM says of its accounting where there is none, before 23.11 and since."""
+REFUSALS = {
+    "Invalid account": f"set slurm_account in {PROFILE}; `sacctmgr show associations user=$USER` lists yours",
+    "Invalid qos": f"set qos in {PROFILE}",
+    "Invalid feature": f"set gpu_constraint in {PROFILE}; `sinfo --format=%f` lists what nodes have",
+    "Invalid generic resource": f"set gpu_model in {PROFILE}; `sinfo --format=%G` lists the GPUs",
+    "Requested node configuration is not available": "no node of the partition has that much: lower its step's gpus, "
+    f"nodes, cpus or memory_gb in the scale's resources, or set another partition in {PROFILE}",
+}
+"""What `sbatch` says of a job that it would never take, and the fix. Nodes that are down or busy are no reason."""
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What a rule's jobs ask the cluster for."""
+    """What a rule's jobs ask the cluster for: options of `sbatch` by name."""
 
     rule: str
-    partition: str
-    minutes: int
+    options: tuple[tuple[str, str], ...]
+
+    @property
+    def partition(self) -> str:
+        return dict(self.options)["partition"]
+
+    @property
+    def minutes(self) -> int:
+        return int(dict(self.options)["time"])
 
 
 @dataclass
@@ -80,8 +99,9 @@ def disk_problems(folder: Path, needed_gb: int) -> list[str]:
     ]
 
 
-def slurm_problems(asked: Iterable[Asked], folder: Path) -> list[str]:
-    """No SLURM here, partitions that are unknown or allow less time than is asked for, results out of nodes' reach."""
+def slurm_problems(asked: Iterable[Asked], status_command: str, folder: Path) -> list[str]:
+    """No SLURM here, partitions that are unknown or allow less time than is asked for, accounting that is not kept,
+    jobs that SLURM would not take, results out of nodes' reach."""
     if shutil.which("sbatch") is None:
         return ["sbatch is not on PATH: start on a login node of the cluster, or leave out --profile slurm"]
     jobs, known = sorted(set(asked), key=astuple), partitions()
@@ -95,8 +115,47 @@ def slurm_problems(asked: Iterable[Asked], folder: Path) -> list[str]:
         for job in jobs
         if job.partition in known and job.minutes > known[job.partition].minutes
     ]
+    accounts = {account for job in jobs if (account := dict(job.options).get("account"))}
+    problems += accounting_problems(accounts, status_command)
+    problems += refusals(job for job in jobs if job.partition in known)
     hosts = {host for job in jobs if job.partition in known for host in known[job.partition].hosts}
     return problems + sharing_problems([Path.cwd(), folder], hosts)
+
+
+def accounting_problems(accounts: Iterable[str], status_command: str) -> list[str]:
+    """Settings of the profile that suppose a cluster that keeps accounts, where it keeps none."""
+    kept = re.search(r"^AccountingStorageType\s*= (\S+)", _ask("scontrol", "show", "config"), re.M)
+    if kept is None or kept[1] not in NO_ACCOUNTING:
+        return []
+    problems = [
+        f"slurm_account {account!r} cannot be charged, since this cluster keeps no accounting: "
+        f"leave it out of {PROFILE} and add slurm-no-account: true"
+        for account in sorted(accounts)
+    ]
+    if status_command == "sacct":
+        problems.append(
+            "slurm-status-command: sacct would never see a job end, since this cluster keeps no accounting: "
+            f"set squeue in {PROFILE}"
+        )
+    return problems
+
+
+def refusals(jobs: Iterable[Asked]) -> list[str]:
+    """What SLURM itself says of jobs that it would never take; a setting of the profile is named once."""
+    problems: dict[str, str] = {}
+    for job in jobs:
+        for line in _refusal(job.options).splitlines():
+            for fault, fix in REFUSALS.items():
+                if fault in line:
+                    problems.setdefault(fault if fix.startswith("set ") else job.rule, f"{job.rule}: {line}: {fix}")
+    return list(problems.values())
+
+
+@cache
+def _refusal(options: tuple[tuple[str, str], ...]) -> str:
+    """What `sbatch` says against a job that is tried, not submitted; nothing where it would be taken."""
+    run = _query("sbatch", "--test-only", "--wrap=true", *(f"--{name}={value}" for name, value in options))
+    return run.stderr if run.returncode else ""
 
 
 def sharing_problems(folders: Iterable[Path], hosts: Iterable[str]) -> list[str]:
@@ -118,7 +177,7 @@ def sharing_problems(folders: Iterable[Path], hosts: Iterable[str]) -> list[str]
 def partitions() -> dict[str, Partition]:
     """The cluster's partitions by name."""
     known: dict[str, Partition] = {}
-    for line in _sinfo("%R|%l|%n"):
+    for line in _ask("sinfo", "--noheader", "--format=%R|%l|%n").split():
         name, limit, host = line.split("|")
         known.setdefault(name, Partition(_minutes(limit), set())).hosts.add(host)
     return known
@@ -149,16 +208,23 @@ def _existing(folder: Path) -> Path:
     return next(path for path in [folder, *folder.absolute().parents] if path.exists())
 
 
-def _sinfo(columns: str) -> list[str]:
-    command = ["sinfo", "--noheader", f"--format={columns}"]
-    try:
-        run = subprocess.run(command, capture_output=True, text=True, timeout=QUERY_SECONDS)
-    except subprocess.TimeoutExpired:
-        raise SystemExit(f"sinfo gave no answer in {QUERY_SECONDS} s: is slurmctld running?") from None
+def _ask(*command: str) -> str:
+    """What one of SLURM's commands answers."""
+    run = _query(*command)
     if run.returncode:
-        said = (run.stderr.strip() or "no reason given").splitlines()[-1]
-        raise SystemExit(f"sinfo failed ({said}): is slurmctld running?")
-    return run.stdout.split()
+        raise SystemExit(f"{command[0]} failed ({_last_line(run.stderr)}): is slurmctld running?")
+    return run.stdout
+
+
+def _query(*command: str) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=QUERY_SECONDS)
+    except subprocess.TimeoutExpired:
+        raise SystemExit(f"{command[0]} gave no answer in {QUERY_SECONDS} s: is slurmctld running?") from None
+
+
+def _last_line(said: str) -> str:
+    return (said.strip() or "no reason given").splitlines()[-1]
 
 
 def _size(folder: Path) -> int:

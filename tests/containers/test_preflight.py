@@ -13,9 +13,29 @@ from scripts.common.config import ConfigError, read
 from scripts.containers import preflight
 
 
+def asked(rule, **options):
+    given = {"partition": "gpu", "account": "nebula", "time": "60", **options}
+    return preflight.Asked(rule, tuple(given.items()))
+
+
+@pytest.fixture
+def slurm(monkeypatch, tmp_path):
+    """Lets one of SLURM's commands answer with a text and an exit status."""
+
+    def answers(name, text, status=0):
+        command = tmp_path / name
+        command.write_text(f"#!/bin/sh\ncat >&{2 if status else 1} <<'END'\n{text}\nEND\nexit {status}\n")
+        command.chmod(0o755)
+
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    for cached in (preflight.partitions, preflight._refusal):
+        cached.cache_clear()
+    return answers
+
+
 def test_no_sbatch_on_path(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
-    (problem,) = preflight.slurm_problems([preflight.Asked("finetune_model", "gpu", 60)], tmp_path)
+    (problem,) = preflight.slurm_problems([asked("finetune_model")], "sacct", tmp_path)
     assert problem.startswith("sbatch is not on PATH: start on a login node")
 
 
@@ -110,11 +130,47 @@ def test_a_budget_of_an_unknown_step_is_an_error():
         read("tiny", {"resources": {"train.stf": {"gpus": 8}}})
 
 
-def test_a_controller_that_does_not_answer_is_one_line(tmp_path, monkeypatch):
-    command = tmp_path / "sinfo"
-    command.write_text("#!/bin/sh\necho 'sinfo: error: first' >&2\necho 'sinfo: fatal: no controller' >&2\nexit 1\n")
-    command.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    preflight.partitions.cache_clear()
+def test_a_controller_that_does_not_answer_is_one_line(slurm):
+    slurm("sinfo", "sinfo: error: first\nsinfo: fatal: no controller", status=1)
     with pytest.raises(SystemExit, match=r"^sinfo failed \(sinfo: fatal: no controller\): is slurmctld running\?$"):
         preflight.partitions()
+
+
+@pytest.mark.parametrize("storage", ["accounting_storage/none", "(null)"])
+def test_settings_that_suppose_accounting_where_there_is_none(slurm, storage):
+    """The answers of SLURM 22.05 and of 23.11."""
+    slurm(
+        "scontrol", f"AccountingStorageHost   = localhost\nAccountingStorageType   = {storage}\nAuthType = auth/munge"
+    )
+    account, status = preflight.accounting_problems({"nebula"}, "sacct")
+    assert "slurm_account 'nebula' cannot be charged" in account and "add slurm-no-account: true" in account
+    assert "slurm-status-command: sacct would never see a job end" in status and "set squeue" in status
+    assert preflight.accounting_problems((), "squeue") == []
+
+
+def test_settings_that_suppose_accounting_where_it_is_kept(slurm):
+    slurm("scontrol", "AccountingStorageType   = accounting_storage/slurmdbd")
+    assert preflight.accounting_problems({"nebula"}, "sacct") == []
+
+
+def test_an_account_that_slurm_does_not_take_is_named_once(slurm):
+    """A setting of the profile concerns every rule; a step's own size that step alone."""
+    slurm("sbatch", "allocation failure: Invalid account or account/partition combination specified", status=1)
+    (problem,) = preflight.refusals([asked("generate_ifeval"), asked("finetune_model")])
+    assert "Invalid account" in problem and "set slurm_account in slurm/profile.yaml" in problem
+
+
+def test_steps_that_ask_for_more_than_a_node_has_are_all_named(slurm):
+    slurm("sbatch", "allocation failure: Requested node configuration is not available", status=1)
+    problems = preflight.refusals([asked("generate_ifeval", gpus="9"), asked("finetune_model", gpus="9")])
+    assert [problem.partition(":")[0] for problem in problems] == ["generate_ifeval", "finetune_model"]
+
+
+def test_nodes_that_are_down_or_busy_are_no_reason_to_refuse(slurm):
+    slurm("sbatch", "allocation failure: Required node not available (down, drained or reserved)", status=1)
+    assert preflight.refusals([asked("finetune_model")]) == []
+
+
+def test_a_job_that_slurm_takes_is_no_problem(slurm):
+    slurm("sbatch", "Job 7 to start at 2026-11-28T14:00:00 using 8 processors on nodes gpu1 in partition gpu")
+    assert preflight.refusals([asked("finetune_model")]) == []

@@ -26,9 +26,15 @@ HERE = {"fetch_hub_dataset", "fetch_hub_model", "make_cell", "make_table"}
 
 @pytest.fixture(scope="module")
 def plan(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """What `snakemake --profile slurm -n` prints where nothing is made."""
+    """What `snakemake --profile slurm -n` prints where nothing is made, on a site that says which GPUs it wants."""
     checkout = copy_of_the_project(tmp_path_factory.mktemp("paper") / "checkout")
     shutil.copytree(ROOT / "slurm", checkout.root / "slurm")
+    profile = checkout.root / "slurm" / "profile.yaml"
+    text = profile.read_text()
+    for setting in ("gpu_model: h100", "gpu_constraint: ib"):
+        assert f"  # {setting} " in text
+        text = text.replace(f"  # {setting} ", f"  {setting} ")
+    profile.write_text(text)
     return planner.dry_run(checkout.root, "--profile", "slurm")
 
 
@@ -48,4 +54,6 @@ def test_every_job_asks_for_its_steps_budget_and_for_nothing_else(plan: str) -> 
         assert sizes == {"mem_mb": budget.memory_gb * 1000, "runtime": budget.minutes}, job[0]
         assert asked["slurm_partition"] == ("gpu" if budget.gpus else "cpu"), job[0]
         assert int(asked.get("gpu", 0)) == budget.gpus * budget.nodes, job[0]
-        assert not {"disk_mb", "gpu_partition"} & asked.keys(), job[0]
+        kind = (asked.get("gpu_model"), asked.get("constraint"))
+        assert kind == (("h100", "ib") if budget.gpus else (None, None)), job[0]
+        assert not {"disk_mb", "gpu_partition", "gpu_constraint"} & asked.keys(), job[0]
