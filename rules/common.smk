@@ -11,6 +11,7 @@ import uuid
 from functools import cache
 
 from scripts.common import config as configuration
+from scripts.common import targets
 from scripts.common.artifacts import canonical_json
 from scripts.common.faults import RUN_VARIABLE
 from scripts.common.fingerprint import fingerprint
@@ -104,13 +105,6 @@ def models_of(*kinds):
     return [name for name, model in CONFIG.models.items() if model.kind in kinds]
 
 
-def checked(kind, name, known):
-    """`name` if it is known; otherwise an error that lists the close matches."""
-    if name not in known:
-        raise WorkflowError(f"no {kind} named {name!r}: {configuration.close_matches(name, known)}")
-    return name
-
-
 def raw(names):
     """Manifests of normalised sources."""
     return [f"{R}/raw/{name}/manifest.json" for name in names]
@@ -163,7 +157,7 @@ def group_name(group):
 
 def table_cells(name):
     """Every cell of a table, row by row."""
-    table = CONFIG.tables[name]
+    table = CONFIG.tables[targets.known("table", name, CONFIG.tables)]
     return [f"{R}/cells/{name}/{row.name}/{column}.json" for row in table.rows for column in table.columns]
 
 
@@ -226,11 +220,8 @@ def before(name, step):
 
 
 def row_of(wildcards):
-    """The row that a cell names; unknown tables, rows and columns are errors with the close matches."""
-    table = CONFIG.tables[checked("table", wildcards.table, CONFIG.tables)]
-    rows = {row.name: row for row in table.rows}
-    checked(f"column of {wildcards.table}", wildcards.column, table.columns)
-    return rows[checked(f"row of {wildcards.table}", wildcards.row, rows)]
+    """The row that a cell names."""
+    return targets.row_of(CONFIG, wildcards.table, wildcards.row, wildcards.column)
 
 
 def cell_columns(wildcards):

@@ -47,8 +47,6 @@ rule make_table:
         f"{R}/tables/{{table}}.tex",
     log:
         f"{R}/logs/tables/{{table}}.log",
-    wildcard_constraints:
-        table=one_of(CONFIG.tables),
     container:
         image("data")
     threads: cpus("tables.table")

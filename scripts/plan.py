@@ -21,6 +21,7 @@ from typing import Any
 from scripts.common.artifacts import RUN, read_json, run_path
 from scripts.common.config import Config, ConfigError, read
 from scripts.common.fingerprint import ROOT
+from scripts.common.targets import UnknownTarget, check
 from scripts.containers import images
 from scripts.estimates import ASSUMPTIONS, GB, Cost, Estimator, shape_of
 from scripts.sources.settings import UNPINNED
@@ -333,7 +334,9 @@ def main() -> None:
     try:
         overlay = {"corpora_dir": arguments.corpora_dir} if arguments.corpora_dir else {}
         config = read(arguments.scale, overlay)
-    except ConfigError as error:
+        for target in arguments.targets:
+            check(config, target)
+    except (ConfigError, UnknownTarget) as error:
         snakemake.kill()
         raise SystemExit(str(error)) from None
     summary, errors = snakemake.communicate()

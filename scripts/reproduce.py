@@ -21,6 +21,7 @@ from types import FrameType
 from typing import NoReturn
 
 from scripts.common.config import Config, ConfigError, parents, read
+from scripts.common.targets import UnknownTarget, check
 from scripts.progress import Progress
 
 PROFILE = ["--rerun-triggers", "mtime", "params", "input", "code", "--max-checksum-file-size", "100MB"]
@@ -191,7 +192,9 @@ def main() -> None:
         command += ["--config", f"scale={arguments.scale}", f"seed={seed}"]
         try:
             config = read(arguments.scale, {**overlay, "seed": seed})
-        except ConfigError as error:
+            for target in arguments.targets:
+                check(config, target)
+        except (ConfigError, UnknownTarget) as error:
             raise SystemExit(str(error)) from None
         try:
             build(config, command, arguments.targets, arguments.cores)
