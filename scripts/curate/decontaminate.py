@@ -251,7 +251,10 @@ def decontaminate(work: Job, settings: Decontaminate, benchmarks: tuple[Path, ..
     """Write kept, dropped and whitelisted records; the counts of the manifest."""
     index = load(benchmarks, settings)
     if not index.items:
-        raise CurationError("the benchmarks hold no text: give their raw manifests as --benchmarks")
+        raise CurationError(
+            f"there is nothing to decontaminate against: {len(benchmarks)} benchmarks without a text. Name some in "
+            "`benchmarks:`, or leave the step out of the pool"
+        )
     block = DecontaminationFilter(benchmarks, settings)
     counts = work.filter(block, lambda _: "", hit=HIT, aside=WHITELISTED)
     return counts | {

@@ -121,8 +121,10 @@ def test_short_items_are_found_as_a_whole(tmp_path: Path) -> None:
 
 
 def test_a_benchmark_without_text_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(CurationError, match="the benchmarks hold no text"):
+    with pytest.raises(CurationError, match="nothing to decontaminate against: 1 benchmarks"):
         run(tmp_path, [chat("q", "a")], [record(None, "bench")])
+    with pytest.raises(CurationError, match="leave the step out of the pool"):
+        decontaminate(job(tmp_path / "none", "decontaminate", [chat("q", "a")]), SETTINGS, ())
 
 
 def test_workers_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
