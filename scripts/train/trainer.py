@@ -34,6 +34,7 @@ from scripts.common.artifacts import write_json
 from scripts.common.generation.serving import POLICY_SERVER, Serving, of_this_job
 from scripts.common.step import Run
 from scripts.train import tracking
+from scripts.train.card import card
 from scripts.train.interruption import Interruption
 from scripts.train.order import Order
 from scripts.train.settings import Grpo, Opd, Optimizer, Rollout, Supervised
@@ -156,6 +157,7 @@ def fit(trainer: Trainer, run: Run[Any], flops: float | None = None) -> None:
         "resumed_at": int(start.name.rpartition("-")[2]) if start else None,
     }
     save(trainer, run.out, history)
+    (run.out / "README.md").write_text(card(run, history))
 
 
 def training_flops(trainer: Trainer, lengths: Iterable[int]) -> float:

@@ -65,6 +65,7 @@ def test_the_micro_batch_does_not_change_the_loss(lab: types.SimpleNamespace, tm
 def test_what_the_model_folder_holds(lab: types.SimpleNamespace) -> None:
     folder = lab.ins.parent
     assert sorted(json.loads(lab.ins.read_text())["files"]) == [
+        "README.md",
         "chat_template.jinja",
         "config.json",
         "generation_config.json",
