@@ -54,6 +54,10 @@ def test_unknown_training_key_is_found_though_training_is_free_form() -> None:
         ({"datasets": {"ins-rl": {"caps": {"rl-mth": 5}}}}, "caps and source_ratios: 'rl-mth' is not defined"),
         ({"datasets": {"ins-rl": {"caps": {"sums": 5}}}}, "caps and source_ratios: 'sums' is not defined; known: rl-"),
         ({"benchmarks": {"math": {"source": "nowhere"}}}, "benchmarks.math.source: 'nowhere' is not defined"),
+        (
+            {"classifiers": {"language": {"labels": {"sumz": "en"}}}},
+            "classifiers.language.labels: 'sumz' is not defined",
+        ),
         ({"tables": {"opd": {"columns": ["mathh", "average"], "claims": []}}}, "tables.opd.columns: 'mathh'"),
         (
             {"tables": {"cells": {"title": "", "kind": "main", "columns": ["math", "average"], "rows": [ROW]}}},
@@ -64,6 +68,11 @@ def test_unknown_training_key_is_found_though_training_is_free_form() -> None:
 )
 def test_dangling_references_are_found(overlay: dict, expected: str) -> None:
     assert expected in broken(overlay)
+
+
+def test_decontamination_without_a_benchmark_is_found() -> None:
+    message = broken({"benchmarks": dict.fromkeys(read("tiny").benchmarks)})
+    assert "pools.sft.steps: decontaminate needs `benchmarks`" in message
 
 
 def test_a_domain_without_a_teacher_is_found_before_any_rollout() -> None:
