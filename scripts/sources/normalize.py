@@ -110,9 +110,10 @@ def main() -> None:
         rows = open_source(name, source, files, run.work)
         kept = records.write(run.out / records.KEPT, normalize(run.settings, rows, dropped))
         records.write(run.out / records.DROPPED, dropped, DROPPED_SCHEMA)
+        if not kept and not dropped.reasons:
+            raise SourceError(f"sources.{name}: it has no rows; fetch it again, or leave the source out")
         if not kept:
-            reasons = dict(dropped.reasons) or "it has no rows"
-            raise SourceError(f"sources.{name}: no row became a record ({reasons}): check its adapter")
+            raise SourceError(f"sources.{name}: no row became a record ({dict(dropped.reasons)}): check its adapter")
         run.counts = {
             "raw": kept + dropped.reasons.total(),
             "kept": kept,

@@ -135,7 +135,7 @@ def test_a_wrong_download_is_fetched_again_by_the_next_run(tmp_path: Path) -> No
 
 def test_a_source_without_rows_says_so(tmp_path: Path) -> None:
     run = normalize(tmp_path, file_source(tmp_path, b"\n"), NEBULA_CORPORA=str(tmp_path))
-    assert run.returncode != 0 and "sources.mine: no row became a record (it has no rows)" in run.stderr
+    assert run.returncode != 0 and "sources.mine: it has no rows; fetch it again" in run.stderr
     assert not (tmp_path / "out").exists()
 
 
