@@ -91,7 +91,7 @@ class FiguresSettings(Settings):
     """What the step `figures` reads: whose curves stand together, and what kind of training each model is."""
 
     tables: dict[str, Table]
-    kinds: dict[str, Literal["hub", "pretrain", "sft", "grpo", "opd"]] = Field(description="by model")
+    kinds: dict[str, str] = Field(description="by model; one that `figures.PANELS` does not name has no curve")
 
 
 class ReportSettings(Settings):
