@@ -38,17 +38,20 @@ def git(*arguments):
 # One name for this run and all its jobs, so that a retry knows what the attempt before it met.
 os.environ.setdefault(RUN_VARIABLE, uuid.uuid4().hex)
 
-# Snakemake formats the prefix, so that braces stand doubled.
-SERVING = shlex.quote(CONFIG.serving.model_dump_json(exclude_defaults=True)).replace("{", "{{").replace("}", "}}")
+
+def in_prefix(text):
+    """A word of the shell's prefix: quoted, and its braces doubled, since Snakemake formats the prefix."""
+    return shlex.quote(text).replace("{", "{{").replace("}", "}}")
+
 
 # The prefix is no part of a rule's tracked text: commits and thread counts must not rerun anything. With `exec`, a
 # rule's one command takes the shell's place and gets the signals that a job is sent before its time is over.
 COMMIT = git("rev-parse", "HEAD") or "unknown"
 DIRTY = "true" if git("status", "--porcelain") else "false"
 shell.prefix(
-    f"set -euo pipefail; export NEBULA_COMMIT={COMMIT} NEBULA_DIRTY={DIRTY} PYTHONPATH={workflow.basedir}"
+    f"set -euo pipefail; export NEBULA_COMMIT={COMMIT} NEBULA_DIRTY={DIRTY} PYTHONPATH={in_prefix(str(workflow.basedir))}"
     f" {RUN_VARIABLE}={os.environ[RUN_VARIABLE]}"
-    f" {serving.VARIABLE}={SERVING}"
+    f" {serving.VARIABLE}={in_prefix(CONFIG.serving.model_dump_json(exclude_defaults=True))}"
     " OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false HF_HUB_OFFLINE=1 PYTHONHASHSEED=0; exec env "
 )
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import Checkout
+from tests.conftest import OVERLAY, Checkout, copy_of_the_project
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("pipeline")]
 
@@ -46,3 +47,14 @@ def test_a_step_remade_to_the_same_bytes_reruns_nothing_after_it(copy: Checkout)
     assert copy.planned(*copy.targets) == {}
     remade = [path for path, made in manifests.items() if path.stat().st_mtime_ns != made]
     assert remade == [copy.results / "pools" / "sft" / "refusal" / "manifest.json"]
+
+
+def test_a_checkout_may_lie_anywhere_and_be_run_from_anywhere(tmp_path: Path) -> None:
+    """Spaces in its path, too; results come to lie in the working directory."""
+    checkout = copy_of_the_project(tmp_path / "my folder" / "checkout")
+    elsewhere = Checkout(tmp_path / "else where")
+    elsewhere.root.mkdir()
+    shutil.copy2(checkout.root / OVERLAY, elsewhere.root)
+    manifest = "results/tiny/synthetic/manifest.json"
+    elsewhere.snakemake("--snakefile", str(checkout.root / "Snakefile"), manifest)
+    assert (elsewhere.root / manifest).is_file() and not checkout.results.exists()
