@@ -18,6 +18,7 @@ from scripts.curate.words import words
 from scripts.distill.settings import ORIGINAL, Acceptance, Checks
 from scripts.verify import Answer, VerifySettings, choice, mathematics, strip_thinking
 from scripts.verify.answer import AnswerError
+from scripts.verify.final_answer import find_answer
 from scripts.verify.thinking import CLOSE, OPEN
 
 _NUMBER = re.compile(r"-?\d+(?:,\d{3})*(?:\.\d+)?(?:/\d+)?")
@@ -94,7 +95,7 @@ def answer_key(text: str, answer: Answer, settings: VerifySettings) -> str | Non
     response = strip_thinking(text)
     if answer.kind == "choice":
         return _chosen(response, answer, settings)
-    stated = mathematics.find_answer(response, settings)
+    stated = find_answer(response, settings)
     if stated is None:
         return None
     numbers = _NUMBER.findall(stated.text)

@@ -1,6 +1,6 @@
 """Math: the response's final answer against the target, by math-verify.
 
-Three steps. `find_answer` takes the final answer from where benchmarks state it. `quick` settles what needs no
+Three steps. `final_answer.py` takes the final answer from where benchmarks state it. `quick` settles what needs no
 computer algebra: the same text, two plain numbers. `verify` asks math-verify, on the answer alone (its cost is linear
 in the text it reads), the parsed targets and the verdicts kept, so that many samples of one problem cost one.
 """
@@ -10,34 +10,18 @@ from __future__ import annotations
 import cmath
 import math
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from decimal import Decimal
 from fractions import Fraction
 from functools import cache, lru_cache
 from itertools import product
 from typing import Any
 
-from scripts.common.verify_settings import ExtractionRule, VerifySettings
+from scripts.common.verify_settings import VerifySettings
 from scripts.verify.answer import AnswerError, Verdict
+from scripts.verify.final_answer import Stated, boxed, find_answer, trim
 from scripts.verify.latex_value import latex_values
 
-_BRACES = re.compile(r"\\(?:boxed|fbox)\s*\{|\\[{}\\]|[{}]")
-_MARKER = re.compile(
-    r"(?:(?:^|(?<=[\s*_>(]))(?:####|(?i:answer)[*_]*\s*(?:(?i:is|are)\b\s*:?|[:=]))|(?i:<answer>))"
-    r"[ \t*_]*\n?(.*)",
-    re.MULTILINE,
-)
-_ANSWER_END = re.compile(r"(?i)</answer>")
-_WORD = re.compile(
-    r"(?:[,;:.!?]|\s)\s*(?!or\b|and\b|frac|sqrt)[A-Za-z]{2,}"
-    r"|[.!?](?:\s|$)(?!\s*-?\d[\d.,/]*\s*(?:or|and)\b)"
-    r"|;(?!\s*\$?\s*(?:[-+\d\\(\[.\u2212]|[A-Za-z]\s*=))"
-)
-"""Where the prose after a stated answer begins: a word of two letters or more, or the end of the sentence; not where
-other answers go on (`3; 5`, `4. 5 or 6`)."""
-_JOINED = re.compile(r";|\d\s*:\s*\d|\d,\s+-?\d")
-"""A list or a ratio, of which math-verify would take one number out of prose."""
 _NUMBER = re.compile(
     r"(?P<sign>-?)(?:"
     r"(?P<whole>(?:0|[1-9]\d*|[1-9]\d{0,2}(?:,\d{3})+))(?P<point>\.\d+)?"
@@ -45,30 +29,29 @@ _NUMBER = re.compile(
     r"|(?P<above>\d+)/(?P<below>\d+)"
     r")"
 )
-_WORDS = re.compile(r"[A-Za-z]{4,}(?:[ -][A-Za-z]+)*")
-_PRICE = re.compile(r"^\\?\$\s*(?=[\d.])")
+_WORDS = re.compile(r"yes|no|[A-Za-z]{4,}(?:[ -][A-Za-z]+)*")
+_SHORT_WORD = re.compile(r"\\text\{\s*[A-Za-z]{2,3}\s*\}")  # without the braces it may be a product
 _TEXT = re.compile(r"\\(?:text|mbox|mathrm)\{(?!\s*\(?(?i:pi|and|or|i|e)\b)[A-Za-z ()]+\}")
-_THOUSANDS = re.compile(r"(?<=\d)(?:,\\!|\{,\})(?=\d{3}(?!\d))")  # 4,\!320 and 4{,}320
-_ALTERNATIVES = re.compile(r"\bor\b|\\lor\b|\\vee\b")
-_MARKED_CHARS = 500  # an answer on its line is shorter
+_ALTERNATIVES = re.compile(r"\bor\b|\band\b|\bvs\b|\\[lv]or\b|\\vee\b|\d\s*[|?\s]\s*-?\d")
+_LETTER = re.compile(r"\(?([A-J])\)?")
+_LABEL = re.compile(
+    r"(?:\\text(?:bf)?\{\s*\(([A-J])\)\s*\}|\(([A-J])\)(?=[\s\\]))"
+    r"(?:\\[ ,;]|\\q?quad|\s)*(?=-?[$.\d]|\\[dt]?frac|\\sqrt|\\\$)"
+)
+"""The letter of an option before its value, as answers to AMC problems have it: `\\textbf{(C)}\\ 18`."""
+_REST = re.compile(
+    r"[.!?;](?:\s|$)|,?\s+(?:because|since|as|it|they|there)\b"
+)  # what follows a word that is the answer
 _QUICK_CHARS = 200  # a longer text is left to the time limit
 _QUICK_DIGITS = 15  # sympy's floats carry 15 digits
 _ROUNDING = 1e-5  # math-verify rounds decimals to 6 places: further apart than this is unequal
 _MAX_PARSED = 100_000  # entries kept: some hundred bytes each
 
 
-@dataclass(frozen=True)
-class Stated:
-    """A final answer as the response states it: exact LaTeX (from a box, a target), or prose that holds it."""
-
-    text: str
-    exact: bool
-
-
 def quick(response: str, spec: Mapping[str, Any], settings: VerifySettings) -> Verdict | None:
     """The verdict where text and plain numbers settle it; None where computer algebra must be asked."""
     target = _target(spec)
-    stated = find_answer(response, settings)
+    stated = _answer(response, target, settings)
     if stated is None or not stated.text:
         return Verdict(False, "no answer found")
     return _settle(stated, target)
@@ -79,65 +62,20 @@ def verify(response: str, spec: Mapping[str, Any], settings: VerifySettings) -> 
     verdict = quick(response, spec, settings)
     if verdict is not None:
         return verdict
-    stated = find_answer(response, settings)
+    target = _target(spec)
+    stated = _answer(response, target, settings)
     assert stated is not None
-    return _compare(_target(spec), stated)
+    return _compare(target, stated)
 
 
-def find_answer(response: str, settings: VerifySettings) -> Stated | None:
-    """The final answer by the first rule of `math_extraction` that finds one."""
-    for rule in settings.math_extraction:
-        stated = _RULES[rule](response, settings)
-        if stated is not None:
-            return stated
-    return None
-
-
-def _boxed(response: str, settings: VerifySettings) -> Stated | None:
-    """The content of the last box that is closed. One pass: a response may hold thousands that are not."""
-    open_braces: list[int | None] = []  # where a box's content starts; None for any other brace
-    start = end = -1
-    for match in _BRACES.finditer(response):
-        if match.group()[-1] == "{" and match.group() != "\\{":
-            open_braces.append(match.end() if len(match.group()) > 1 else None)
-        elif match.group() == "}" and open_braces:
-            opened = open_braces.pop()
-            if opened is not None and opened > start:
-                start, end = opened, match.start()
-    return Stated(_trim(response[start:end]), exact=True) if start >= 0 else None
-
-
-def _marked(response: str, settings: VerifySettings) -> Stated | None:
-    """What follows the last `Answer:`, `the answer is`, `<answer>` or `####`, on its line, up to the prose after it."""
-    lines = [match.group(1) for match in _MARKER.finditer(response) if match.group(1).strip()]
-    if not lines:
-        return None
-    text = _ANSWER_END.split(lines[-1])[0].strip()[:_MARKED_CHARS]
-    for match in _WORD.finditer(text):
-        head = text[: match.start()]
-        if re.search(r"[\d$)]", head) and head.count("$") % 2 == 0 and head.count("\\(") == head.count("\\)"):
-            text = head
-            break
-    text, inner = _unbold(text), _trim(text)
-    if _JOINED.search(inner):
-        return Stated(inner.replace("$", ""), exact=True)
-    bare_latex = "$" not in inner and re.search(r"\\[A-Za-z]", inner) is not None
-    return Stated(inner, exact=inner != text or bare_latex)
-
-
-def _last(response: str, settings: VerifySettings) -> Stated | None:
-    """The end of the response, in which math-verify finds the last expression."""
-    tail = response[-settings.math_tail_chars :]
-    if len(tail) < len(response):
-        tail = re.sub(r"^\S*\s", "", tail, count=1)  # not from the middle of a number
-    return Stated(_trim(tail), exact=False) if tail.strip() else None
-
-
-_RULES: dict[ExtractionRule, Callable[[str, VerifySettings], Stated | None]] = {
-    "boxed": _boxed,
-    "marker": _marked,
-    "last": _last,
-}
+def _answer(response: str, target: str, settings: VerifySettings) -> Stated | None:
+    """What the response states; of an option with its letter and its value what the target is."""
+    stated = find_answer(response, settings)
+    label = _LABEL.match(stated.text) if stated else None
+    if stated is None or label is None or _LABEL.match(target):
+        return stated
+    text = (label[1] or label[2]) if _LETTER.fullmatch(_plain_text(target)) else trim(stated.text[label.end() :])
+    return Stated(text, stated.exact)
 
 
 def _target(spec: Mapping[str, Any]) -> str:
@@ -159,38 +97,23 @@ def _digits(target: int | float) -> str:
 @lru_cache(maxsize=_MAX_PARSED)
 def _clean_target(target: str) -> str:
     """A target as its data set writes it (`#### 18`, `$18$`, `\\boxed{18}`) to the answer alone."""
-    boxed = _boxed(target, VerifySettings())
-    return boxed.text if boxed is not None else _trim(target.rpartition("####")[2])
-
-
-def _trim(text: str) -> str:
-    """Without what stands around an answer and is not part of it: bold, a full stop, one pair of math delimiters."""
-    text = _THOUSANDS.sub("", text).replace("\\!", "").replace("{,}", ",").replace("\u2212", "-")  # a minus sign
-    text = _unbold(text)
-    for start, end in (("$$", "$$"), ("$", "$"), ("\\(", "\\)"), ("\\[", "\\]")):
-        inner = text[len(start) : -len(end)]
-        if len(text) > len(start + end) and text.startswith(start) and text.endswith(end) and start not in inner:
-            text = _unbold(inner)
-            break
-    return _PRICE.sub("", text) if text.count("$") == 1 else text
-
-
-def _unbold(text: str) -> str:
-    text = text.strip().strip("*_").strip()
-    return text if text.endswith("..") else text.removesuffix(".").strip().strip("*_").strip()
+    content = boxed(target)
+    return content.text if content is not None else trim(target.rpartition("####")[2])
 
 
 def _settle(stated: Stated, target: str) -> Verdict | None:
     if len(stated.text) > _QUICK_CHARS or len(target) > _QUICK_CHARS:
         return None
-    if _WORDS.fullmatch(_plain_words(target)):
+    if _WORDS.fullmatch(_plain_words(target)) or _SHORT_WORD.fullmatch(target):
         return _settle_words(stated, target)
-    if stated.text == target and re.search(r"[0-9A-Za-z]", re.sub(r"\\[A-Za-z]+", "", target)):
+    if _plain_text(stated.text) == _plain_text(target) and re.search(
+        r"[0-9A-Za-z]", re.sub(r"\\[A-Za-z]+", "", target)
+    ):
         return Verdict(True, "same text")
     wanted, given = number(target), number(stated.text)
     if wanted is not None and given is not None:
         return _settle_numbers(wanted, given)
-    if wanted is not None and _ALTERNATIVES.search(stated.text):
+    if wanted is not None and stated.exact and _ALTERNATIVES.search(stated.text):
         return Verdict(False, "ambiguous: several answers stated")
     if stated.exact and (_unlike(target, stated.text) or _unlike(stated.text, target)):
         return Verdict(False, "unequal values")
@@ -230,13 +153,18 @@ def _clearly_unequal(one: complex, other: complex) -> bool:
 
 def _settle_words(stated: Stated, target: str) -> Verdict | None:
     """Computer algebra takes a word for a product of its letters (`Monday` would equal `dynamo`): compare as text."""
-    same = _plain_words(stated.text) == _plain_words(target)
+    text = stated.text if stated.exact else _REST.split(stated.text, maxsplit=1)[0]
+    same = _plain_words(text) == _plain_words(target)
     return Verdict(same, "same words" if same else "not the target's words")
 
 
 def _plain_words(text: str) -> str:
-    text = re.sub(r"\\(?:text|mathrm|textbf|mbox)\s*\{([^{}]*)\}", r"\1", text)
-    return " ".join(text.strip(" .!*\"'$").casefold().split())
+    return " ".join(_plain_text(text).strip(" .!*\"'$").casefold().split())
+
+
+def _plain_text(text: str) -> str:
+    """Without LaTeX's words for text."""
+    return re.sub(r"\\(?:text|mathrm|textbf|mbox)\s*\{([^{}]*)\}", r"\1", text).strip()
 
 
 def _settle_numbers(wanted: tuple[Fraction, bool], given: tuple[Fraction, bool]) -> Verdict | None:
