@@ -1,14 +1,15 @@
 """Multiple choice: the letter (or the text) of the option that the response states as its answer.
 
-Only a statement counts: a box, `Answer: B` (in JSON or as `<answer>B</answer>` too), `the answer is (B)`, an option
-alone on the last line. The last line with a statement decides; where it states two options, or `A or B`, the response
-is ambiguous and therefore false.
+Only a statement counts: a box, `Answer: B` (in JSON or as `<answer>B</answer>` too), `the answer is (B)`, `I choose B`,
+`Option B is correct`, the same in some other languages, an option alone on the last line. The last line with a
+statement decides; where it states two options, or `A or B`, the response is ambiguous and therefore false. A response
+without any may still say it by its form: an option alone on the first line, or alone in bold.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from scripts.common.verify_settings import VerifySettings
@@ -21,22 +22,47 @@ _LETTER = (
     + r"(?:[(\[]\s*([A-Za-z])\s*[)\]]|([A-Z]))\}?(?![A-Za-z0-9'\u2019])"
     + _MARKUP
 )
-_OPENING = re.compile(r"(?:(?i:option|choice)\s+)?" + _LETTER)
+_OPENING = re.compile(r"(?:(?i:the )?(?i:option|choice|letter|answer|\u9009\u9879)\s{0,2})?" + _LETTER)
+_ADVERB = r"(?:(?i:therefore|thus|hence|clearly|indeed|definitely|simply|most likely|probably|likely)[,\s]+)?"
 _MARKER = re.compile(
-    r"(?i:\b(?:answer|option|choice)\b[*_\"']*\s*(?:is|would be|should be|must be|[:=])[*_]*\s*:?[*_]*\s*)|####\s*"
+    r"(?i:\b(?:answer|option|choice)\b(?:\s+(?:to|for|among|of|here)\b[^.:\n]{0,80}?)?[*_\"']*"
+    r"\s*(?:is|would be|should be|must be|[:=])[*_]*\s*:?[*_]*\s*)" + _ADVERB + r"|####\s*"
     r"|(?i:<answer>)\s*"
-    r"|(?i:^(?:so|thus|hence|therefore),?\s+(?=\(?[a-z]\)))",
+    r"|(?i:^(?:so|thus|hence|therefore),?\s+(?=\(?[a-z]\)))"
+    r"|\b(?i:I(?:'ll|'d| will| would| am going to)?\s+(?:choose|chose|pick|select|go with|going with)[*_]*:?\s+)"
+    # Spanish, Portuguese, Italian, French, German, Russian
+    r"|(?i:\b(?:respuesta|resposta|risposta|r\u00e9ponse|antwort|\u043e\u0442\u0432\u0435\u0442)"
+    r"(?:\s+(?:correcta|correta|corretta|correcte|final))?[*_]*\s*(?:(?:es|est|ist|lautet|\u00e9|\u00e8)\b|[:=\u2014-])[*_]*\s*:?[*_]*\s*)"
+    # Chinese, Japanese, Korean
+    r"|(?:\u7b54\u6848|\u7b54\u3048|\u6b63\u89e3|\uc815\ub2f5)[*_]*\s*"
+    r"(?:(?:\u5e94\u8be5|\u5e94\u5f53|\u5e94|\u5c31)?[\u662f\u4e3a\u70ba\u9009\u306f\uc740]|:)[*_]*\s*:?[*_]*\s*"
+    r"|(?<!\u4e0d)(?<!\u4e0d\u80fd)(?<!\u4e0d\u5e94)(?<!\u4e0d\u8be5)(?<!\u4e0d\u4f1a)(?<!\u5982\u679c)(?<!\u82e5)\u9009\u62e9?[*_]*\s*:?\s*",
     re.MULTILINE,
 )
+_AFFIRMED = re.compile(
+    r"(?:^|[.!?;:,]\s{0,2}|\b(?i:so|thus|hence|therefore|that|but|and|option|choice|answer)\b[,\s]{0,2}|\u9009\u9879\s{0,2})"
+    r"(?:(?i:option|choice)\s{1,2})?"
+    + _LETTER
+    + r"\s*(?:(?:is|must be)\s+(?:(?:therefore|thus|clearly|indeed|the)\s+)*(?:most\s+)?"
+    r"(?:correct|right|best|appropriate)\b"
+    r"(?!\s*(?:\?|only|if|when|in|about|that)\b)(?!\s*\?)|\u662f?(?:\u6b63\u786e|\u5bf9)\u7684?)"
+)
+"""`Option B is correct`: counts where no line states an option, and the whole response affirms no other."""
+_UNSURE = re.compile(
+    r"(?i)\b(?:if|whether|unless|suppose|assume|assuming|not|neither|nor|why|either|or)\b[^,;]*$|n't\b[^,;]*$|\u5982\u679c|\u5047\u8bbe"
+)
+"""What, before it in its sentence, makes an affirmation none."""
 _BOXED = re.compile(r"\\(?:boxed|fbox)\s*\{((?:[^{}]|\{[^{}]*\})*)\}")
 _ALTERNATIVE = re.compile(
-    r"\s*[(\[]?(?:(?:\s*(?:,|/|&|\||;|\+|\\|\?|\b(?:and|or|vs|versus|then|plus)\b\.?))+\s*(?:(?:and|or|then)\s+)?"
+    r"\s*[(\[]?(?:(?:\s*(?:,|/|&|\||;|\+|\\|\?|\b(?:and|or|vs|versus|then|plus|o|ou|oder|y|et|und|\u0438\u043b\u0438)\b\.?|[\u3001\u6216\u548c\u4e0e\u53ca]\u8005?|\u8fd8\u662f))+"
+    r"\s*(?:(?:and|or|then)\s+)?"
     r"|[.!\s\u2026]*(?=\b(?i:no|wait|actually|rather)\b))"
     r"(?:(?:maybe|perhaps|possibly|probably|likely|else|even|also|option|choice|(?i:no|wait|actually|rather)\b,?)\s+)*"
     + _LETTER
     + r"|\s*[\u2014\u2013-]+\s*"
     + _LETTER
     + r"(?=\s*(?:$|[,;!?)\]}<]|\.\s*$|(?:and|or)\b))"
+    r"|\s*\.\s*" + _LETTER + r"(?=\s*\.?\s*$)"
 )
 """Another option after one: `B or C`, `B? No, C`, and `B - C` where nothing is said of the C (`B - C cells` is one)."""
 _DENIED = re.compile(
@@ -44,18 +70,37 @@ _DENIED = re.compile(
     r"|(?:is\s+not|isn't|isn\u2019t|cannot be|can't be)\s+(?:the\s+)?(?:correct|right|best|true|answer|it)\b)"
 )
 """What takes a stated option back."""
-_AFTER = re.compile(r"\s*(?:$|[.,;:!)\]}<*$\n\\\u2014\u2013-]|(?:because|since|as|is|which|due|given|for|and|or)\b)")
+_AFTER = re.compile(
+    r"\s*(?:$|[.,;:!)\]}<*$\n\\\u2014\u2013-]|(?:because|since|as|is|which|due|given|for|and|or)\b|[\u3000-\u9fff\uac00-\ud7af])"
+)
 """What may follow a letter that is also a word (`A`, `I`) for it to be an answer; `the answer is A dog` states none."""
-_AFTER_ALONE = re.compile(r"\s*(?:$|[.):,\u2014\u2013-]|is\s+(?:the\s+)?(?:correct|right|best|answer)\b)")
+_AFTER_ALONE = re.compile(r"\s*(?:$|[.):,\u2014\u2013-])")
 """What must follow an option that opens a response of one line, without a marker."""
 _HEADING = re.compile(r"(?i)\banswer\b[*_]*(?:\s*is)?[*_: ]*$")
+_CLAUSE = re.compile(
+    r"\b(?:because|since|as|while|whereas|not|unlike|rather|instead|than|which|that|if)\b|[.;?!](?:\s|$)|,(?!\s*or\b)"
+)
+_OR_LATER = re.compile(
+    r"\bor\s+(?:(?i:option|choice)\s+)?(?:\(([A-Z])\)|([A-Z])[).](?=\s|$)|([B-HJ-Z])(?![A-Za-z0-9'\u2019]))"
+)
+"""An alternative after the stated option's text, in the same clause: `B) London or C) Paris`."""
+_LISTED = re.compile(r"(?:[-+*\u2022]\s+)?(?:(?i:option|choice)\s+)?[*_`(\[]*([A-Z])(?=[)\].:*_`]|\s*$)")
+"""An option at the start of a line."""
+_BOLD = re.compile(r"\*\*[^*]+\*\*[.:]?")
+_CONNECTIVE = re.compile(r"(?i)(?:or|and|vs\.?|/)[,:]?")
+_BRACKETED = re.compile(r"[*_]*(?:\([A-Z]\)|[A-Z]\))")
+_OTHER = re.compile(r"(?<![A-Za-z0-9'\u2019])(?:\([A-Z]\)|[A-Z][).]|[B-HJ-Z](?![A-Za-z0-9'\u2019]))")
+_WIDE = str.maketrans("\uff08\uff09\uff1a\uff0c\u3002\uff0e\uff1b\uff1f\uff01", "():,..;?!") | {
+    first + index: chr(ord("A") + index) for first in (0xFF21, 0x24B6) for index in range(26)
+}
+"""Full-width punctuation and letters, and circled letters, as plain ones."""
 _STATEMENT_CHARS = 300  # a stated option, its text included, is shorter
 
 
 def verify(response: str, spec: Mapping[str, Any], settings: VerifySettings) -> Verdict:
     """True where the one option stated is the target's."""
     target, options = _target(spec)
-    stated = _stated(response, options)
+    stated = _stated(response.translate(_WIDE), options)
     if not stated:
         return Verdict(False, "no answer found")
     if len(stated) > 1:
@@ -88,10 +133,38 @@ def _stated(response: str, options: Mapping[str, str]) -> set[str]:
         if not stated and following and _HEADING.search(lines[index][-_STATEMENT_CHARS:]):
             stated = _options_at(following, options)
         if not stated and not following:
-            stated = _option_alone(lines[index], options) if index else _opening_option(lines[index], options)
+            stated = _option_on_last_line(lines, options) if index else _opening_option(lines[index], options)
         if stated:
             return stated
-    return set()
+    return _stated_by_form(lines, options)
+
+
+def _stated_by_form(lines: Sequence[str], options: Mapping[str, str]) -> set[str]:
+    """Of a response without a statement: the options that it affirms, else the one that opens its first line or its
+    last, or stands in bold, and is the only one to open a line."""
+    affirmed = {letter for line in lines for letter in _affirmations(line) if not options or letter in options}
+    opening = {match[1] for match in map(_LISTED.match, lines) if match}
+    if affirmed or len(opening) != 1:
+        return affirmed
+    formed = (
+        _option_alone(lines[0], options) == opening
+        or any(_BOLD.fullmatch(line) and _is_sole_option(line) for line in lines)
+        or (_BRACKETED.match(lines[-1]) is not None and _is_sole_option(lines[-1]))
+    )
+    return opening if formed and (not options or opening <= set(options)) else set()
+
+
+def _affirmations(line: str) -> Iterator[str]:
+    for match in _AFFIRMED.finditer(line):
+        sentence = re.split(r"[.!?;]\s", line[max(0, match.start() - _STATEMENT_CHARS) : match.start() + 1])[-1]
+        if not _UNSURE.search(sentence):
+            yield next(filter(None, match.groups())).upper()
+
+
+def _is_sole_option(line: str) -> bool:
+    """Whether a line opens with an option and names no other."""
+    match = _LISTED.match(line)
+    return match is not None and not _OTHER.search(line, match.end() + 1)
 
 
 def _statements(line: str, options: Mapping[str, str]) -> Iterator[str]:
@@ -116,7 +189,10 @@ def _options_at(text: str, options: Mapping[str, str]) -> set[str]:
             return set()
         if alternative is None and not match[1] and letter in "AI" and not _AFTER.match(text, match.end()):
             return _by_text(text, options)
-        match = alternative
+        later = (
+            None if alternative else _OR_LATER.search(_CLAUSE.split(text[match.end() :].lstrip("). :"), maxsplit=1)[0])
+        )
+        match = alternative or later
     known = found & set(options) if options else found
     return known or _by_text(text, options)
 
@@ -132,6 +208,13 @@ def _opening_option(line: str, options: Mapping[str, str]) -> set[str]:
     ):
         return _by_text(line, options)
     return _options_at(line[:_STATEMENT_CHARS], options)
+
+
+def _option_on_last_line(lines: Sequence[str], options: Mapping[str, str]) -> set[str]:
+    """The option alone on the last line, with one alone on the line before it (`or` between them): a list of two."""
+    stated = _option_alone(lines[-1], options)
+    before = [line for line in lines[:-1] if not _CONNECTIVE.fullmatch(line)]
+    return stated | _option_alone(before[-1], options) if stated and before else stated
 
 
 def _option_alone(line: str, options: Mapping[str, str]) -> set[str]:
