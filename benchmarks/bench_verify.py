@@ -111,7 +111,13 @@ def measure(
 
 def forget() -> None:
     """Empty what this process remembers of items it has seen; the workers are new in each round."""
-    for remembering in (mathematics._clean_target, mathematics._number, latex_value.latex_values, instructions._detect):
+    for remembering in (
+        mathematics._clean_target,
+        mathematics.number,
+        latex_value.latex_values,
+        instructions._detect,
+        instructions._checker,
+    ):
         remembering.cache_clear()
 
 

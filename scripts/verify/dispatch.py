@@ -80,4 +80,7 @@ def _guarded(verifier: Verifier, response: str, answer: Answer, settings: Verify
 
 def _printable(reason: str) -> str:
     """A reason may quote a program or a spec: it must not break a table, a terminal or an encoding."""
-    return "".join(character if character.isprintable() else " " for character in reason[:_REASON_CHARS])
+    reason = reason[:_REASON_CHARS]
+    if reason.isprintable():
+        return reason
+    return "".join(character if character.isprintable() else " " for character in reason)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import json
 import logging
 import math
 import random
@@ -59,10 +60,17 @@ def _checkers(spec: Mapping[str, Any]) -> Iterator[Any]:
     names, arguments = spec.get("instruction_id_list"), spec.get("kwargs")
     if not isinstance(names, list) or not names or not isinstance(arguments, list) or len(names) != len(arguments):
         raise AnswerError("instructions need instruction_id_list and kwargs, lists of one length")
-    return iter([_checker(name, given or {}) for name, given in zip(names, arguments, strict=True)])
+    try:
+        constraints = [json.dumps([name, given or {}]) for name, given in zip(names, arguments, strict=True)]
+    except (TypeError, ValueError, RecursionError) as error:
+        raise AnswerError(f"the arguments are no JSON: {error}") from None
+    return iter([_checker(constraint) for constraint in constraints])
 
 
-def _checker(name: object, given: object) -> Any:
+@lru_cache(maxsize=4096)
+def _checker(constraint: str) -> Any:
+    """The checker of a constraint (JSON of its name and arguments), kept: many responses have the same constraints."""
+    name, given = json.loads(constraint)
     known = _library().registry
     if not isinstance(name, str) or name not in known:
         raise AnswerError(f"unknown constraint {name!r}: the 25 of IFEval are known")
