@@ -2,7 +2,8 @@
 
     python -m scripts.verify_results results/tiny
 
-Reads every byte. Prints a line a problem; exit code 1 on any. The problems:
+Reads every byte. Prints a line a problem, and the command that makes damaged artifacts again; exit code 1 on any. The
+problems:
 
     corrupt       a file's content is not what the manifest or the record of its run states, or is listed nowhere
     missing       a file that a manifest lists, an artifact that a record speaks of, or an input, is gone
@@ -13,9 +14,10 @@ Reads every byte. Prints a line a problem; exit code 1 on any. The problems:
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Literal
@@ -25,6 +27,7 @@ from scripts.common.lineage import read_node
 
 LOGS = "logs"
 """Folder of a scale's results that holds logs, which are no artifacts."""
+NAMED = 20  # artifacts named in the command that makes them again; the rest is left to the next call
 Kind = Literal["corrupt", "missing", "half-written", "stale"]
 
 
@@ -34,6 +37,8 @@ class Problem:
 
     kind: Kind
     text: str
+    remake: Path | None = field(default=None, compare=False)
+    """The artifact that must be made again; None where something must be deleted."""
 
 
 def artifacts(folder: Path) -> list[Path]:
@@ -47,14 +52,14 @@ def artifacts(folder: Path) -> list[Path]:
 def problems(folder: Path) -> list[Problem]:
     """Everything wrong below `folder`, sorted."""
     found = artifacts(folder)
-    damaged = (_damage(text) for path in found for text in check(path))
+    damaged = (_damage(path, text) for path in found for text in check(path))
     digest = cache(sha256_file)
     unfit = (problem for path in found for problem in _inputs(path, digest))
     return sorted({*damaged, *unfit, *_unfinished(folder, found)})
 
 
-def _damage(text: str) -> Problem:
-    return Problem("missing" if "is missing" in text else "corrupt", text)
+def _damage(path: Path, text: str) -> Problem:
+    return Problem("missing" if "is missing" in text else "corrupt", text, path)
 
 
 def _inputs(path: Path, digest_of: Callable[[Path], str]) -> Iterable[Problem]:
@@ -62,16 +67,16 @@ def _inputs(path: Path, digest_of: Callable[[Path], str]) -> Iterable[Problem]:
     try:
         node = read_node(path)
     except ArtifactError as error:
-        yield Problem("half-written", str(error))
+        yield Problem("half-written", str(error), path)
         return
     if node.digest != digest_of(path) and path.name == MANIFEST:
-        yield Problem("corrupt", f"{path} does not have the content that {run_path(path)} states")
+        yield Problem("corrupt", f"{path} does not have the content that {run_path(path)} states", path)
     for source, digest in node.inputs.items():
         if not source.is_file():
-            yield Problem("missing", f"{source} is missing, from which {path} was made")
+            yield Problem("missing", f"{source} is missing, from which {path} was made", source)
         elif digest_of(source) != digest:
             todo = "make it again, or delete it if nothing makes it"
-            yield Problem("stale", f"{path} was made from other content of {source} than it now has: {todo}")
+            yield Problem("stale", f"{path} was made from other content of {source} than it now has: {todo}", path)
 
 
 def _unfinished(folder: Path, found: Iterable[Path]) -> Iterable[Problem]:
@@ -85,7 +90,7 @@ def _unfinished(folder: Path, found: Iterable[Path]) -> Iterable[Problem]:
         if _is_partial(path, folder) or path in singles or target in singles or owned.intersection(path.parents):
             continue
         if path.name.endswith(".run"):
-            yield Problem("missing", f"{target} is missing, of which {path.name} is the record")
+            yield Problem("missing", f"{target} is missing, of which {path.name} is the record", target)
         else:
             yield Problem("half-written", f"{path} belongs to no finished artifact")
 
@@ -115,6 +120,16 @@ def size(path: Path) -> int:
     return sum(file.stat().st_size for file in files)
 
 
+def command(folder: Path, wrong: Iterable[Problem]) -> str | None:
+    """What makes damaged artifacts again, which a plan does not see; None where none are, or `folder` is no scale's."""
+    damaged = sorted({problem.remake.as_posix() for problem in wrong if problem.remake})
+    if not damaged or folder.parent != Path("results"):
+        return None
+    scale, _, seed = folder.name.partition("-seed-")
+    options = f"--config scale={scale}" + (f" seed={seed}" if seed else "")
+    return f".venv/bin/snakemake --cores all {options} --force {shlex.join(damaged[:NAMED])}"
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m scripts.verify_results",
@@ -131,6 +146,8 @@ def main() -> int:
         print(f"{problem.kind:<13} {problem.text}")
     total = sum(size(path) for path in found)
     print(f"{folder}: {len(found)} artifacts, {total / 1e6:.1f} MB read, {len(wrong) or 'no'} problems")
+    if remake := command(folder, wrong):
+        print(f"To make them again, as finished artifacts are not planned anew: {remake}")
     return 1 if wrong else 0
 
 

@@ -131,6 +131,23 @@ def test_command(own_copy: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> Non
     assert verify_results.main() == 1
 
 
+def test_damaged_artifacts_can_be_made_again_by_the_command_that_is_told(own_copy: Path, monkeypatch, capsys) -> None:
+    (R / "models/base/log.jsonl").write_text("{}")
+    (R / "tables/stages.md").unlink()
+    (R / "tables/.new.json.partial-12").mkdir()
+    monkeypatch.setattr(sys, "argv", ["verify_results", "results/tiny"])
+    assert verify_results.main() == 1
+    damaged = "results/tiny/models/base/manifest.json results/tiny/tables/stages.md"
+    told = capsys.readouterr().out.splitlines()[-1]
+    assert told.endswith(f": .venv/bin/snakemake --cores all --config scale=tiny --force {damaged}")
+    found = problems(R)
+    assert verify_results.command(Path("results/small-seed-2"), found) == (
+        f".venv/bin/snakemake --cores all --config scale=small seed=2 --force {damaged}"
+    )
+    assert verify_results.command(Path("/elsewhere/tiny"), found) is None
+    assert verify_results.command(R, []) is None
+
+
 def test_a_moved_folder_is_judged_by_itself(own_copy: Path) -> None:
     shutil.move("results/tiny", "kept")
     assert problems(Path("kept")) == []
