@@ -8,8 +8,9 @@ CORES ?= $(shell nproc)
 SEED_RESULTS = results/$(SCALE) $(foreach seed,$(shell seq 2 $(SEEDS)),results/$(SCALE)-seed-$(seed))
 BIN := .venv/bin
 STAMP := .venv/.installed
+STACK := .venv-stack/.installed
 
-.PHONY: help env reproduce cell test lint plan lineage diff-lineage bench test-cluster verify-results export lock
+.PHONY: help env reproduce cell test lint plan lineage diff-lineage bench test-stack test-cluster verify-results export lock
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-16s %s\n", $$1, $$2}'
@@ -31,7 +32,7 @@ cell: $(STAMP) ## one cell and all it needs: make cell CELL=instruct/ins-grpo/if
 	$(BIN)/python -m scripts.reproduce --scale $(SCALE) --cores $(CORES) results/$(SCALE)/cells/$(CELL).json
 	@cat results/$(SCALE)/cells/$(CELL).json
 
-test: $(STAMP) ## all tests but the cluster's (10 minutes)
+test: $(STAMP) ## all tests but the stack's and the cluster's (10 minutes)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
 
 lint: $(STAMP) ## ruff, snakefmt, snakemake --lint, mypy
@@ -57,6 +58,15 @@ export: $(STAMP) ## the run as a Workflow Run RO-Crate: make export [OUT=run.zip
 
 bench: $(STAMP) ## speed, side by side with what one would otherwise use
 	$(BIN)/python -m benchmarks
+
+$(STACK): envs/stack.txt
+	python3 -m venv .venv-stack
+	.venv-stack/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r envs/stack.txt
+	touch $@
+
+test-stack: $(STACK) ## the paper scale's DeepSpeed and vLLM on the CPU (10 minutes; WHOLE=1 adds what takes 30 more)
+	OMP_NUM_THREADS=1 .venv-stack/bin/python -m pytest -n 2 --dist loadfile \
+		$(if $(WHOLE),tests/train,-m 'not whole' tests/train/test_sharded.py) tests/serve
 
 test-cluster: $(STAMP) ## the real SLURM and Apptainer on this machine (root, Debian 12; 20 minutes)
 	$(BIN)/python -m tests.cluster test

