@@ -30,7 +30,7 @@ reproduce: $(STAMP) ## the whole chain, then the tables (SCALE=tiny, SEEDS=1, CO
 cell: $(STAMP) ## one cell and all it needs: make cell CELL=instruct/ins-grpo/ifeval
 	@test -n "$(CELL)" || { echo 'say which: make cell CELL=table/row/column'; exit 2; }
 	$(BIN)/python -m scripts.reproduce --scale $(SCALE) --cores $(CORES) results/$(SCALE)/cells/$(CELL).json
-	@cat results/$(SCALE)/cells/$(CELL).json
+	@sed '/^ "lineage"/,/^ }/d' results/$(SCALE)/cells/$(CELL).json  # `make lineage` shows that
 
 test: $(STAMP) ## all tests but the stack's and the cluster's (10 minutes)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup

@@ -26,6 +26,7 @@ ERROR = re.compile(r"^Error in (?:local)?rule (\S+):$")
 FIELD = re.compile(r"^    (output|log|jobid): (.+?)(?: \(check log file\(s\) for error details\))?$")
 FINISHED = re.compile(r"^Finished jobid: (\d+) ")
 STEP = re.compile(r"^step \d+/\d+ ")
+SPEED = re.compile(r" +(tokens_per_second|[\d.]+ steps/s).*$")
 START = 1.0
 """Seconds that a job takes before its own clock runs: the start of its process."""
 TRUSTED = 0.05
@@ -256,7 +257,7 @@ def failed(rule: str, output: str, log: Path) -> str:
 
 
 def last_step(log: Path | None) -> str:
-    """The last line of a training's log that says how far it is, without its speed; empty for other jobs."""
+    """The last line of a training's log that says how far it is, without speed and memory; empty for other jobs."""
     if log is None or not log.is_file():
         return ""
     with log.open("rb") as file:
@@ -264,7 +265,7 @@ def last_step(log: Path | None) -> str:
         file.seek(max(file.tell() - TAIL_BYTES, 0))
         lines = file.read().decode(errors="replace").splitlines()
     said = [line for line in lines if STEP.match(line)]
-    return re.sub(r" +[\d.]+ steps/s.*$", "", said[-1]) if said else ""
+    return SPEED.sub("", said[-1]) if said else ""
 
 
 def clock(seconds: float) -> str:

@@ -81,7 +81,8 @@ def test_what_a_training_says(config: Config) -> None:
     log = Path("results/tiny/logs/models/ins-sft-1.log")
     log.parent.mkdir(parents=True)
     log.write_text(
-        "python -m x\nstep 1/60 loss 2.5000 0.10 steps/s\nstep 8/60 loss 1.2500 reward 0.4 0.49 steps/s\nbye\n"
+        "python -m x\nstep 1/60 loss 2.5000 0.10 steps/s\n"
+        "step 8/60 loss 1.2500 reward 0.4 tokens_per_second 6,877 memory_gb 0.7 0.49 steps/s\nbye\n"
     )
     with Progress(config, cores=2) as shown:
         shown.expect([SFT])
