@@ -99,8 +99,9 @@ def _label(node: Node) -> Text:
 
 
 def key_settings(record: Mapping[str, Any]) -> dict[str, Any]:
-    """The short settings of a run, seed first; how many are left out stands under `...`."""
-    settings = {"seed": record["recipe"].get("seed"), **flat(record["recipe"].get("settings", {}))}
+    """The short settings of a run, seed first, those least nested next; how many are left out stands under `...`."""
+    found = sorted(flat(record["recipe"].get("settings", {})).items(), key=lambda item: item[0].count("."))
+    settings = {"seed": record["recipe"].get("seed"), **dict(found)}
     short = {key: value for key, value in settings.items() if len(str(value)) <= LONG_VALUE and value is not None}
     kept = dict(list(short.items())[:SETTINGS_SHOWN])
     return kept | ({"...": f"{len(settings) - len(kept)} more"} if len(settings) > len(kept) else {})

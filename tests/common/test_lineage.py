@@ -47,7 +47,7 @@ def build(learning_rate: float = 0.1) -> None:
     """raw -> pool -> model -> cell, and the pool also directly behind the cell."""
     raw = folder("raw/chat", "scripts.sources.normalize", {}, {"file": "chat.jsonl"})
     pool = folder("pools/sft/format", "scripts.curate.format", {"records": raw}, {"step": "format"})
-    settings = {"learning_rate": learning_rate, "rollout": {"top_p": 1.0}, "text": "x" * 50, "none": None}
+    settings = {"adam": {"beta": 0.9}, "learning_rate": learning_rate, "text": "x" * 50, "none": None}
     model = folder("models/ins-sft", "scripts.train.sft", {"dataset": pool}, settings)
     CELL.parent.mkdir(parents=True, exist_ok=True)
     CELL.write_text(f'{{"value": {learning_rate}}}')
@@ -139,7 +139,7 @@ def test_tree_for_people(built: Path, monkeypatch: pytest.MonkeyPatch, capsys) -
     digest = sha256_file(R / "models/ins-sft/manifest.json")[:12]
     assert f"models/ins-sft/manifest.json  {digest}" in text
     assert "scripts.train.sft  c0ffee + uncommitted changes  train.txt 01234567  2.0 s" in text
-    assert "settings: seed=1, learning_rate=0.1, rollout.top_p=1.0, ...=2 more" in text
+    assert "settings: seed=1, learning_rate=0.1, adam.beta=0.9, ...=2 more" in text
     assert "counts: kept=3" in text
     assert text.count("raw/chat/manifest.json") == 1
     assert "pools/sft/format/manifest.json  (above)" in text
