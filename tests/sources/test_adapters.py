@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +122,27 @@ def test_answers(row: dict[str, Any], settings: dict[str, Any], answer: dict[str
 def test_what_cannot_be_mapped_says_why(row: dict[str, Any], settings: dict[str, Any], reason: str) -> None:
     with pytest.raises(RowError, match=f"^{reason}$"):
         mapped(row, **settings)
+
+
+SHAPES = re.findall(
+    r"^\| `(\{.*?\})`.*? \| `(\{shape.*?\})` \|$",
+    (Path(__file__).resolve().parents[2] / "docs" / "data.md").read_text(),
+    re.MULTILINE,
+)
+
+
+@pytest.mark.parametrize(("row", "adapter"), SHAPES)
+def test_every_shape_of_the_data_page_is_read_as_it_says(row: str, adapter: str) -> None:
+    settings = yaml.safe_load(adapter)
+    record = mapped(json.loads(row), **settings)
+    assert record["messages"][0]["role"] == "user"
+    assert (record["messages"][-1]["role"] == "assistant") == ("response" in settings or "answer" not in settings)
+    assert record["answer"]["kind"] == settings.get("answer", "none")
+
+
+def test_the_data_page_shows_every_shape_of_a_conversation() -> None:
+    shown = {yaml.safe_load(adapter)["shape"] for _, adapter in SHAPES}
+    assert shown == {"instruction", "pair", "messages", "sharegpt"} and len(SHAPES) >= 9
 
 
 @pytest.mark.parametrize(
