@@ -28,12 +28,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import langdetect
 import pyarrow.parquet as pq
 
-from scripts.verify import Answer, VerifierPool, instructions, latex_value, mathematics
+from scripts.verify import Answer, VerifierPool, instructions, language, latex_value, mathematics
 
 CORPORA = Path(os.environ.get("NEBULA_CORPORA", "../shared/corpora"))
 Item = tuple[str, Answer]
+_LANGUAGE = "language:response_language"
 
 
 @dataclass(frozen=True)
@@ -115,8 +117,8 @@ def forget() -> None:
         mathematics._clean_target,
         mathematics.number,
         latex_value.latex_values,
-        instructions._detect,
         instructions._checker,
+        language.detect,
     ):
         remembering.cache_clear()
 
@@ -234,8 +236,10 @@ def instruction_items(count: int) -> list[Item]:
 
 
 def reference_ifeval(items: list[Item]) -> list[bool]:
-    """IFEval's own loop: build each checker, check, all must hold."""
+    """IFEval's own loop: build each checker, check, all must hold; with langdetect's own detection, seeded."""
+    langdetect.DetectorFactory.seed = 0
     registry = instructions.registry()
+    registry[_LANGUAGE].check_following.__globals__["langdetect"].detect = langdetect.detect
     verdicts = []
     for response, answer in items:
         followed = []

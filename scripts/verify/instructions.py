@@ -2,7 +2,7 @@
 
 Paper: Zhou et al. 2023, https://arxiv.org/abs/2311.07911. The checkers are lm-eval's files, read without the package
 around them; what they would download (NLTK's punkt_tab) and draw at random (language detection, missing arguments) is
-replaced: see `sentences.py`, `_detect`, `_checked_arguments`, `_check_kept`. Other types are unverifiable.
+replaced: see `sentences.py`, `language.py`, `_checked_arguments`, `_check_kept`. Other types are unverifiable.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ def registry() -> dict[str, Any]:
 
 def load() -> None:
     """Load checkers and language profiles now, so that this counts against no item's time limit."""
-    _detect("This loads the language profiles.")
+    _library().detect("This loads the language profiles.")
 
 
 @cache
@@ -141,22 +141,17 @@ def _library() -> SimpleNamespace:
     )
     import langdetect
 
-    langdetect.DetectorFactory.seed = 0
+    from scripts.verify import language
+
     detector = ModuleType("langdetect")
-    detector.__dict__.update(detect=_detect, LangDetectException=langdetect.LangDetectException)
+    detector.__dict__.update(detect=language.detect, LangDetectException=langdetect.LangDetectException)
     with _modules({"nltk": stand_in, "langdetect": detector} | _bare_packages()):
         registry = importlib.import_module(f"{_PACKAGE}.instructions_registry")
         sys.modules[f"{_PACKAGE}.instructions_util"].__dict__["count_sentences"] = sentences.count_sentences
         draws = SimpleNamespace(randint=lambda low, high: math.nan, choice=random.choice)
         sys.modules[f"{_PACKAGE}.instructions"].__dict__["random"] = draws  # no count drawn equals one that was given
     logging.getLogger(f"{_PACKAGE}.instructions").setLevel(logging.CRITICAL)  # text without letters is no error
-    return SimpleNamespace(registry=registry.INSTRUCTION_DICT, detect=langdetect.detect)
-
-
-@lru_cache(maxsize=1024)
-def _detect(text: str) -> str:
-    """langdetect's answer, the same every time: it seeds its sampling anew for each text."""
-    return _library().detect(text)
+    return SimpleNamespace(registry=registry.INSTRUCTION_DICT, detect=language.detect)
 
 
 def _bare_packages() -> dict[str, ModuleType]:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from verifiers import CORPORA, instructions, json_lines, needs_corpora
 
-from scripts.verify import AnswerError, VerifierPool, VerifySettings, sentences
+from scripts.verify import AnswerError, VerifierPool, VerifySettings, language, sentences
 from scripts.verify import instructions as verifier
 
 STRICT, LOOSE = VerifySettings(), VerifySettings(instructions_mode="loose")
@@ -163,12 +163,32 @@ def test_a_letter_that_is_none_of_a_to_z_is_counted_and_not_drawn() -> None:
 def test_language_detection_is_the_same_every_time() -> None:
     """A text on which langdetect without a seed wavers."""
     text = "Hotel Restaurant Bar 12 Euro"
-    verifier.load()
     found = set()
     for _ in range(30):
-        verifier._detect.cache_clear()
-        found.add(verifier._detect(text))
+        language.detect.cache_clear()
+        found.add(language.detect(text))
     assert len(found) == 1
+
+
+@needs_corpora
+def test_language_detection_is_langdetect_s_to_the_last_bit() -> None:
+    """Languages and their probabilities, of every fifth real response."""
+    from langdetect import LangDetectException, detector_factory
+
+    detector_factory.init_factory()
+
+    def found(detector: Any) -> list[tuple[str, float]] | str:
+        try:
+            return [(each.lang, each.prob) for each in detector.get_probabilities()]
+        except LangDetectException as error:
+            return str(error)
+
+    texts = [*real_responses()[::5], "12 !", ""]
+    for text in texts:
+        theirs = detector_factory._factory.create()
+        theirs.seed = 0
+        theirs.append(text)
+        assert found(language.detector_of(text)) == found(theirs), text
 
 
 @pytest.mark.parametrize(
