@@ -99,5 +99,6 @@ class ReportSettings(Settings):
 
     scale: str
     generations: int = Field(default=6, gt=0, description="prompts shown of each model and benchmark")
+    samples: int = Field(default=2, gt=0, description="generations shown of each such prompt, of up to 64 made")
     hits: int = Field(default=12, gt=0, description="decontamination hits shown")
     characters: int = Field(default=4000, gt=0, description="of a prompt, response or hit; the cut is marked")

@@ -84,6 +84,12 @@ def test_samples_carry_their_own_verdicts(page: Path) -> None:
     assert "base says yes" in made["rows"][0]["response"]
 
 
+def test_a_prompt_of_many_samples_shows_some(own_copy: Path) -> None:
+    execute(report, {"scale": "tiny", "samples": 1}, [R / "report.html"], **report_inputs())
+    made = data_of(R / "report.html")["samples"]["base/ifeval"]
+    assert [row["sample"] for row in made["rows"]] == [0] * 6 and made["of"] == 40
+
+
 def test_long_texts_are_cut_and_say_so(own_copy: Path) -> None:
     settings = {"scale": "tiny", "characters": 20, "generations": 50}
     execute(report, settings, [R / "report.html"], **report_inputs())

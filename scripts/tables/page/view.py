@@ -216,7 +216,7 @@ def sample_data(
             "rows": [
                 _generation(row, chosen[row["id"]]["verdicts"][row["sample"]], settings.characters)
                 for row in rows
-                if row["id"] in chosen
+                if row["id"] in chosen and row["sample"] < settings.samples
             ],
         }
     return made

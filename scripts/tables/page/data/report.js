@@ -18,7 +18,7 @@ const signed = (number) => (number < 0 ? "−" : "+") + points(Math.abs(number))
 function cellPanel(name) {
   const cell = data.cells[name];
   const facts = [`${cell.metric} of ${cell.model}`, `${cell.n} prompts`];
-  if (cell.samples_per_prompt) facts.push(`${cell.samples_per_prompt} samples a prompt`);
+  if (cell.samples_per_prompt) facts.push(`${cell.samples_per_prompt} ${cell.samples_per_prompt === 1 ? "sample" : "samples"} a prompt`);
   if (cell.reported !== null) facts.push(`paper ${points(cell.reported)}, ${signed(cell.value - cell.reported)}`);
   return [
     make("button", { type: "button", class: "close", "aria-label": "Close", onclick: leave }, "×"),
