@@ -157,9 +157,9 @@ def math_answers() -> dict[str, list[tuple[str, str]]]:
 
 
 def _problem(row: dict[str, Any]) -> tuple[str, str]:
-    prompt = row.get("prompt") or row.get("problem")
+    prompt = row["prompt"] if "prompt" in row else row["problem"]
     text = prompt if isinstance(prompt, str) else prompt[-1]["content"]
-    answer = row.get("answer") or row["reward_model"]["ground_truth"]
+    answer = row["answer"] if "answer" in row else row["reward_model"]["ground_truth"]
     return text, str(answer)
 
 

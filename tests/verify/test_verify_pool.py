@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from verifiers import became_true, choice, code, instructions, math
 
+from benchmarks import bench_verify
 from scripts.verify import Answer, VerifierPool, VerifySettings, dispatch, verify_many
 
 Item = tuple[str, Answer]
@@ -128,6 +129,14 @@ def _alive(process: int) -> bool:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
+
+
+def test_the_benchmark_times_both_sides_and_compares_their_verdicts() -> None:
+    items = bench_verify.one_liners(4)
+    row = bench_verify.measure("code", "python -I", items, 1, items[:1], bench_verify.bare_subprocess)
+    assert (len(row.ours), len(row.theirs), row.differing) == (1, 1, [])
+    wrong = bench_verify.measure("code", "none", items, 1, items[:1], lambda given: [True] * len(given))
+    assert wrong.differing == [1, 3]
 
 
 def test_a_negative_number_of_workers_is_refused() -> None:
