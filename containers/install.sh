@@ -5,8 +5,10 @@ set -eu
 
 python3 -m venv /opt/env
 /opt/env/bin/python -m pip install --no-index --find-links /mnt --no-deps --no-cache-dir --disable-pip-version-check \
-    --quiet --requirement /opt/env.txt
+    --quiet --no-compile --requirement /opt/env.txt
 /opt/env/bin/python -m pip check
+# On all cores; an image cannot be written to later. Some packages bring files for other Pythons, which fail.
+/opt/env/bin/python -m compileall -qq -j 0 /opt/env/lib || true
 
 # HOME is the project in a job, so caches of libraries go to the node's /tmp.
 cat >>"$APPTAINER_ENVIRONMENT" <<'END'
