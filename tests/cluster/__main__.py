@@ -14,6 +14,10 @@ from tests.cluster.clock import phase
 PYTEST = ("-m", "cluster", "tests/cluster", "--exitfirst", "--capture=no", "--verbose", "--durations=0")
 
 
+TOTAL_SECONDS = 50 * 60
+"""After this the tests are ended as by Ctrl-C, whatever they wait for; an idle machine needs less than half."""
+
+
 def main() -> None:
     """Do what was asked for; `test` does all of it, `shell` is one with SLURM's and Apptainer's commands."""
     match sys.argv[1:]:
@@ -33,7 +37,9 @@ def main() -> None:
 
 def test(options: list[str]) -> int:
     """Exit status of the tests; 0 where this machine cannot run them. Nothing runs afterwards, whatever ended them."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for limit in (signal.SIGTERM, signal.SIGALRM):
+        signal.signal(limit, signal.default_int_handler)
+    signal.alarm(TOTAL_SECONDS)
     try:
         with phase("installation"):
             machine.install()
@@ -44,6 +50,7 @@ def test(options: list[str]) -> int:
         print(f"The cluster's tests are skipped: {reason}.")
         return 0
     finally:
+        signal.alarm(0)
         slurm.stop()
 
 

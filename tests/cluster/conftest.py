@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -12,25 +13,60 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
 from scripts.common.artifacts import read_json, run_path
 from scripts.containers.images import identity
-from tests.cluster import machine, slurm
+from tests.cluster import commands, machine, slurm
 from tests.cluster.clock import phase
 from tests.conftest import ROOT, copy_of_the_project
+
+T = TypeVar("T")
 
 OVERLAY = Path(__file__).with_name("cluster.yaml")
 IMAGES = machine.FOLDER / "images"
 ENVIRONMENTS = ("cpu", "data")
-BUILD_SECONDS = 1200
+BUILD_SECONDS = 2400
 RUN_SECONDS = 1500
+JOB_SECONDS = 900
+"""What is waited for a job to do: scheduling, two starts of Snakemake and imports in the image, on a slow machine."""
 SNAKEMAKE = ("env", "--default-signal=INT", sys.executable, "-m", "snakemake")
 """Ctrl-C reaches it though these tests may run in the background of a shell, where SIGINT is ignored."""
 IMAGE_OPTIONS = "--cleanenv --containall --bind /tmp --add-caps CAP_SETFCAP"
 """As in the profile; the capability is what root alone needs for the verifiers' sandbox (docs/verifiers.md)."""
 ACCOUNT_LINE = re.compile(r"^  slurm_account: .*\n", re.M)
+
+
+@dataclass(frozen=True)
+class Background:
+    """A Snakemake that runs meanwhile."""
+
+    process: subprocess.Popen[str]
+    log: Path
+
+    def said(self) -> str:
+        return self.log.read_text()
+
+    def until(self, what: str, found: Callable[[], T]) -> T:
+        """What `found` gives once it is true. Fails where Snakemake has ended before, or it takes too long."""
+
+        def alive() -> T:
+            value = found()
+            assert value or self.process.poll() is None, f"Snakemake ended before {what}:\n{self.said()[-8000:]}"
+            return value
+
+        return wait_for(what, alive)
+
+    def finish(self) -> None:
+        """Wait for its end, which must be a good one."""
+        assert self.process.wait(timeout=JOB_SECONDS) == 0, self.said()[-8000:]
+
+    def interrupt(self) -> None:
+        """Ctrl-C, which cancels its jobs."""
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait(timeout=JOB_SECONDS)
 
 
 @dataclass(frozen=True)
@@ -43,10 +79,6 @@ class Site:
     def profile(self) -> Path:
         return self.root / "slurm" / "profile.yaml"
 
-    @property
-    def results(self) -> Path:
-        return self.root / "results" / "tiny"
-
     def snakemake(
         self, *arguments: str, overlay: str | None = None, check: bool = True, path: Path | None = None
     ) -> str:
@@ -58,21 +90,13 @@ class Site:
         options = ["--cores", "2", "--software-deployment-method", "apptainer", f"--apptainer-args={IMAGE_OPTIONS}"]
         return self._finished([*targets, *options, *small(None)], check=True)
 
-    def start(self, *arguments: str, overlay: str | None = None) -> subprocess.Popen[str]:
-        """Snakemake on the login node, in the background."""
-        with (self.root / "snakemake.log").open("w") as log:
-            return subprocess.Popen(
-                [*SNAKEMAKE, *arguments, "--profile", "slurm", *small(overlay)],
-                cwd=self.root,
-                env=slurm.environment(),
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                text=True,
-            )
-
-    def background_log(self) -> str:
-        """The end of what `start` said."""
-        return (self.root / "snakemake.log").read_text()[-8000:]
+    @contextmanager
+    def started(self, *arguments: str, overlay: str | None = None) -> Iterator[Background]:
+        """Snakemake on the login node, in the background; it has ended afterwards, and its jobs with it."""
+        command = [*SNAKEMAKE, *arguments, "--profile", "slurm", *small(overlay)]
+        said = self.root / "snakemake.log"
+        with said.open("w") as log, commands.started(command, self.root, slurm.environment(), log, log) as process:
+            yield Background(process, said)
 
     def planned(self, *targets: str) -> set[str]:
         """Rules of which a job would run."""
@@ -99,17 +123,11 @@ class Site:
             self.profile.write_text(before)
 
     def _finished(self, arguments: list[str], check: bool, path: Path | None = None) -> str:
-        done = subprocess.run(
-            [*SNAKEMAKE, *arguments],
-            cwd=self.root,
-            env=slurm.environment() | ({"PATH": str(path)} if path else {}),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=RUN_SECONDS,
-        )
-        assert not check or done.returncode == 0, done.stdout[-8000:]
-        return done.stdout
+        environment = slurm.environment() | ({"PATH": str(path)} if path else {})
+        done = commands.finished([*SNAKEMAKE, *arguments], RUN_SECONDS, self.root, environment)
+        said = done.stdout + done.stderr
+        assert not check or done.returncode == 0, said[-8000:]
+        return said
 
 
 def small(overlay: str | None) -> list[str]:
@@ -118,21 +136,21 @@ def small(overlay: str | None) -> list[str]:
     return ["--configfile", *overlays, "--config", "scale=tiny", f"image_base={machine.BASE}"]
 
 
-def wait_for(what: str, seconds: float, found: Callable[[], object]) -> object:
-    """What `found` gives once it is true. Fails when that takes longer than `seconds`."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if value := found():
-            return value
+def wait_for(what: str, found: Callable[[], T]) -> T:
+    """What `found` gives once it is true. Fails when that takes too long."""
+    deadline = time.monotonic() + JOB_SECONDS
+    while not (value := found()):
+        if time.monotonic() > deadline:
+            pytest.fail(f"waited {JOB_SECONDS} s in vain for {what}")
         time.sleep(0.5)
-    pytest.fail(f"waited {seconds} s in vain for {what}")
+    return value
 
 
 def jobs(pattern: str = "") -> list[dict[str, str]]:
     """The cluster's jobs whose rule matches, past ones too, the oldest first."""
     columns = ("id", "partition", "state", "nodes", "memory", "walltime", "rule")
     command = ("squeue", "--states=all", "--noheader", "--format=%i|%P|%T|%N|%m|%l|%k")
-    listed = slurm.run(*command, seconds=slurm.COMMAND_SECONDS)
+    listed = commands.run(*command, seconds=slurm.COMMAND_SECONDS)
     rows = [dict(zip(columns, line.split("|"), strict=True)) for line in listed.splitlines()]
     return sorted((row for row in rows if re.search(pattern, row["rule"])), key=lambda row: int(row["id"]))
 
@@ -145,7 +163,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
     profile = ACCOUNT_LINE.sub("", site.profile.read_text())
     profile = profile.replace("slurm-status-command: sacct", "slurm-status-command: squeue\nslurm-no-account: true")
     profile = profile.replace("--cleanenv --containall --bind /tmp", IMAGE_OPTIONS)
-    profile = profile.replace("jobs: 100 ", "jobs: 2 ").replace("TERM@180", "TERM@30")
+    profile = profile.replace("jobs: 100 ", "jobs: 4 ").replace("TERM@180", "TERM@30")
     profile += "slurm-init-seconds-before-status-checks: 3\n"
     site.profile.write_text(profile)
     return site
@@ -160,11 +178,15 @@ def images(site: Site) -> Path:
     stale = [image for image in kept if not _is_current(image)]
     _put([image for image in kept if image not in stale], folder)
     if stale:
-        with phase("images"):
-            _build(site)
-        for image in stale:
-            for made in (folder / image.name, run_path(folder / image.name)):
-                shutil.move(made, IMAGES / made.name)
+        try:
+            with phase("images"):
+                _build(site)
+        finally:
+            for image in stale:
+                made = folder / image.name
+                if run_path(made).is_file():  # as those do that were finished before another failed
+                    shutil.move(made, image)
+                    shutil.move(run_path(made), run_path(image))
         _put(stale, folder)
     return folder
 
@@ -197,5 +219,4 @@ def _build(site: Site) -> None:
     command = ["unshare", "--map-root-user", sys.executable, "-m", "snakemake", "containers", "--profile", "slurm"]
     with tempfile.TemporaryDirectory() as scratch:  # where a build that is killed would leave its files
         settings = {"APPTAINER_TMPDIR": scratch, "APPTAINER_MKSQUASHFS_ARGS": "-comp zstd -Xcompression-level 1"}
-        environment = slurm.environment() | settings
-        subprocess.run([*command, *small(None)], cwd=site.root, env=environment, check=True, timeout=BUILD_SECONDS)
+        commands.run(*command, *small(None), seconds=BUILD_SECONDS, folder=site.root, **slurm.environment(), **settings)

@@ -17,6 +17,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.cluster.commands import CommandError, run
+
 FOLDER = Path(os.environ.get("NEBULA_CLUSTER_DIR", "/opt/nebula-cluster"))
 APPTAINER = FOLDER / "apptainer"
 BASE = FOLDER / "base"
@@ -25,34 +27,13 @@ SUITE = "sid"
 FROM_SUITE = ("apptainer", "libc6", "libseccomp2", "libsqlite3-0")
 BASE_PACKAGES = "ca-certificates,python3-venv"
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
+APT = ("apt-get", "-o", "Acquire::Retries=3")
 POLICY = Path("/usr/sbin/policy-rc.d")
 """What Debian's packages ask before they start a service; 101 is no."""
 
 
-class MachineError(RuntimeError):
-    """A command of the cluster's failed: the message says which and why."""
-
-
-class Unfit(MachineError):
-    """The cluster cannot be brought onto this machine, through no fault of the project: the message says why."""
-
-
-def run(*command: str | Path, seconds: float, folder: Path | None = None, **environment: str) -> str:
-    """Standard output of a command. Raises MachineError when it fails or takes longer than `seconds`."""
-    try:
-        done = subprocess.run(
-            [str(part) for part in command],
-            cwd=folder,
-            env={**os.environ, **environment},
-            capture_output=True,
-            text=True,
-            timeout=seconds,
-        )
-    except subprocess.TimeoutExpired:
-        raise MachineError(f"{command} took longer than {seconds} s") from None
-    if done.returncode:
-        raise MachineError(f"{command} failed with {done.returncode}:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
-    return done.stdout
+class Unfit(RuntimeError):
+    """This machine cannot have the cluster, through no fault of the project: the message says why."""
 
 
 def install() -> None:
@@ -81,10 +62,13 @@ def check_machine() -> None:
 
 @contextmanager
 def needed(what: str) -> Iterator[None]:
-    """A command that fails within makes this machine unfit: it lacks `what`, as the command's last line says."""
+    """A command that fails within makes this machine unfit: it lacks `what`, as the command's last line says.
+
+    For what a machine may well lack alone; whatever else fails is a failure, or the tests would be skipped for ever.
+    """
     try:
         yield
-    except MachineError as error:
+    except CommandError as error:
         raise Unfit(f"this machine lacks {what} ({str(error).strip().splitlines()[-1]})") from None
 
 
@@ -93,12 +77,11 @@ def install_packages() -> None:
     missing = [name for name in PACKAGES if not _installed(name)]
     if not missing:
         return
-    install = ("apt-get", "install", "--yes", "--no-install-recommends")
-    with needed(f"a mirror that has {', '.join(missing)}"):
-        run("apt-get", "update", seconds=300)
-        run(*install, "--download-only", *missing, seconds=600)
+    run(*APT, "update", seconds=300)
     with _no_service_starts():
-        run(*install, *missing, seconds=600, DEBIAN_FRONTEND="noninteractive")
+        run(
+            *APT, "install", "--yes", "--no-install-recommends", *missing, seconds=900, DEBIAN_FRONTEND="noninteractive"
+        )
 
 
 @contextmanager
@@ -126,7 +109,7 @@ def mirror() -> str:
     release = f"Codename: {codename()}"
     found = run(*query, release, seconds=60)
     if not found:
-        run("apt-get", "update", seconds=300)
+        run(*APT, "update", seconds=300)
         found = run(*query, release, seconds=60)
     if not found:
         raise Unfit(f"apt has no source of Debian {codename()}: name one in /etc/apt/sources.list")
@@ -159,11 +142,11 @@ def download(folder: Path) -> list[Path]:
     lists, sources = folder / "lists", folder / "sources.list"
     (lists / "partial").mkdir(parents=True)
     sources.write_text(f"deb [signed-by={KEYRING}] {mirror()} {SUITE} main\n")
-    own = ["-o", f"Dir::Etc::SourceList={sources}", "-o", "Dir::Etc::SourceParts=/dev/null"]
+    own = [*APT, "-o", f"Dir::Etc::SourceList={sources}", "-o", "Dir::Etc::SourceParts=/dev/null"]
     own += ["-o", f"Dir::State::Lists={lists}", "-o", f"Dir::Cache={folder}", "-o", "APT::Sandbox::User=root"]
     with needed(f"a mirror of Debian's {SUITE}, which has Apptainer"):
-        run("apt-get", *own, "-o", "APT::Update::Error-Mode=any", "update", seconds=300)
-        run("apt-get", *own, "download", *FROM_SUITE, seconds=300, folder=folder)
+        run(*own, "-o", "APT::Update::Error-Mode=any", "update", seconds=300)
+    run(*own, "download", *FROM_SUITE, seconds=300, folder=folder)
     return sorted(folder.glob("*.deb"))
 
 
@@ -190,10 +173,9 @@ def install_base() -> None:
     """A Debian with Python, all of it root's, so that it can be built upon in a user namespace of root alone."""
     partial = BASE.with_suffix(".partial")
     shutil.rmtree(partial, ignore_errors=True)
-    with needed("a mirror that debootstrap reaches"):
-        options = ("--variant=minbase", f"--include={BASE_PACKAGES}")
-        # its mounts are its own, so that none is left where it is killed
-        run("unshare", "--mount", "debootstrap", *options, codename(), partial, mirror(), seconds=900)
+    options = ("--variant=minbase", f"--include={BASE_PACKAGES}")
+    # its mounts are its own, so that none is left where it is killed
+    run("unshare", "--mount", "debootstrap", *options, codename(), partial, mirror(), seconds=900)
     for device in (partial / "dev").iterdir():
         shutil.rmtree(device) if device.is_dir() and not device.is_symlink() else device.unlink()
     run("chown", "--recursive", "--no-dereference", "0:0", partial, seconds=120)

@@ -10,7 +10,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from tests.cluster.machine import APPTAINER, FOLDER, MachineError, Unfit, run
+from tests.cluster.commands import CommandError, run
+from tests.cluster.machine import APPTAINER, FOLDER, Unfit
 
 STATE = FOLDER / "state"
 CONFIG = FOLDER / "etc" / "slurm.conf"
@@ -21,9 +22,9 @@ CLUSTER = "nebula"
 NODES = {"cpu1": 0, "gpu1": 8, "gpu2": 8}
 """GPUs by node."""
 CONTROLLER_PORT, NOBODYS_PORT, FIRST_NODE_PORT = 16817, 16819, 16820
-COMMAND_SECONDS = 30
-START_SECONDS = 60
-STOP_SECONDS = 20
+COMMAND_SECONDS = 60
+START_SECONDS = 120
+STOP_SECONDS = 60
 DAEMONS = ("munged", "slurmctld", "slurmd")
 
 # CPUs and memory are pretended (config_overrides), and what takes more memory than it asked for is killed. SIGKILL
@@ -144,7 +145,7 @@ def start() -> None:
 def stop() -> None:
     """Cancel what still runs, then end the daemons that `start` started, by their process ids."""
     if _runs("slurmctld.pid"):
-        with suppress(MachineError):  # what cannot be cancelled is killed below
+        with suppress(CommandError):  # what cannot be cancelled is killed below
             run("scancel", "--user=root", seconds=COMMAND_SECONDS)
             _wait_for(
                 "the last job to end",
@@ -166,11 +167,23 @@ def set_state(nodes: str, state: str) -> None:
     run("scontrol", "update", f"nodename={nodes}", f"state={state}", "reason=test", seconds=COMMAND_SECONDS)
 
 
+def cancel(job: str) -> None:
+    run("scancel", job, seconds=COMMAND_SECONDS)
+
+
+def end_soon(job: str) -> None:
+    """Let a running job's walltime be over in one to two minutes, SLURM's unit; SIGTERM comes up to one before that."""
+    elapsed = run("squeue", "--noheader", "--format=%M", "--jobs", job, seconds=COMMAND_SECONDS).strip()
+    hours, minutes, _ = f"0:0:{elapsed}".split(":")[-3:]
+    limit = int(hours) * 60 + int(minutes) + 2
+    run("scontrol", "update", f"jobid={job}", f"timelimit={limit}", seconds=COMMAND_SECONDS)
+
+
 def _all_idle() -> bool:
     try:
         command = ("sinfo", "--Node", "--noheader", "--format=%T", "--nodes", ",".join(NODES))
         states = run(*command, seconds=COMMAND_SECONDS).split()
-    except MachineError:
+    except CommandError:
         return False
     return len(states) == len(NODES) and set(states) == {"idle"}
 
@@ -179,7 +192,7 @@ def _wait_for(what: str, seconds: float, done) -> None:
     deadline = time.monotonic() + seconds
     while not done():
         if time.monotonic() > deadline:
-            raise MachineError(f"waited {seconds} s in vain for {what}; logs are in {STATE}")
+            raise CommandError(f"waited {seconds} s in vain for {what}; logs are in {STATE}")
         time.sleep(0.5)
 
 
@@ -211,5 +224,9 @@ def _end(file: Path) -> None:
     pid = _pid(file.name)
     if pid is not None:
         os.kill(pid, signal.SIGTERM)
-        _wait_for(f"{file.stem} to end", STOP_SECONDS, lambda: not _runs(file.name))
+        try:
+            _wait_for(f"{file.stem} to end", STOP_SECONDS, lambda: not _runs(file.name))
+        except CommandError as hangs:
+            print(f"{hangs}: it is killed", flush=True)
+            os.kill(pid, signal.SIGKILL)
     file.unlink(missing_ok=True)

@@ -6,26 +6,22 @@ The tests share one checkout and build on each other, in the order in which they
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
-import signal
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.cluster import slurm
+from tests.cluster import commands, slurm
 from tests.cluster.conftest import IMAGE_OPTIONS, Site, jobs, wait_for
 
 pytestmark = pytest.mark.cluster
 
 CELL = "results/tiny/cells/cluster/opd/ifeval.json"
 ON_GPUS = ("finetune_model", "reinforce_model", "distill_model", "generate_benchmarks")
+PROBE_SECONDS = 300
 SFT = "rule_finetune_model_wildcards_cluster-sft"
-JOB_SECONDS = 600
-"""From submission to a job's first result: scheduling, two starts of Snakemake, imports in the image."""
 
 
 def artifact(path: str) -> str:
@@ -43,6 +39,11 @@ def text_of(file: Path) -> str:
 def states(rule: str) -> list[str]:
     """States of a rule's jobs, the oldest first."""
     return [job["state"] for job in jobs(rule)]
+
+
+def ended(rule: str) -> list[str]:
+    """States of those that have ended."""
+    return [state for state in states(rule) if state in ("CANCELLED", "COMPLETED", "FAILED", "TIMEOUT")]
 
 
 def running(rule: str) -> list[dict[str, str]]:
@@ -63,6 +64,26 @@ def test_all_that_is_wrong_is_said_before_a_job_is_submitted(site: Site) -> None
         r"score_benchmarks asks for 100 minutes, but 'far' allows 60: lower its step's minutes in the scale's",
         r"lies on a disk of this machine \(\S+\) that node elsewhere does not see",
         r"results/tiny has \d+ GB free and the scale needs 1000000: make room",
+    ):
+        assert re.search(problem, said), said
+    assert jobs() == []
+
+
+def test_what_slurm_would_never_take_is_said_before_a_job_is_submitted(site: Site) -> None:
+    """The profile as it comes, where there is no accounting: an account, `sacct`; a feature and memory no node has."""
+    overlay = site.root / "large.yaml"
+    overlay.write_text("resources: {evaluate.score: {memory_gb: 100000}}\n")
+    as_it_comes = {
+        "slurm-status-command: squeue": "slurm-status-command: sacct",
+        "  mem_mb:": "  slurm_account: nebula\n  gpu_constraint: fast\n  mem_mb:",
+    }
+    with site.edited_profile(as_it_comes):
+        said = site.snakemake(CELL, check=False, overlay=overlay.name)
+    for problem in (
+        r"slurm_account 'nebula' cannot be charged, since this cluster keeps no accounting",
+        r"slurm-status-command: sacct would never see a job end",
+        r"Invalid feature specification: set gpu_constraint in slurm/profile\.yaml",
+        r"score_benchmarks: .*: no node of the partition has that much: lower its step's gpus",
     ):
         assert re.search(problem, said), said
     assert jobs() == []
@@ -92,9 +113,7 @@ def test_a_job_sees_its_gpus_and_nothing_of_the_host(site: Site, images: Path) -
     probe = "import os, sys; print(*sys.path, *os.environ, sep='\\n')"
     container = ["apptainer", "exec", "--home", str(site.root), *IMAGE_OPTIONS.split(), str(images / "cpu.sif")]
     environment = slurm.environment() | {"LEAK": "1", "PYTHONPATH": "/host"}
-    seen = subprocess.run(
-        [*container, "python", "-c", probe], env=environment, text=True, capture_output=True, timeout=60
-    ).stdout.splitlines()
+    seen = commands.run(*container, "python", "-c", probe, seconds=PROBE_SECONDS, **environment).splitlines()
     assert "/opt/env/lib/python3.11/site-packages" in seen
     assert not {"LEAK", "/host"} & set(seen)
     assert not [line for line in seen if "site-packages" in line and not line.startswith("/opt/env/")]
@@ -109,7 +128,7 @@ def test_a_job_judges_programs(site: Site, images: Path) -> None:
     asked.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
     container = ["apptainer", "exec", "--home", site.root, *IMAGE_OPTIONS.split(), images / "data.sif"]
     verify = [*container, "python", "-m", "scripts.verify", asked, judged]
-    slurm.run("srun", "--partition=cpu", *verify, seconds=120, folder=site.root, **slurm.environment())
+    commands.run("srun", "--partition=cpu", *verify, seconds=PROBE_SECONDS, folder=site.root, **slurm.environment())
     assert [json.loads(line)["correct"] for line in judged.read_text().splitlines()] == [True, False]
 
 
@@ -135,76 +154,90 @@ def test_a_cancelled_job_and_a_lost_node_cost_no_artifact(site: Site) -> None:
     target = artifact("models/cluster-sft")
     undisturbed = (site.root / target).read_bytes()
     shutil.rmtree((site.root / target).parent)
-    run = site.start(target)
-    wait_for("a checkpoint", JOB_SECONDS, site.reached)
-    (cancelled,) = running(SFT)
-    slurm.run("scancel", cancelled["id"], seconds=slurm.COMMAND_SECONDS)
-    wait_for("the next attempt", JOB_SECONDS, lambda: [job for job in running(SFT) if job["id"] != cancelled["id"]])
-    resumed_at = site.reached()
-    wait_for("its first checkpoint", JOB_SECONDS, lambda: site.reached() > resumed_at)
-    (lost,) = running(SFT)
-    slurm.set_state(lost["nodes"], "down")
-    (again,) = wait_for("the same job's second start", JOB_SECONDS, lambda: running(SFT))
-    slurm.set_state(lost["nodes"], "resume")
-    assert run.wait(timeout=JOB_SECONDS) == 0, site.background_log()
+    with site.started(target) as run:
+        run.until("a checkpoint", site.reached)
+        (cancelled,) = running(SFT)
+        slurm.cancel(cancelled["id"])
+        run.until("the next attempt", lambda: [job for job in running(SFT) if job["id"] != cancelled["id"]])
+        resumed_at = site.reached()
+        run.until("its first checkpoint", lambda: site.reached() > resumed_at)
+        (lost,) = running(SFT)
+        slurm.set_state(lost["nodes"], "down")
+        (again,) = run.until("the same job's second start", lambda: running(SFT))
+        slurm.set_state(lost["nodes"], "resume")
+        run.finish()
     assert (again["id"], {again["nodes"], lost["nodes"]}) == (lost["id"], {"gpu1", "gpu2"})
     assert states(SFT)[-2:] == ["CANCELLED", "COMPLETED"]
     assert record(site, "cluster-sft")["notes"]["resumed_at"] > 0
     assert (site.root / target).read_bytes() == undisturbed
 
 
-def test_a_training_saves_before_its_walltime_is_over_and_goes_on(site: Site) -> None:
-    """A training of days with two minutes of walltime; ended by Ctrl-C, which cancels the job that runs."""
-    overlay = site.root / "long.yaml"
-    training = "{max_steps: 100000, save_steps: 100000}"
-    overlay.write_text(
-        "resources: {train.sft: {gpus: 1, minutes: 2}}\n"
-        f"models: {{long: {{kind: sft, init: base, dataset: textbook, training: {training}}}}}\n"
-    )
-    run = site.start(artifact("models/long"), overlay=overlay.name)
-    log = site.root / "results/tiny/logs/models/long.log"
-    saved = wait_for("a checkpoint", JOB_SECONDS, lambda: re.search(r"SIGTERM: saved at step (\d+)", text_of(log)))
-    wait_for("the next attempt", JOB_SECONDS, lambda: f"checkpoints/checkpoint-{saved[1]}\n" in text_of(log))
-    os.kill(run.pid, signal.SIGINT)
-    run.wait(timeout=JOB_SECONDS)
-    wait_for("the job's end", JOB_SECONDS, lambda: states("wildcards_long") == ["FAILED", "CANCELLED"])
+TROUBLE = """\
+resources:
+  train.sft: {gpus: 1}
+  train.opd: {gpus: 1, nodes: 2}
+  train.pretrain: {memory_gb: 1}
+models:
+  long:    # days of training
+    {kind: sft, init: base, dataset: textbook, training: {max_steps: 100000, save_steps: 100000}}
+  hungry:  # 40 million weights, 16 bytes each in training: needs 1.5 GB, not 1 and not 2
+    kind: pretrain
+    dataset: textbook
+    training:
+      {max_steps: 4, batch_size: 2, micro_batch_size: 2, architecture: {hidden_size: 1280, intermediate_size: 5120}}
+  wide:    # over two nodes
+    {kind: opd, init: cluster-sft, dataset: cluster-rl, teacher: cluster-grpo, training: {max_steps: 2}}
+  fault:   # a length that no row has
+    {kind: sft, init: base, dataset: textbook, training: {max_length: 2}}
+"""
+TROUBLED = ("long", "hungry", "wide", "fault")
+
+
+@pytest.fixture(scope="module")
+def trouble(site: Site, images: Path) -> str:
+    """What Snakemake says of four trainings at once, most of them in trouble, each with one retry.
+
+    The walltime of the long one is nearly over as soon as it trains; then it goes on until Ctrl-C cancels its job.
+    """
+    overlay, log = site.root / "trouble.yaml", site.root / "results/tiny/logs/models/long.log"
+    overlay.write_text(TROUBLE)
+    targets = [artifact(f"models/{name}") for name in TROUBLED]
+    with site.started(*targets, "--retries", "1", overlay=overlay.name) as run:
+        run.until("a step of the long training", lambda: re.search(r"^step \d+/100000", text_of(log), re.M))
+        (job,) = running("wildcards_long")
+        slurm.end_soon(job["id"])
+        saved = run.until("its checkpoint", lambda: re.search(r"SIGTERM: saved at step (\d+)", text_of(log)))
+        run.until("its next attempt", lambda: f"checkpoints/checkpoint-{saved[1]}\n" in text_of(log))
+        run.until("the end of the others", lambda: len(ended("wildcards_(hungry|wide|fault)$")) == 5)
+        run.interrupt()
+    return run.said()
+
+
+def test_a_training_saves_before_its_walltime_is_over_and_goes_on(site: Site, trouble: str) -> None:
+    """And Ctrl-C cancels the job that runs."""
+    wait_for("the job's end", lambda: len(ended("wildcards_long")) == 2)
+    assert states("wildcards_long") == ["FAILED", "CANCELLED"]
     assert not (site.root / artifact("models/long")).exists()
 
 
-def test_a_job_out_of_memory_is_tried_again_with_more_of_it(site: Site) -> None:
-    """A model on the CPU that needs 1.5 GB, not 1 and not 2; its partition allows 50 minutes, not twice 30."""
-    overlay = site.root / "hungry.yaml"
-    architecture = "{hidden_size: 1280, intermediate_size: 5120}"  # 40 million weights, 16 bytes each in training
-    training = f"{{max_steps: 4, batch_size: 2, micro_batch_size: 2, architecture: {architecture}}}"
-    overlay.write_text(
-        "resources: {train.pretrain: {memory_gb: 1}}\n"
-        f"models: {{hungry: {{kind: pretrain, dataset: textbook, training: {training}}}}}\n"
-    )
-    said = site.snakemake(artifact("models/hungry"), overlay=overlay.name)
-    assert "Exceeded job memory limit" in said  # in SLURM's log, which is shown; with cgroups the state says it too
+def test_a_job_out_of_memory_is_tried_again_with_more_of_it(trouble: str) -> None:
+    """On the CPU, whose partition allows 50 minutes, not twice 30."""
+    assert "Exceeded job memory limit" in trouble  # in SLURM's log, which is shown; with cgroups the state says it too
     asked = [(job["memory"], job["walltime"], job["state"]) for job in jobs("wildcards_hungry")]
     assert asked == [("1000M", "30:00", "FAILED"), ("2000M", "50:00", "COMPLETED")]
 
 
-def test_a_training_over_two_nodes_is_one_job(site: Site) -> None:
+def test_a_training_over_two_nodes_is_one_job(site: Site, trouble: str) -> None:
     """Two nodes, a process and an image on each, one model."""
-    overlay = site.root / "wide.yaml"
-    overlay.write_text(
-        "resources: {train.sft: {gpus: 1, nodes: 2}}\n"
-        "models: {wide: {kind: sft, init: base, dataset: textbook, training: {max_steps: 2}}}\n"
-    )
-    site.snakemake(artifact("models/wide"), overlay=overlay.name)
     (job,) = jobs("wildcards_wide")
     assert (job["state"], job["nodes"]) == ("COMPLETED", "gpu[1-2]")
     made = record(site, "wide")
     assert made["notes"]["processes"] == 2 and made["hardware"]["gpus"] == ["0"]
 
 
-def test_a_fault_of_the_step_is_not_computed_again(site: Site) -> None:
-    """A length that no row has: the retry of the same run refuses to start, and shows the first attempt's traceback."""
-    overlay = site.root / "fault.yaml"
-    training = "{max_length: 2}"
-    overlay.write_text(f"models: {{fault: {{kind: sft, init: base, dataset: textbook, training: {training}}}}}\n")
-    said = site.snakemake(artifact("models/fault"), "--retries", "1", check=False, overlay=overlay.name)
-    assert re.search(r"(?s)DataError: none of .*Not repeated: the attempt before failed by this fault", said), said
+def test_a_fault_of_the_step_is_not_computed_again(trouble: str) -> None:
+    """The retry of the same run refuses to start, and shows the first attempt's traceback."""
+    assert re.search(r"(?s)DataError: none of .*Not repeated: the attempt before failed by this fault", trouble), (
+        trouble
+    )
     assert states("wildcards_fault") == ["FAILED", "FAILED"]
