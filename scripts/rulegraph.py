@@ -1,7 +1,7 @@
 """The graph of rules as an SVG, a column and a colour a stage; or Snakemake's own graphs with a colour a stage.
 
     python -m scripts.rulegraph [--scale paper] --out docs/rulegraph.svg
-    snakemake TARGET --dag | python -m scripts.rulegraph --colour | dot -Tsvg > dag.svg
+    snakemake TARGET --dag | python -m scripts.rulegraph --colour | dot -Tsvg > dag.svg    (or --rulegraph, --filegraph)
 
 The first needs no Graphviz. It leaves out an edge where a longer way says the same; dashed edges go back to an earlier
 stage (a trained model teaches, grades or starts another).
@@ -38,6 +38,10 @@ TARGET = "#777777"
 COLUMN, ROW = 2.6, 0.62  # inches between columns and between rows
 WIDTH, HEIGHT = 1.75, 0.32  # inches of a box
 NODE = re.compile(r'^\s*(\d+)\[label = "([^"\\]+)[^"]*", color = "([^"]+)"')
+FILES_NODE = re.compile(r'(<table border="2" color=)"[^"]+"([^>]*>\s*<tr><td>\s*<b><font point-size="18">)([^<]+)')
+FILE = r'<tr>\n<td align="left"><font face="monospace">[^\n]*</font></td>\n?</tr>\n'
+SHOWN = 8  # files of a list in a graph of files; a report reads more than a thousand
+FILES = re.compile(f"((?:{FILE}){{{SHOWN}}})((?:{FILE})+)")
 EDGE = re.compile(r"^\s*(\d+) -> (\d+)")
 RULE = re.compile(r'^ *rule (\w+):|^ *name:\s+f?"([a-z]+_)', re.M)
 
@@ -151,16 +155,24 @@ def _arrow(axes: Axes, one: FancyBboxPatch, other: FancyBboxPatch, bend: float, 
 
 
 def coloured(text: str) -> str:
-    """The output of Snakemake's `--rulegraph` or `--dag`, each rule in the colour of its stage."""
+    """Snakemake's `--rulegraph`, `--dag` or `--filegraph`: each rule in its stage's colour, long lists of files cut."""
     known = stages()
+
+    def colour(rule: str) -> str:
+        return COLOURS.get(stage_of(rule, known) or "", TARGET)
 
     def line(before: str) -> str:
         match = NODE.match(before)
-        if match is None:
-            return before
-        return before.replace(match[3], COLOURS.get(stage_of(match[2], known) or "", TARGET))
+        return before if match is None else before.replace(match[3], colour(match[2]))
 
-    return "\n".join(map(line, text.splitlines())) + "\n"
+    of_rules = "\n".join(map(line, text.splitlines())) + "\n"
+    of_files = FILES_NODE.sub(lambda match: f'{match[1]}"{colour(match[3])}"{match[2]}{match[3]}', of_rules)
+    return FILES.sub(lambda match: match[1] + _row(f"and {match[2].count('<td'):,} more"), of_files)
+
+
+def _row(text: str) -> str:
+    """A row as in the lists of a graph of files."""
+    return f'<tr>\n<td align="left"><font face="monospace">{text}</font></td>\n</tr>\n'
 
 
 def ask_snakemake(scale: str) -> str:

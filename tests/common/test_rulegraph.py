@@ -6,7 +6,7 @@ import io
 
 import matplotlib
 
-from scripts.rulegraph import COLOURS, TARGET, coloured, draw, placed, read_dot, split, stage_of, stages
+from scripts.rulegraph import COLOURS, SHOWN, TARGET, coloured, draw, placed, read_dot, split, stage_of, stages
 
 DOT = """digraph snakemake_dag {
     graph[bgcolor=white, margin=0];
@@ -64,6 +64,26 @@ def test_snakemakes_graph_gets_the_stages_colours() -> None:
     assert f'color = "{TARGET}"' in lines[2] and f'color = "{COLOURS["curate"]}"' in lines[4]
     assert f'"sample_responses\\nset: instruct", color = "{COLOURS["distill"]}"' in lines[6]
     assert lines[8:] == DOT.splitlines()[8:]
+
+
+def files_node(rule: str, files: int) -> str:
+    """A node of `--filegraph`: its inputs, then its output, whose row ends otherwise."""
+    row = '<tr>\n<td align="left"><font face="monospace">{}</font></td>{}</tr>\n'
+    return (
+        '0 [ shape=none, margin=0, label=<<table border="2" color="#D95757" cellspacing="3" cellborder="0">\n'
+        f'<tr><td>\n<b><font point-size="18">{rule}</font></b>\n</td></tr>\n<hr/>\n'
+        + "".join(row.format(f"in-{number}", "\n") for number in range(files))
+        + f"<hr/>\n{row.format('out', '')}</table>>]\n"
+    )
+
+
+def test_a_graph_of_files_gets_the_stages_colours_and_long_lists_are_cut() -> None:
+    short = files_node("make_cell", SHOWN)
+    assert coloured(short) == short.replace("#D95757", COLOURS["tables"])
+    long = coloured(files_node("all", SHOWN + 1200))
+    assert f'color="{TARGET}"' in long
+    assert f">in-{SHOWN - 1}<" in long and f">in-{SHOWN}<" not in long
+    assert ">and 1,200 more<" in long and ">out<" in long
 
 
 def test_the_picture_has_every_rule_and_the_same_bytes_twice() -> None:
