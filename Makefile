@@ -45,9 +45,11 @@ plan: $(STAMP) ## what would run and what it costs; starts nothing (SCALE=, CELL
 	@$(BIN)/python -m scripts.plan --scale $(SCALE) $(if $(CELL),results/$(SCALE)/cells/$(CELL).json) $(if $(TABLE),results/$(SCALE)/tables/$(TABLE).json)
 
 lineage: $(STAMP) ## where a number comes from: make lineage CELL=instruct/ins-grpo/ifeval
+	@test -n "$(CELL)" || { echo 'say which: make lineage CELL=table/row/column'; exit 2; }
 	@$(BIN)/python -m scripts.lineage $(CELL) --results results/$(SCALE)
 
 diff-lineage: $(STAMP) ## in what two cells differ: make diff-lineage A=table/row/column B=table/row/column
+	@test -n "$(A)" -a -n "$(B)" || { echo 'say which two: make diff-lineage A=table/row/column B=table/row/column'; exit 2; }
 	@$(BIN)/python -m scripts.lineage --diff $(A) $(B) --results results/$(SCALE)
 
 verify-results: $(STAMP) ## every artifact against its manifest and its inputs

@@ -44,7 +44,7 @@ def find_cell(name: str, results: Path) -> Path:
     cells = results / "cells"
     known = sorted(path.relative_to(cells).with_suffix("").as_posix() for path in cells.glob("*/*/*.json"))
     near = difflib.get_close_matches(name, known, n=5, cutoff=0.4)
-    hint = f"did you mean {', '.join(near)}?" if near else f"{len(known)} cells are made in {cells}"
+    hint = f"did you mean {', '.join(near)}?" if near else f"{len(known)} cells are made in {cells}."
     raise CellNotFound(f"no cell {name!r} in {results}: {hint} A cell is made by `make cell CELL=table/row/column`")
 
 
