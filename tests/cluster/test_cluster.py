@@ -232,12 +232,11 @@ def test_a_training_over_two_nodes_is_one_job(site: Site, trouble: str) -> None:
     (job,) = jobs("wildcards_wide")
     assert (job["state"], job["nodes"]) == ("COMPLETED", "gpu[1-2]")
     made = record(site, "wide")
-    assert made["notes"]["processes"] == 2 and made["hardware"]["gpus"] == ["0"]
+    assert made["notes"]["processes"] == 2 and len(made["hardware"]["gpus"]) == 1
 
 
-def test_a_fault_of_the_step_is_not_computed_again(trouble: str) -> None:
+def test_a_fault_of_the_step_is_not_computed_again(site: Site, trouble: str) -> None:
     """The retry of the same run refuses to start, and shows the first attempt's traceback."""
-    assert re.search(r"(?s)DataError: none of .*Not repeated: the attempt before failed by this fault", trouble), (
-        trouble
-    )
+    log = text_of(site.root / "results/tiny/logs/models/fault.log")
+    assert re.search(r"(?s)DataError: none of .*Not repeated: the attempt before failed by this fault", log), log
     assert states("wildcards_fault") == ["FAILED", "FAILED"]
