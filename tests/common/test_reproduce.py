@@ -68,7 +68,8 @@ pathlib.Path("unlocked").touch()
 """
 """Ends as Snakemake does: in order after Ctrl-C and any number of SIGTERM, at once after SIGHUP."""
 DRIVER = """
-import sys
+import signal, sys
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # which tests under nohup hand on as ignored
 from scripts.common.config import read
 from scripts.progress import Progress
 from scripts.reproduce import heed_signals, run_snakemake
