@@ -178,7 +178,7 @@ EDITS = [
     Edit(
         "a benchmark's sampling",
         "scales/tiny.yaml",
-        replaced("&greedy {temperature: 0.0, max_tokens: 48}", "&greedy {temperature: 0.0, max_tokens: 40}"),
+        replaced("&instruct {temperature: 0.7,", "&instruct {temperature: 0.6,"),
         EVALUATION,
     ),
     Edit(
