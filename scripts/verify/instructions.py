@@ -71,7 +71,7 @@ def _checkers(spec: Mapping[str, Any]) -> Iterator[Any]:
 def _checker(constraint: str) -> Any:
     """The checker of a constraint (JSON of its name and arguments), kept: many responses have the same constraints."""
     name, given = json.loads(constraint)
-    known = _library().registry
+    known = _registry()
     if not isinstance(name, str) or name not in known:
         raise AnswerError(f"unknown constraint {name!r}: the 25 of IFEval are known")
     if not isinstance(given, dict):
@@ -122,16 +122,19 @@ def _normal(value: object) -> object:
 
 def registry() -> dict[str, Any]:
     """The checkers' classes by constraint, as IFEval's code would use them."""
-    return dict(_library().registry)
+    return dict(_registry())
 
 
 def load() -> None:
     """Load checkers and language profiles now, so that this counts against no item's time limit."""
-    _library().detect("This loads the language profiles.")
+    from scripts.verify import language
+
+    _registry()
+    language.detect("This loads the language profiles.")
 
 
 @cache
-def _library() -> SimpleNamespace:
+def _registry() -> dict[str, Any]:
     """lm-eval's registry of checkers, loaded from its files with our tokenizers and a seeded language detection."""
     stand_in = ModuleType("nltk")
     stand_in.__dict__.update(
@@ -146,12 +149,12 @@ def _library() -> SimpleNamespace:
     detector = ModuleType("langdetect")
     detector.__dict__.update(detect=language.detect, LangDetectException=langdetect.LangDetectException)
     with _modules({"nltk": stand_in, "langdetect": detector} | _bare_packages()):
-        registry = importlib.import_module(f"{_PACKAGE}.instructions_registry")
+        loaded = importlib.import_module(f"{_PACKAGE}.instructions_registry")
         sys.modules[f"{_PACKAGE}.instructions_util"].__dict__["count_sentences"] = sentences.count_sentences
         draws = SimpleNamespace(randint=lambda low, high: math.nan, choice=random.choice)
         sys.modules[f"{_PACKAGE}.instructions"].__dict__["random"] = draws  # no count drawn equals one that was given
     logging.getLogger(f"{_PACKAGE}.instructions").setLevel(logging.CRITICAL)  # text without letters is no error
-    return SimpleNamespace(registry=registry.INSTRUCTION_DICT, detect=language.detect)
+    return dict(loaded.INSTRUCTION_DICT)
 
 
 def _bare_packages() -> dict[str, ModuleType]:
