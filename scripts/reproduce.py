@@ -14,6 +14,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,6 +77,11 @@ class Order:
         }
         return 1000 + last[stage]
 
+    def first(self, todo: Sequence[str]) -> list[str]:
+        """Options that begin the longest chain of models early: begun late, it leaves all cores but one idle."""
+        models = [path for path in todo if Path(path).relative_to(self.config.results).parts[0] == "models"]
+        return ["--prioritize", max(models, key=self.level)] if models else []
+
     def _model(self, name: str) -> int:
         """Five levels a generation of models: the model, samples, scores, verdicts, data set."""
         return 20 + 5 * self._depth(name)
@@ -117,7 +123,7 @@ def build(config: Config, command: list[str], targets: list[str], cores: int) ->
             progress.expect(todo)
             spared = [path for path in todo if Path(path).exists()]
             if not spared:
-                run_snakemake(command, targets, progress)
+                run_snakemake([*command, *order.first(todo)], targets, progress)
                 return
             lowest = min(order.level(path) for path in todo)
             run_snakemake(command, [path for path in todo if order.level(path) == lowest], progress)

@@ -9,6 +9,7 @@ from typing import Any
 from scripts.verify import Answer, AnswerError, Verdict, VerifierPool, VerifySettings
 
 NOTHING = Answer("none", {})
+_Key = tuple[str, str | None, str | None]
 
 
 def workers() -> int:
@@ -34,17 +35,25 @@ def has_verifier(column: Mapping[str, Any] | None) -> bool:
 
 
 def verify_all(pool: VerifierPool, items: Sequence[tuple[str, Mapping[str, Any] | None]]) -> list[Verdict]:
-    """The verdict on each (response, answer column), in order; an answer that cannot be read is unverifiable."""
-    verdicts: list[Verdict | None] = []
-    readable: list[tuple[str, Answer]] = []
-    for response, column in items:
+    """The verdict on each (response, answer column), in order; an answer that cannot be read is unverifiable.
+
+    Samples of one prompt are often the same text: what is equal is judged once.
+    """
+    keys = [(response, *_told(column)) for response, column in items]
+    verdicts: dict[_Key, Verdict] = {}
+    readable: dict[_Key, tuple[str, Answer]] = {}
+    for key, (response, column) in dict(zip(keys, items, strict=True)).items():
         try:
-            readable.append((response, answer_of(column)))
-            verdicts.append(None)
+            readable[key] = (response, answer_of(column))
         except AnswerError as error:
-            verdicts.append(Verdict(None, f"bad spec: {error}"))
-    judged = iter(pool.verify_many(readable))
-    return [verdict if verdict is not None else next(judged) for verdict in verdicts]
+            verdicts[key] = Verdict(None, f"bad spec: {error}")
+    verdicts |= zip(readable, pool.verify_many(list(readable.values())), strict=True)
+    return [verdicts[key] for key in keys]
+
+
+def _told(column: Mapping[str, Any] | None) -> tuple[str | None, str | None]:
+    """What a column says of the answer: its kind and the text of its spec."""
+    return (None, None) if column is None else (column["kind"], column["spec"])
 
 
 def reason_head(verdict: Verdict) -> str:

@@ -54,6 +54,15 @@ def test_a_data_set_stands_above_the_models_that_made_it() -> None:
         assert all(order.level(f"{config.results}/models/{maker}/manifest.json") < own for maker in makers)
 
 
+def test_the_longest_chain_of_models_begins_first_and_nothing_else_is_asked_for() -> None:
+    order = Order(read("tiny"))
+    models = [f"results/tiny/models/{name}/manifest.json" for name in ("quality-any", "teacher", "mopd", "ins-sft-1")]
+    scores = ["results/tiny/scores/base/ifeval.json", "results/tiny/tables/mopd.json"]
+    assert order.first(scores + models) == ["--prioritize", models[2]]
+    assert order.first([*models[:2], models[3]]) == ["--prioritize", models[3]]
+    assert order.first(scores) == []
+
+
 SNAKEMAKE = """
 import pathlib, signal, threading
 ended = threading.Event()
