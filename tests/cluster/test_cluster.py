@@ -50,43 +50,49 @@ def running(rule: str) -> list[dict[str, str]]:
     return [job for job in jobs(rule) if job["state"] == "RUNNING"]
 
 
-def test_all_that_is_wrong_is_said_before_a_job_is_submitted(site: Site) -> None:
-    """No images yet, an unknown partition, another that does not see the project, and a scale too large for both."""
-    overlay = site.root / "wrong.yaml"
-    overlay.write_text("disk_gb: 1000000\nresources: {default: {minutes: 100}}\n")
-    with site.edited_profile(
-        {"slurm_partition: cpu ": "slurm_partition: far ", "gpu_partition: gpu ": "gpu_partition: gpus "}
-    ):
+def refused(site: Site, profile: dict[str, str], settings: str, problems: list[str]) -> None:
+    """With the profile edited and settings laid over the scale's, every problem is said and nothing submitted."""
+    overlay = site.root / "refused.yaml"
+    overlay.write_text(settings)
+    with site.edited_profile(profile):
         said = site.snakemake(CELL, check=False, overlay=overlay.name)
-    for problem in (
-        r"image \S+/containers/cpu\.sif is missing: build it with `snakemake --profile slurm containers`",
-        r"partition 'gpus' does not exist here \(did you mean gpu or cpu\?\): set it in slurm/profile\.yaml",
-        r"score_benchmarks asks for 100 minutes, but 'far' allows 60: lower its step's minutes in the scale's",
-        r"lies on a disk of this machine \(\S+\) that node elsewhere does not see",
-        r"results/tiny has \d+ GB free and the scale needs 1000000: make room",
-    ):
+    for problem in problems:
         assert re.search(problem, said), said
     assert jobs() == []
+
+
+def test_all_that_is_wrong_is_said_before_a_job_is_submitted(site: Site) -> None:
+    """No images yet, an unknown partition, another that does not see the project, and a scale too large for both."""
+    refused(
+        site,
+        {"slurm_partition: cpu ": "slurm_partition: far ", "gpu_partition: gpu ": "gpu_partition: gpus "},
+        "disk_gb: 1000000\nresources: {default: {minutes: 100}}\n",
+        [
+            r"image \S+/containers/cpu\.sif is missing: build it with `snakemake --profile slurm containers`",
+            r"partition 'gpus' does not exist here \(did you mean gpu or cpu\?\): set it in slurm/profile\.yaml",
+            r"score_benchmarks asks for 100 minutes, but 'far' allows 60: lower its step's minutes in the scale's",
+            r"lies on a disk of this machine \(\S+\) that node elsewhere does not see",
+            r"results/tiny has \d+ GB free and the scale needs 1000000: make room",
+        ],
+    )
 
 
 def test_what_slurm_would_never_take_is_said_before_a_job_is_submitted(site: Site) -> None:
     """The profile as it comes, where there is no accounting: an account, `sacct`; a feature and memory no node has."""
-    overlay = site.root / "large.yaml"
-    overlay.write_text("resources: {evaluate.score: {memory_gb: 100000}}\n")
-    as_it_comes = {
-        "slurm-status-command: squeue": "slurm-status-command: sacct",
-        "  mem_mb:": "  slurm_account: nebula\n  gpu_constraint: fast\n  mem_mb:",
-    }
-    with site.edited_profile(as_it_comes):
-        said = site.snakemake(CELL, check=False, overlay=overlay.name)
-    for problem in (
-        r"slurm_account 'nebula' cannot be charged, since this cluster keeps no accounting",
-        r"slurm-status-command: sacct would never see a job end",
-        r"Invalid feature specification: set gpu_constraint in slurm/profile\.yaml",
-        r"score_benchmarks: .*: no node of the partition has that much: lower its step's gpus",
-    ):
-        assert re.search(problem, said), said
-    assert jobs() == []
+    refused(
+        site,
+        {
+            "slurm-status-command: squeue": "slurm-status-command: sacct",
+            "  mem_mb:": "  slurm_account: nebula\n  gpu_constraint: fast\n  mem_mb:",
+        },
+        "resources: {evaluate.score: {memory_gb: 100000}}\n",
+        [
+            r"slurm_account 'nebula' cannot be charged, since this cluster keeps no accounting",
+            r"slurm-status-command: sacct would never see a job end",
+            r"Invalid feature specification: set gpu_constraint in slurm/profile\.yaml",
+            r"score_benchmarks: .*: no node of the partition has that much: lower its step's gpus",
+        ],
+    )
 
 
 def test_a_machine_without_slurm_is_named(site: Site, without_slurm: Path) -> None:
