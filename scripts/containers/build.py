@@ -11,12 +11,16 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from collections import deque
+from collections.abc import Sequence
 from pathlib import Path
 
 from scripts.common.fingerprint import sha256_file
 from scripts.common.settings import Settings
 from scripts.common.step import commit, step
 from scripts.containers.images import definition_file, image_file, lock_file
+
+LAST_LINES = 10  # of what a failed command said
 
 
 class ImageSettings(Settings):
@@ -33,7 +37,7 @@ def fetch_wheels(lock: Path, folder: Path) -> None:
     """One wheel a line of the lock, by the pip of this environment as it is configured here."""
     folder.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "pip", "wheel", "-qq", "--disable-pip-version-check", "--no-deps"]
-    subprocess.run([*command, "--wheel-dir", str(folder), "--requirement", str(lock)], check=True)
+    run_aloud([*command, "--wheel-dir", str(folder), "--requirement", str(lock)])
 
 
 def build_arguments(settings: ImageSettings) -> dict[str, str]:
@@ -53,7 +57,19 @@ def build_image(settings: ImageSettings, wheels: Path, image: Path) -> None:
     command = ["apptainer", "build", "--bind", f"{wheels.resolve()}:/mnt:ro"]
     for name, value in build_arguments(settings).items():
         command += ["--build-arg", f"{name}={value}"]
-    subprocess.run([*command, str(image), str(definition_file(settings.environment))], check=True)
+    run_aloud([*command, str(image), str(definition_file(settings.environment))])
+
+
+def run_aloud(command: Sequence[str]) -> None:
+    """Run a command, its output into the log as it comes. Raises BuildError with the last of it where it fails."""
+    last: deque[str] = deque(maxlen=LAST_LINES)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            print(line, end="", flush=True)
+            last.append(line)
+    if process.returncode:
+        raise BuildError(f"{' '.join(command[:3])} ... ended with {process.returncode}:\n{''.join(last).rstrip()}")
 
 
 def main() -> None:

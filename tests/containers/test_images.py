@@ -9,7 +9,7 @@ import pytest
 
 from scripts.common.artifacts import run_path, write_json
 from scripts.containers import images
-from scripts.containers.build import BuildError, ImageSettings, build_arguments
+from scripts.containers.build import LAST_LINES, BuildError, ImageSettings, build_arguments, run_aloud
 
 LOCK = "numpy==2.4.0\n"
 
@@ -83,3 +83,13 @@ def test_definitions_differ_in_what_they_must_alone(environment):
     pinned = [line for line in text.splitlines() if "sha256:" in line]
     reference = [line for line in images.definition_file("cpu").read_text().splitlines() if "sha256:" in line]
     assert len(pinned) == 1 and pinned == reference
+
+
+def test_a_failed_command_is_quoted_by_its_last_lines(capfd: pytest.CaptureFixture[str]) -> None:
+    """A retry shows the error of the attempt before, whose log is gone: so the error must hold the reason."""
+    with pytest.raises(BuildError) as error:
+        run_aloud(["bash", "-c", "seq 100; echo no capability >&2; exit 3"])
+    said = str(error.value).splitlines()
+    assert said[0] == "bash -c seq 100; echo no capability >&2; exit 3 ... ended with 3:"
+    assert said[1:] == [*map(str, range(102 - LAST_LINES, 101)), "no capability"]
+    assert capfd.readouterr().out.splitlines() == [*map(str, range(1, 101)), "no capability"]
