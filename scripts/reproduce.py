@@ -79,7 +79,7 @@ class Order:
 
     def first(self, todo: Sequence[str]) -> list[str]:
         """Options that begin the longest chain of models early: begun late, it leaves all cores but one idle."""
-        models = [path for path in todo if Path(path).relative_to(self.config.results).parts[0] == "models"]
+        models = [path for path in todo if path.startswith(f"{self.config.results}/models/")]
         return ["--prioritize", max(models, key=self.level)] if models else []
 
     def _model(self, name: str) -> int:
