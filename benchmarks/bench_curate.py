@@ -363,6 +363,7 @@ def side(name: str, work: Path, source: Path, out: Path, workers: int) -> None:
 
 
 def output(work: Path, name: str, count: int) -> Path:
+    """Folder of what a side made of so many records."""
     return work / f"{name.replace(' ', '')}-{count}"
 
 
@@ -403,8 +404,8 @@ def compare(work: Path, count: int, other: str) -> None:
     ends = {name: f"{pool.steps[-1].step}/{records.KEPT}" for name, pool in POOLS.items()}
     filtered = dict.fromkeys(POOLS, f"pii/{records.KEPT}")
     for place, mine, theirs in (("filters", filtered, "before-near-dedup"), ("all", ends, "kept")):
-        one = kept_ids(work / f"ours-{count}", mine)
-        two = kept_ids(work / f"{other}-{count}", dict.fromkeys(POOLS, theirs))
+        one = kept_ids(output(work, "ours", count), mine)
+        two = kept_ids(output(work, other, count), dict.fromkeys(POOLS, theirs))
         print(
             f"{place:8s} against {other:6s}: {everything - len(one ^ two):,} of {everything:,} alike; "
             f"dropped by ours alone {len(two - one):,}, by theirs alone {len(one - two):,}"
@@ -424,11 +425,8 @@ def main() -> None:
         raise SystemExit(f"{CORPORA} is not there: set NEBULA_CORPORA to the folder of the real corpora")
     work, workers = arguments.work, arguments.workers
     if arguments.side:
-        source, out = (
-            work / f"records-{arguments.records}",
-            work / f"{arguments.side.replace(' ', '')}-{arguments.records}",
-        )
-        side(arguments.side, work, source, out, workers)
+        name, count = arguments.side, arguments.records
+        side(name, work, work / f"records-{count}", output(work, name, count), workers)
         return
     work.mkdir(parents=True, exist_ok=True)
     apart(prepare_models, work)
