@@ -147,6 +147,7 @@ def fit(trainer: Trainer, run: Run[Any], flops: float | None = None) -> None:
     if start is not None:
         print(f"resuming from {start}", file=sys.stderr, flush=True)
     result = train(trainer, start)
+    trainer.accelerator.wait_for_everyone()  # the others still list their checkpoints, which the first clears away
     history = [entry for entry in trainer.state.log_history if SUMMARY not in entry]
     run.counts |= {"steps": trainer.state.global_step, "parameters": parameters(model_of(trainer))}
     run.notes |= meter.notes() | {
