@@ -32,7 +32,7 @@ cell: $(STAMP) ## one cell and all it needs: make cell CELL=instruct/ins-grpo/if
 	$(BIN)/python -m scripts.reproduce --scale $(SCALE) --cores $(CORES) results/$(SCALE)/cells/$(CELL).json
 	@sed '/^ "lineage"/,/^ }/d' results/$(SCALE)/cells/$(CELL).json  # `make lineage` shows that
 
-test: $(STAMP) ## all tests but the stack's and the cluster's (10 minutes)
+test: $(STAMP) ## all tests but the stack's and the cluster's (8 minutes)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
 
 lint: $(STAMP) ## ruff, snakefmt, snakemake --lint, mypy

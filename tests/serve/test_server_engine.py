@@ -237,6 +237,22 @@ def test_requests_go_where_fewest_are(model: Path) -> None:
         assert cleared is a, "an answer clears the failure"
 
 
+def test_the_request_that_ended_the_job_says_why_and_not_one_that_was_stopped_with_it() -> None:
+    fleet = Fleet([Server("http://a", Serving())], Serving(wait_seconds=0.5, retries=3))
+    waits = threading.Event()
+
+    def fails(server: Server) -> None:
+        waits.set()
+        raise ServerFault("busy")
+
+    def refused(server: Server) -> None:
+        waits.wait()
+        raise GenerationError("refused")
+
+    with pytest.raises(GenerationError, match=r"^refused$"):
+        fleet.ask([fails, refused], threads=2)
+
+
 # --- What is told before anything is generated ----------------------------------------------------------------------
 
 

@@ -38,12 +38,11 @@ class Fleet:
         with ThreadPoolExecutor(min(THREADS, threads, len(requests))) as pool:
             asked = [pool.submit(self._one, request, given_up) for request in requests]
             done, _ = wait(asked, return_when=FIRST_EXCEPTION)
-            if any(future.exception() for future in done):
+            failed = [error for future in asked if future in done and (error := future.exception())]
+            if failed:
                 given_up.set()
                 pool.shutdown(cancel_futures=True)
-        failed = [error for future in asked if not future.cancelled() and (error := future.exception())]
-        if failed:
-            raise failed[0]
+                raise failed[0]  # the cause; those that fail from here on fail because of it
         return [future.result() for future in asked]
 
     def _one(self, request: Callable[[Server], T], given_up: threading.Event) -> T:
