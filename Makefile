@@ -24,12 +24,12 @@ $(STAMP): envs/cpu.txt
 	touch $@
 
 reproduce: $(STAMP) ## the whole chain, then the tables (SCALE=tiny, SEEDS=1, CORES=all)
-	$(BIN)/python -m scripts.reproduce --scale $(SCALE) --seeds $(SEEDS) --cores $(CORES)
+	$(BIN)/python -m scripts.workflow.reproduce --scale $(SCALE) --seeds $(SEEDS) --cores $(CORES)
 	$(BIN)/python -m scripts.tables.$(if $(filter 1,$(SEEDS)),terminal results/$(SCALE) --all,seeds $(SEED_RESULTS) --out results/$(SCALE)-seeds)
 
 cell: $(STAMP) ## one cell and all it needs: make cell CELL=instruct/ins-grpo/ifeval
 	@test -n "$(CELL)" || { echo 'say which: make cell CELL=table/row/column'; exit 2; }
-	$(BIN)/python -m scripts.reproduce --scale $(SCALE) --cores $(CORES) results/$(SCALE)/cells/$(CELL).json
+	$(BIN)/python -m scripts.workflow.reproduce --scale $(SCALE) --cores $(CORES) results/$(SCALE)/cells/$(CELL).json
 	@sed '/^ "lineage"/,/^ }/d' results/$(SCALE)/cells/$(CELL).json  # `make lineage` shows that
 
 test: $(STAMP) ## all tests but the stack's and the cluster's (8 minutes)
@@ -42,21 +42,21 @@ lint: $(STAMP) ## ruff, snakefmt, snakemake --lint, mypy
 	$(BIN)/mypy
 
 plan: $(STAMP) ## what would run and what it costs; starts nothing (SCALE=, CELL= or TABLE=)
-	@$(BIN)/python -m scripts.plan --scale $(SCALE) $(if $(CELL),results/$(SCALE)/cells/$(CELL).json) $(if $(TABLE),results/$(SCALE)/tables/$(TABLE).json)
+	@$(BIN)/python -m scripts.workflow.plan --scale $(SCALE) $(if $(CELL),results/$(SCALE)/cells/$(CELL).json) $(if $(TABLE),results/$(SCALE)/tables/$(TABLE).json)
 
 lineage: $(STAMP) ## where a number comes from: make lineage CELL=instruct/ins-grpo/ifeval
 	@test -n "$(CELL)" || { echo 'say which: make lineage CELL=table/row/column'; exit 2; }
-	@$(BIN)/python -m scripts.lineage $(CELL) --results results/$(SCALE)
+	@$(BIN)/python -m scripts.results.lineage $(CELL) --results results/$(SCALE)
 
 diff-lineage: $(STAMP) ## in what two cells differ: make diff-lineage A=table/row/column B=table/row/column
 	@test -n "$(A)" -a -n "$(B)" || { echo 'say which two: make diff-lineage A=table/row/column B=table/row/column'; exit 2; }
-	@$(BIN)/python -m scripts.lineage --diff $(A) $(B) --results results/$(SCALE)
+	@$(BIN)/python -m scripts.results.lineage --diff $(A) $(B) --results results/$(SCALE)
 
 verify-results: $(STAMP) ## every artifact against its manifest and its inputs
-	$(BIN)/python -m scripts.verify_results results/$(SCALE)
+	$(BIN)/python -m scripts.results.verify results/$(SCALE)
 
 export: $(STAMP) ## the run as a Workflow Run RO-Crate: make export [OUT=run.zip] [CELL=table/row/column]
-	$(BIN)/python -m scripts.export $(or $(OUT),results/$(SCALE).zip) $(CELL) --results results/$(SCALE)
+	$(BIN)/python -m scripts.results.export $(or $(OUT),results/$(SCALE).zip) $(CELL) --results results/$(SCALE)
 
 bench: $(STAMP) ## speed, side by side with what one would otherwise use
 	$(BIN)/python -m benchmarks
@@ -68,7 +68,7 @@ $(STACK): envs/stack.txt
 
 test-stack: $(STACK) ## the paper scale's DeepSpeed and vLLM on the CPU (10 minutes; WHOLE=1 adds what takes 30 more)
 	OMP_NUM_THREADS=1 .venv-stack/bin/python -m pytest -n 2 --dist loadfile \
-		$(if $(WHOLE),tests/train,-m 'not whole' tests/train/test_sharded.py) tests/serve
+		$(if $(WHOLE),tests/train,-m 'not whole' tests/train/test_sharded.py) tests/generation
 
 test-cluster: $(STAMP) ## the real SLURM and Apptainer on this machine (root, Debian 12; 20 minutes)
 	$(BIN)/python -m tests.cluster test

@@ -15,7 +15,7 @@ from snakemake.utils import min_version
 min_version("9.27")
 sys.path.insert(0, str(workflow.basedir))
 
-from scripts.common.config import scale_file
+from scripts.workflow.config import scale_file
 
 
 # config.yaml < scales/<scale>.yaml < --configfile and --config, which Snakemake lays over each file in turn.

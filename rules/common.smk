@@ -10,12 +10,12 @@ import sys
 import uuid
 from functools import cache
 
-from scripts.common import config as configuration
-from scripts.common import targets
+from scripts.workflow import config as configuration
+from scripts.workflow import targets
 from scripts.common.artifacts import canonical_json
-from scripts.common.faults import RUN_VARIABLE
+from scripts.common.retries import RUN_VARIABLE
 from scripts.common.fingerprint import fingerprint
-from scripts.common.generation import serving
+from scripts.generation import serving
 from scripts.containers import images
 from scripts.curate.settings import STEPS
 

@@ -4,7 +4,7 @@ import shutil
 
 from snakemake.settings.types import DeploymentMethod
 
-from scripts import plan
+from scripts.workflow import plan
 from scripts.containers import images, preflight
 from scripts.containers import launch as launching
 

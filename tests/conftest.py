@@ -47,7 +47,7 @@ class Checkout:
 
     def reproduce(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run the level-by-level driver."""
-        return self.run([sys.executable, "-m", "scripts.reproduce", "--configfile", OVERLAY, *arguments])
+        return self.run([sys.executable, "-m", "scripts.workflow.reproduce", "--configfile", OVERLAY, *arguments])
 
     def run(self, command: list[str], check: bool = True) -> subprocess.CompletedProcess[str]:
         environment = {**os.environ, "PYTHONPATH": str(self.root)}

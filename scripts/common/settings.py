@@ -1,6 +1,6 @@
 """The base of all settings, and the settings that several stages share.
 
-A stage's settings live in `scripts/<stage>/settings.py`; `scripts/common/config.py` composes them
+A stage's settings live in `scripts/<stage>/settings.py`; `scripts/workflow/config.py` composes them
 into the one model of the whole configuration. A default is written in these models or in the YAML
 files, never at a call site.
 """

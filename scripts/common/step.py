@@ -34,7 +34,7 @@ from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
-from scripts.common import faults
+from scripts.common import retries
 from scripts.common.artifacts import (
     MANIFEST,
     PARTIAL,
@@ -119,7 +119,7 @@ def step(
     started, clock, code = datetime.now(UTC), time.perf_counter(), fingerprint(module)
     run = _prepare(arguments, recipe, settings, inputs, named)
     try:
-        faults.refuse_repetition(run.work)
+        retries.refuse_repetition(run.work)
         yield run
         _inputs_unchanged(run)
         record = {
@@ -142,7 +142,7 @@ def step(
         if is_main_process():
             _finish(run, record)
     except Exception as error:
-        faults.note(run.work, error)
+        retries.note(run.work, error)
         raise
     finally:
         shutil.rmtree(run.out, ignore_errors=True)

@@ -19,7 +19,6 @@ import pyarrow as pa
 from scripts.common.artifacts import Artifact
 from scripts.common.records import KEPT, chunks, iterate, write
 from scripts.common.step import Run, step
-from scripts.common.verdicts import answer_of, has_verifier, reason_head, verifier_pool, verify_all
 from scripts.curate.classifier import MODEL, check_labels
 from scripts.distill.candidates import (
     Candidate,
@@ -36,6 +35,7 @@ from scripts.distill.frame import DistillError, Progress, Row, extended, schema_
 from scripts.distill.gather import by_teacher, gather
 from scripts.distill.settings import CrossVerifySettings, ResponseSet
 from scripts.verify import AnswerError, Verdict, VerifierPool, VerifySettings
+from scripts.verify.records import answer_of, has_verifier, reason_head, verifier_pool, verify_all
 from scripts.verify.thinking import CLOSE
 
 COLUMNS = [

@@ -18,14 +18,14 @@ from typing import Any
 import pyarrow as pa
 
 from scripts.common.artifacts import Artifact
-from scripts.common.generation.engine import load
-from scripts.common.generation.shards import COMPLETION, Chat, Request, generate
 from scripts.common.records import Message, prompt_messages
 from scripts.common.settings import Domain, Engine
 from scripts.common.step import Run, step
-from scripts.common.verdicts import has_verifier
 from scripts.distill.frame import RESPONSES, DistillError, Row, schema_of, take, write_parted
 from scripts.distill.settings import PROMPT, Draw, SampleSettings
+from scripts.generation.engine import load
+from scripts.generation.shards import COMPLETION, Chat, Request, generate
+from scripts.verify.records import has_verifier
 
 OVERLONG = "prompt too long for the context"
 NO_VERIFIER = "not verifiable"

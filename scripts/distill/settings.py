@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from scripts.common.settings import Domain, Engine, Sampling, Settings
-from scripts.common.verify_settings import VerifySettings
+from scripts.verify.settings import VerifySettings
 
 ORIGINAL = "original"
 """What stands for a teacher's name where the response is the source's own."""

@@ -19,12 +19,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from scripts.common.artifacts import Artifact
-from scripts.common.generation.engine import load
-from scripts.common.generation.prompts import ModelEngine
-from scripts.common.generation.shards import Request, generate
 from scripts.common.records import KEPT, MESSAGE, SCHEMA, Message, chunks, iterate, prompt_messages
 from scripts.common.step import Run, step
 from scripts.evaluate.settings import GROUP, PROMPT, GenerateSettings, Questions
+from scripts.generation.engine import load
+from scripts.generation.prompts import ModelEngine
+from scripts.generation.shards import Request, generate
 
 GENERATION = pa.schema(
     [

@@ -21,9 +21,9 @@ import pyarrow.parquet as pq
 
 from scripts.common.artifacts import write_json
 from scripts.common.step import Run, step
-from scripts.common.verdicts import reason_head, verifier_pool, verify_all
 from scripts.evaluate.settings import GROUP, Metric, ScoreSettings
 from scripts.verify import Verdict, VerifierPool
+from scripts.verify.records import reason_head, verifier_pool, verify_all
 
 Row = dict[str, Any]
 

@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from scripts.common.settings import Domain, Engine, Sampling, Settings
-from scripts.common.verify_settings import VerifySettings
+from scripts.verify.settings import VerifySettings
 
 PROMPT = "{prompt}"
 GROUP = 64

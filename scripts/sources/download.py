@@ -28,7 +28,7 @@ def main() -> None:
         if asked.revision == UNPINNED:
             raise SourceError(
                 f"sources.{asked.name}.revision: {asked.dataset} is {UNPINNED}. Pin it where there is a network, "
-                "with `python -m scripts.pin --scale <scale>`, or state the commit"
+                "with `python -m scripts.workflow.pin --scale <scale>`, or state the commit"
             )
         copy_snapshot(
             "dataset", asked.dataset, asked.revision, run.out, patterns=[asked.files] if asked.files else None

@@ -82,7 +82,8 @@ class HubSource(SourceBase):
     dataset: str
     revision: str = Field(
         pattern=rf"^([0-9a-f]{{40}}|{UNPINNED})$",
-        description=f"40 hex digits, never a branch; `{UNPINNED}` can be planned, not run: scripts.pin fills it in",
+        description=f"40 hex digits, never a branch; `{UNPINNED}` can be planned but not run, and "
+        "scripts.workflow.pin fills it in",
     )
     subset: str | None = None
     split: str = Field(default="", description="as `datasets` names it; none where `files` are stated")

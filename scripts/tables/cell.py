@@ -15,12 +15,12 @@ from typing import Any
 from scripts.common.artifacts import read_json
 from scripts.common.lineage import trace
 from scripts.common.step import Run, commit, dirty, step
-from scripts.tables.cells import AVERAGE, Cell, CellError, Measurement, average, measurement
+from scripts.tables.measurement import AVERAGE, Cell, CellError, Measurement, average, measurement
 
 
 @dataclass(frozen=True)
 class CellSettings:
-    """What a cell says of itself. A dataclass rather than a model: see `scripts.tables.cells`."""
+    """What a cell says of itself. A dataclass rather than a model: see `scripts.tables.measurement`."""
 
     table: str
     row: str

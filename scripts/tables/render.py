@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Callable, Iterable, Sequence
 
-from scripts.tables.cells import AVERAGE
+from scripts.tables.measurement import AVERAGE
 from scripts.tables.results import Entry, Result, ResultClaim
 
 CSV_FIELDS = ("row", "model", "column", "value", "stderr", "sd", "n", "samples_per_prompt", "reported", "difference")

@@ -17,7 +17,7 @@ from markupsafe import Markup
 from scripts.common.artifacts import Artifact, read_json
 from scripts.common.lineage import trace
 from scripts.common.step import Run, step
-from scripts.tables.cells import Cell
+from scripts.tables.measurement import Cell
 from scripts.tables.page.html import inline, render
 from scripts.tables.page.view import (
     by_stage,

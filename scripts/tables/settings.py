@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from scripts.common.settings import Settings
-from scripts.tables.cells import AVERAGE
+from scripts.tables.measurement import AVERAGE
 
 NAME = r"^[a-z0-9][a-z0-9-]*$"
 

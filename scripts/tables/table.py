@@ -15,7 +15,7 @@ from pathlib import Path
 
 from scripts.common.artifacts import read_json
 from scripts.common.step import step
-from scripts.tables.cells import AVERAGE, POINTS, Cell, CellError
+from scripts.tables.measurement import AVERAGE, POINTS, Cell, CellError
 from scripts.tables.render import RENDERERS
 from scripts.tables.results import Entry, Result, ResultClaim, ResultRow
 from scripts.tables.settings import Claim, Row, Table, TableSettings

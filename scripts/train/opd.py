@@ -17,10 +17,10 @@ from transformers import AutoConfig, PreTrainedTokenizerBase
 from trl import DistillationConfig
 
 from scripts.common import records
-from scripts.common.generation.serving import of_this_job
 from scripts.common.records import Message
 from scripts.common.step import Run, step
-from scripts.train.distillation import MultiTeacherTrainer, route
+from scripts.generation.serving import of_this_job
+from scripts.train.opd_trainer import MultiTeacherTrainer, route
 from scripts.train.policy import check_prompts, check_rollout, policy_tokenizer
 from scripts.train.rows import prompt_set, render_prompt
 from scripts.train.settings import OpdStep

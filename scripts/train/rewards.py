@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from scripts.common.records import AnswerColumn, Message
-from scripts.common.verdicts import verify_all
 from scripts.train.trainer import TrainingError
 from scripts.verify import Verdict, VerifierPool
+from scripts.verify.records import verify_all
 
 VERDICTS = ("correct", "wrong", "unverifiable")
 

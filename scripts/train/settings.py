@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from scripts.common.settings import Domain, Settings
-from scripts.common.verify_settings import VerifySettings
+from scripts.verify.settings import VerifySettings
 
 
 class Tokenizer(Settings):

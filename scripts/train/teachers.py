@@ -7,9 +7,9 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from scripts.common.generation.fleet import Fleet
-from scripts.common.generation.servers import Server
-from scripts.common.generation.serving import Serving
+from scripts.generation.fleet import Fleet
+from scripts.generation.servers import Server
+from scripts.generation.serving import Serving
 from scripts.train.trainer import TrainingError
 
 IN_FLIGHT = 64

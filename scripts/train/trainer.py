@@ -31,8 +31,8 @@ from transformers import (
 from transformers.trainer_utils import TrainOutput
 
 from scripts.common.artifacts import write_json
-from scripts.common.generation.serving import POLICY_SERVER, Serving, of_this_job
 from scripts.common.step import Run
+from scripts.generation.serving import POLICY_SERVER, Serving, of_this_job
 from scripts.train import tracking
 from scripts.train.card import card
 from scripts.train.interruption import Interruption

@@ -7,9 +7,9 @@
 What is covered, and what is not: docs/verifiers.md. Importing this module loads none of the heavy libraries.
 """
 
-from scripts.common.verify_settings import VerifySettings
 from scripts.verify.answer import Answer, AnswerError, Verdict
 from scripts.verify.pool import VerifierPool, verify, verify_many
+from scripts.verify.settings import VerifySettings
 from scripts.verify.thinking import strip_thinking
 
 __all__ = [

@@ -22,8 +22,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from scripts.common.verify_settings import VerifySettings
 from scripts.verify.batch import Progress, verify_file
+from scripts.verify.settings import VerifySettings
 
 _SECONDS_BETWEEN_REPORTS = 5.0
 

@@ -18,10 +18,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from scripts.common.fingerprint import fingerprint, sha256_file
-from scripts.common.verify_settings import VerifySettings
 from scripts.verify.answer import Verdict
 from scripts.verify.files import Row, item_file
 from scripts.verify.pool import VerifierPool
+from scripts.verify.settings import VerifySettings
 
 Progress = Callable[[int, int, int], None]
 """Told (rows done, of them in this run, rows in all) after each block."""

@@ -12,8 +12,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from scripts.common.verify_settings import VerifySettings
 from scripts.verify.answer import AnswerError, Verdict
+from scripts.verify.settings import VerifySettings
 
 _MARKUP = r"(?:[*_`\"'$]|\\[()\[\]])*"
 _LETTER = (

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from scripts.common.verify_settings import VerifySettings
 from scripts.verify.answer import AnswerError, Verdict
 from scripts.verify.sandbox import Outcome, Sandbox, SandboxError
+from scripts.verify.settings import VerifySettings
 
 _FENCE = re.compile(r"^[ \t]{0,3}(`{3,}|~{3,})[^\n`]*\n(.*?)(?:^[ \t]{0,3}\1[`~]*[ \t]*$|\Z)", re.DOTALL | re.MULTILINE)
 

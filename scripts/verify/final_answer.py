@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from scripts.common.verify_settings import ExtractionRule, VerifySettings
+from scripts.verify.settings import ExtractionRule, VerifySettings
 
 _CJK = "\u3000-\u303f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uff01-\uffef"
 """Letters and punctuation of Chinese, Japanese and Korean, as a class of a regular expression."""

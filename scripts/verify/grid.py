@@ -10,8 +10,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from scripts.common.verify_settings import VerifySettings
 from scripts.verify.answer import AnswerError, Verdict
+from scripts.verify.settings import VerifySettings
 
 Grid = Mapping[str, Mapping[str, str]]
 

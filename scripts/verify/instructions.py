@@ -22,9 +22,9 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
-from scripts.common.verify_settings import VerifySettings
 from scripts.verify import sentences
 from scripts.verify.answer import AnswerError, Verdict
+from scripts.verify.settings import VerifySettings
 
 _PACKAGE = "lm_eval.tasks.ifeval"
 

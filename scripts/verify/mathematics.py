@@ -17,10 +17,10 @@ from functools import cache, lru_cache
 from itertools import product
 from typing import Any
 
-from scripts.common.verify_settings import VerifySettings
 from scripts.verify.answer import AnswerError, Verdict
 from scripts.verify.final_answer import Stated, boxed, find_answer, trim
 from scripts.verify.latex_value import latex_values
+from scripts.verify.settings import VerifySettings
 
 _NUMBER = re.compile(
     r"(?P<sign>-?)(?:"

@@ -21,9 +21,9 @@ from multiprocessing.connection import Connection, wait
 from types import TracebackType
 
 from scripts.common.fingerprint import ROOT
-from scripts.common.verify_settings import VerifySettings
 from scripts.verify import dispatch, worker
 from scripts.verify.answer import Answer, Verdict
+from scripts.verify.settings import VerifySettings
 
 Item = tuple[str, Answer]
 DEFAULT = VerifySettings()

@@ -10,9 +10,9 @@ import signal
 import sys
 from multiprocessing.connection import Connection
 
-from scripts.common.verify_settings import VerifySettings
 from scripts.verify import dispatch
 from scripts.verify.answer import Answer, Verdict
+from scripts.verify.settings import VerifySettings
 
 ENVIRONMENT = {"PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1"}
 """Set iteration order decides how computer algebra proceeds: a fixed one gives the same verdict every time."""

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from scripts.common.budget import Budget
-from scripts.common.config import ConfigError, read
 from scripts.containers.launch import ON_NODE, launch
+from scripts.workflow.config import ConfigError, read
 
 IMAGE = Path("/project/containers/train.sif")
 

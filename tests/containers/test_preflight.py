@@ -9,8 +9,8 @@ import subprocess
 import pytest
 
 from scripts.common.budget import Budget
-from scripts.common.config import ConfigError, read
 from scripts.containers import preflight
+from scripts.workflow.config import ConfigError, read
 
 
 def asked(rule, **options):

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from scripts.common.generation.prompts import Completion
 from scripts.distill import judge
 from scripts.distill.candidates import (
     Candidate,
@@ -20,6 +19,7 @@ from scripts.distill.candidates import (
     votes,
 )
 from scripts.distill.settings import ORIGINAL, Acceptance, Checks, Judge, ResponseSet
+from scripts.generation.prompts import Completion
 from scripts.verify import Answer, VerifySettings
 
 VERIFY = VerifySettings()

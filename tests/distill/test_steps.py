@@ -121,7 +121,7 @@ def test_sample_again_gives_the_same_bytes(model: Path, tmp_path: Path) -> None:
 
 KILLED = """
 import os, signal
-from scripts.common.generation.transformers_engine import TransformersEngine
+from scripts.generation.transformers_engine import TransformersEngine
 from scripts.distill import sample
 
 complete, calls = TransformersEngine.complete, []
@@ -141,7 +141,7 @@ def test_a_killed_sample_step_goes_on_at_its_last_shard_to_the_same_bytes(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """kill -9 in the third of six shards: nothing looks finished, two are not drawn again, the bytes are the same."""
-    from scripts.common.generation.transformers_engine import TransformersEngine
+    from scripts.generation.transformers_engine import TransformersEngine
 
     pool = save_records(tmp_path / "pool", math_records())
     settings = {"responses": DRAW, "engine": ENGINE | {"shard_size": 1}}
@@ -190,8 +190,8 @@ def save_samples(folder: Path, records: list[dict[str, Any]], texts: list[list[s
     import pyarrow.parquet as pq
 
     from scripts.common.artifacts import write_manifest
-    from scripts.common.generation.shards import COMPLETION
     from scripts.common.records import schema_with
+    from scripts.generation.shards import COMPLETION
 
     rows = [
         record | {"responses": [{"text": text, "finish_reason": "stop", "tokens": 5} for text in found]}
@@ -468,7 +468,7 @@ def test_grading_nothing_is_an_error(model: Path, tmp_path: Path) -> None:
 
 def test_a_teacher_that_says_nothing_is_an_error(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its first token ends the turn: every response is empty, and no data set should be waited for."""
-    from scripts.common.generation.transformers_engine import TransformersEngine
+    from scripts.generation.transformers_engine import TransformersEngine
 
     load = TransformersEngine.__init__
 

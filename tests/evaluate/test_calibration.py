@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from scripts.common.config import Config, read
 from scripts.common.fingerprint import ROOT
+from scripts.workflow.config import Config, read
 
 # Qwen3 technical report, tables 18 (non-thinking) and 17 (thinking): Qwen3-8B.
 PUBLISHED = {

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from scripts.common.artifacts import read_json, sha256_file
-from scripts.verify_results import artifacts, problems
+from scripts.results.verify import artifacts, problems
 from tests.conftest import CELLS, Checkout, copy_of_the_project
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("pipeline")]
@@ -41,7 +41,7 @@ def test_verify_results_finds_a_flipped_bit(built: Checkout) -> None:
     before = file.read_bytes()
     file.write_bytes(before[:-1] + bytes([before[-1] ^ 1]))
     try:
-        run = built.run([built.python, "-m", "scripts.verify_results", "results/tiny"], check=False)
+        run = built.run([built.python, "-m", "scripts.results.verify", "results/tiny"], check=False)
         assert run.returncode == 1 and "corrupt" in run.stdout and "ins-stage-1" in run.stdout
     finally:
         file.write_bytes(before)
@@ -50,7 +50,7 @@ def test_verify_results_finds_a_flipped_bit(built: Checkout) -> None:
 def test_the_run_is_exported_as_a_crate_that_reads_back(built: Checkout, tmp_path: Path) -> None:
     """By the library that archives use: every job an action whose inputs, recipe and results are in the crate."""
     rocrate = pytest.importorskip("rocrate.rocrate", reason="envs/cpu.txt does not bring rocrate")
-    run = built.run([built.python, "-m", "scripts.export", str(tmp_path / "run.zip"), "mopd/mopd/ifeval"])
+    run = built.run([built.python, "-m", "scripts.results.export", str(tmp_path / "run.zip"), "mopd/mopd/ifeval"])
     crate = rocrate.ROCrate(tmp_path / "run.zip")
     assert crate.mainEntity.id == "Snakefile" and "ComputationalWorkflow" in crate.mainEntity.type
     whole, *jobs = crate.root_dataset["mentions"]

@@ -9,8 +9,8 @@ from pathlib import Path
 import planner
 import pytest
 
-from scripts.common.config import read
-from scripts.plan import step_of
+from scripts.workflow.config import read
+from scripts.workflow.plan import step_of
 from tests.conftest import ROOT, copy_of_the_project
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("plans")]

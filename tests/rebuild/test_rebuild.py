@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from scripts import plan
-from scripts.common.config import read
-from scripts.reproduce import Order
+from scripts.workflow import plan
+from scripts.workflow.config import read
+from scripts.workflow.reproduce import Order
 from tests.conftest import OVERLAY, ROOT, Checkout, copy_of_the_project
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("plans")]
@@ -117,7 +117,7 @@ EDITS = [
     Edit("a comment in the recipe", "config.yaml", replaced("# --- Models.", "# --- Other words."), NOTHING),
     Edit("a comment in the Snakefile", "Snakefile", replaced("raw corpora to tables", "corpora to tables"), NOTHING),
     Edit("the README", "README.md", appended("More words."), NOTHING),
-    Edit("code that no step imports", "scripts/plan.py", COMMENT, NOTHING),
+    Edit("code that no step imports", "scripts/workflow/plan.py", COMMENT, NOTHING),
     Edit("another scale's file", "scales/paper.yaml", replaced("warmup_ratio: ", "warmup_ratio: 0.5 #"), NOTHING),
     Edit("a SLURM partition", "slurm/profile.yaml", replaced("gpu_partition: gpu", "gpu_partition: h200"), NOTHING),
     Edit(
@@ -166,7 +166,7 @@ EDITS = [
         COMMENT,
         TRAINING,
     ),
-    Edit("a helper of two stages", "scripts/common/generation/shards.py", COMMENT, TRAINING),
+    Edit("a helper of two stages", "scripts/generation/shards.py", COMMENT, TRAINING),
     Edit("the code of a step", "scripts/evaluate/score.py", COMMENT, SCORING),
     Edit("a benchmark's metric", "scales/tiny.yaml", replaced("metric: strict-prompt", "metric: pass@1"), SCORING),
     Edit(
@@ -183,7 +183,7 @@ EDITS = [
     ),
     Edit(
         "a helper of one stage",
-        "scripts/tables/cells.py",
+        "scripts/tables/measurement.py",
         COMMENT,
         {"make_cell": 7, "tabulate_funnel": 1, **SHOWN, "make_table": 3},
     ),
@@ -292,7 +292,7 @@ def test_an_edit_with_an_old_time_stamp_is_seen(made: Checkout) -> None:
     def old() -> None:
         os.utime(made.root / "scripts" / "common" / "verdicts.py", (1_000_000_000, 1_000_000_000))
 
-    with edited(made, "scripts/common/verdicts.py", COMMENT):
+    with edited(made, "scripts/verify/records.py", COMMENT):
         old()
         planned = made.planned()
     assert set(planned) == {*TRAINING}

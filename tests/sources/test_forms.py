@@ -12,14 +12,14 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from scripts.common.config import read
-from scripts.common.verify_settings import VerifySettings
 from scripts.sources.adapters import RowError, adapt
 from scripts.sources.fetch import open_source
 from scripts.sources.rows import SourceError, read_rows
 from scripts.sources.settings import HubSource
 from scripts.verify import Answer, Verdict, VerifierPool
 from scripts.verify.dispatch import wall_limit
+from scripts.verify.settings import VerifySettings
+from scripts.workflow.config import read
 
 PAPER = read("paper")
 

@@ -220,4 +220,4 @@ def test_a_hub_data_set_without_network_names_the_way_out(tmp_path: Path) -> Non
 
 def test_an_unpinned_data_set_is_not_fetched(tmp_path: Path) -> None:
     run = download(tmp_path, revision="unpinned")
-    assert run.returncode != 0 and "python -m scripts.pin" in run.stderr
+    assert run.returncode != 0 and "python -m scripts.workflow.pin" in run.stderr

@@ -13,7 +13,7 @@ import pytest
 from scripts.common.artifacts import ArtifactError, check, read_json
 from scripts.common.fingerprint import ROOT
 from scripts.tables import cell
-from scripts.tables.cells import Cell, CellError, Measurement, average, measurement
+from scripts.tables.measurement import Cell, CellError, Measurement, average, measurement
 
 INS = Path("results/tiny/cells/instruct/ins-grpo")
 SETTINGS = {

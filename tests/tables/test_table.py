@@ -17,7 +17,7 @@ from rich.console import Console
 
 from scripts.common.artifacts import check
 from scripts.tables import seeds, table, terminal
-from scripts.tables.cells import CellError
+from scripts.tables.measurement import CellError
 from scripts.tables.render import latex, markdown, p_value, signed, tidy_csv
 from scripts.tables.results import Result, read_result
 from scripts.tables.seeds import SeedsError, combine

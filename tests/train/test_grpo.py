@@ -13,7 +13,7 @@ import torch
 from pydantic import ValidationError
 from trl import DistillationConfig, GRPOTrainer
 
-from scripts.common.generation.serving import Serving
+from scripts.generation.serving import Serving
 from scripts.train import grpo, trainer
 from scripts.train.rewards import VerifierReward, verdict_shares
 from scripts.train.rows import DataError

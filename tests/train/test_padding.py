@@ -10,8 +10,8 @@ import pytest
 import torch
 from trl import GRPOTrainer
 
-from scripts.train import distillation, grpo, opd
-from scripts.train.distillation import MultiTeacherTrainer
+from scripts.train import grpo, opd, opd_trainer
+from scripts.train.opd_trainer import MultiTeacherTrainer
 from scripts.train.padding import used
 from scripts.train.settings import GrpoStep, OpdStep
 from tests.train.lab import GRPO, OPD, a_run, chat, dataset, log_of
@@ -78,7 +78,7 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[tuple[torch.Tensor, torch.Tens
     return found
 
 
-@pytest.mark.parametrize(("trained", "module"), [(reinforced, grpo), (distilled, distillation)], ids=["grpo", "opd"])
+@pytest.mark.parametrize(("trained", "module"), [(reinforced, grpo), (distilled, opd_trainer)], ids=["grpo", "opd"])
 def test_less_is_read_and_the_same_is_learnt(
     lab: types.SimpleNamespace,
     prompts: Path,

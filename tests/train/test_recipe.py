@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from scripts.common import config
-from scripts.common.config import Config
 from scripts.common.fingerprint import ROOT
+from scripts.workflow import config
+from scripts.workflow.config import Config
 
 SECTIONS = {"sft": "SFT", "grpo": "GRPO", "opd": "OPD and MOPD"}
 SHARED = "Shared by all"

@@ -15,13 +15,13 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from scripts.common.config import ConfigError, read
-from scripts.common.generation.prompts import GenerationError
-from scripts.common.generation.serving import VARIABLE, Serving
+from scripts.generation.prompts import GenerationError
+from scripts.generation.serving import VARIABLE, Serving
 from scripts.train import opd
 from scripts.train.settings import Opd, OpdStep
 from scripts.train.teachers import ServedTeacher
 from scripts.train.trainer import TrainingError
+from scripts.workflow.config import ConfigError, read
 from tests.train.lab import OPD, a_run, load, log_of, perturbed
 
 SERVED = {"estimate": "sampled-token", "teacher_engine": "vllm-server", "max_steps": 3}

@@ -23,11 +23,11 @@ import torch
 import transformers
 from packaging.version import Version
 
-from scripts.common import config
 from scripts.common.artifacts import read_json
 from scripts.common.fingerprint import ROOT
 from scripts.containers.launch import launch
 from scripts.train.trainer import last_checkpoint
+from scripts.workflow import config
 from tests.train.lab import corpus, dataset, load, log_of, perturbed
 
 pytestmark = pytest.mark.slow

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from scripts.common.artifacts import Artifact, read_json
 from scripts.common.lineage import Lineage, Node, flat
 from scripts.common.records import DROPPED, iterate, prompt_of
-from scripts.tables.cells import AVERAGE, Cell
+from scripts.tables.measurement import AVERAGE, Cell
 from scripts.tables.results import Result
 from scripts.tables.settings import ReportSettings
 from scripts.tables.statistics import Verdict

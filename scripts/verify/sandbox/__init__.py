@@ -18,8 +18,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from scripts.common.verify_settings import VerifySettings
 from scripts.verify.sandbox.inside import isolate, zygote
+from scripts.verify.settings import VerifySettings
 
 _MIB = 1 << 20
 _START = "import sys; sys.path.insert(0, sys.argv.pop(1)); from inside import zygote; sys.path.pop(0); zygote.main()"

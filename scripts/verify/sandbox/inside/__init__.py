@@ -2,6 +2,6 @@
 
 `zygote` is started once, closes itself in (`isolate`), imports what programs usually import, and then forks for each
 job: an untrusted process for the response's program (`program`), and for assert tests a trusted process for the tests
-(`tests`). They talk over a socket in plain data (`wire`); the tests, and what they expect, never enter the program's
+(`checker`). They talk over a socket in plain data (`wire`); the tests, and what they expect, never enter the program's
 process.
 """

@@ -26,7 +26,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from . import isolate, program, tests
+from . import checker, isolate, program
 
 _PRELOADED = (
     "abc bisect cmath collections.abc contextlib copy dataclasses datetime decimal enum fractions functools heapq io"
@@ -194,7 +194,7 @@ def _fork_pair(descriptors: list[int], limits: isolate.Limits, most_bytes: int, 
     with theirs, ours:
         child = cell.fork_confined(limits, [theirs.fileno()], lambda: program.serve(theirs, most_bytes))
         judge = cell.fork(
-            limits, [job, result, ours.fileno()], lambda: tests.judge(_read(job), ours, most_bytes, result)
+            limits, [job, result, ours.fileno()], lambda: checker.judge(_read(job), ours, most_bytes, result)
         )
     return child, judge
 

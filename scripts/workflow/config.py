@@ -1,0 +1,381 @@
+"""The whole configuration as one model, with every cross-reference checked before any job is planned.
+
+`config.yaml` < `scales/<scale>.yaml` < what the user gives. `python -m scripts.workflow.config --scale paper`
+checks a scale and prints it resolved.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import Field, ValidationError
+
+from scripts.common.budget import Budget
+from scripts.common.fingerprint import ROOT
+from scripts.common.settings import Engine, Settings
+from scripts.curate.settings import Classifiers, Pool
+from scripts.distill.settings import GradedSet, ResponseSet
+from scripts.evaluate.settings import Benchmark
+from scripts.generation.serving import POLICY_SERVER, Serving
+from scripts.mix.settings import Dataset
+from scripts.sources.settings import Source, Synthetic
+from scripts.tables.settings import AVERAGE, Table
+from scripts.train.settings import Grpo, HubModel, Model, Opd, OpdModel, Optimizer, Pretrain, Sft, Training
+from scripts.verify.settings import VerifySettings
+
+TARGETS = frozenset({"all", "data", "cells", "tables", "containers"})
+"""What `snakemake NAME` makes besides a table of that name."""
+EnvironmentRole = Literal["data", "train", "serve"]
+
+
+class ConfigError(ValueError):
+    """The configuration is wrong: the message names file, key, value and the fix."""
+
+
+class Config(Settings):
+    """Everything that `config.yaml` and a scale's file may say."""
+
+    scale: str = Field(pattern=r"^[a-z0-9-]+$")
+    seed: int = Field(ge=0)
+    corpora_dir: str | None = Field(default=None, description="folder that `file` sources' paths are relative to")
+    environments: dict[EnvironmentRole, str] = Field(description="lock file in envs/ for each kind of job")
+    containers: bool = Field(description="jobs run in containers/<environment>.sif; its definition is then identity")
+    synthetic: Synthetic | None = None
+    sources: dict[str, Source]
+    classifiers: Classifiers
+    pools: dict[str, Pool]
+    engine: Engine
+    verify: VerifySettings
+    responses: dict[str, ResponseSet] = Field(default={})
+    graded: dict[str, GradedSet] = Field(default={})
+    datasets: dict[str, Dataset] = Field(default={})
+    training: Training | None = None
+    models: dict[str, Model] = Field(default={})
+    benchmarks: dict[str, Benchmark]
+    evaluate_together: tuple[tuple[str, ...], ...] = Field(
+        default=(), description="benchmarks that one job generates and scores; one not named stands alone"
+    )
+    tables: dict[str, Table] = Field(default={})
+    resources: dict[str, Budget] = Field(
+        default={}, description="by step (`train.sft`), and `default`: never part of an artifact's identity"
+    )
+    trackers: tuple[Literal["tensorboard", "trackio", "wandb"], ...] = Field(
+        default=(), description="where trainings report while they run, besides results/<scale>/logs/tracking/<model>"
+    )
+    serving: Serving = Field(
+        default=Serving(), description="servers of engine.kind vllm-server, and patience with them: never identity"
+    )
+    image_base: str | None = Field(default=None, description="folder or image to build images on, not the pinned one")
+    disk_gb: int = Field(default=0, description="free space that a run of the scale needs, checked before it starts")
+
+    @property
+    def results(self) -> str:
+        """Folder of this scale's artifacts; seeds other than the first have their own."""
+        return f"results/{self.scale}" if self.seed == 1 else f"results/{self.scale}-seed-{self.seed}"
+
+    def training_of(self, name: str) -> Optimizer:
+        """The resolved training settings of a model: its kind's, with what the model says instead."""
+        model = self.models[name]
+        if isinstance(model, HubModel) or self.training is None:
+            raise ConfigError(f"models.{name} is not trained: it has no training settings")
+        kinds: dict[str, type[Optimizer]] = {"pretrain": Pretrain, "sft": Sft, "grpo": Grpo, "opd": Opd}
+        base = getattr(self.training, model.kind) or {}
+        try:
+            return kinds[model.kind].model_validate(merge(base, model.training))
+        except ValidationError as error:
+            raise ConfigError(_explain(error, f"training.{model.kind} with models.{name}.training")) from None
+
+    def budget_of(self, step: str) -> Budget:
+        """What a job of a step (`train.sft`) may use: its own values over the default's."""
+        default, own = self.resources.get("default", Budget()), self.resources.get(step, Budget())
+        return default.model_copy(update=own.model_dump(exclude_unset=True))
+
+    def pool_of(self, dataset: Dataset) -> str:
+        """The pool that a data set's records come from; empty where it reads sources, or what it names is unknown."""
+        if dataset.responses is not None:
+            return getattr(self.responses.get(dataset.responses), "pool", "")
+        if dataset.graded is not None:
+            return getattr(self.graded.get(dataset.graded), "pool", "")
+        return dataset.pool or ""
+
+    def evaluation_groups(self) -> list[tuple[str, ...]]:
+        """The benchmarks, in the groups that one job serves."""
+        named = {name for group in self.evaluate_together for name in group}
+        return [*self.evaluate_together, *((name,) for name in self.benchmarks if name not in named)]
+
+
+def merge(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
+    """`overlay` over `base`, as Snakemake lays configuration files: mappings merge, anything else replaces."""
+    merged = dict(base)
+    for key, value in overlay.items():
+        if isinstance(value, Mapping) and isinstance(merged.get(key), Mapping):
+            merged[key] = merge(merged[key], value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def load(raw: Mapping[str, Any]) -> Config:
+    """The checked configuration. Raises ConfigError with every problem found, one a line."""
+    try:
+        config = Config.model_validate(without_nulls(raw))
+    except ValidationError as error:
+        raise ConfigError(_explain(error, f"config.yaml and scales/{raw.get('scale')}.yaml")) from None
+    problems = list(_problems(config))
+    if problems:
+        raise ConfigError(f"config.yaml and scales/{config.scale}.yaml:\n  " + "\n  ".join(problems))
+    return config
+
+
+def without_nulls(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration less what a scale's file removes by `null`: a section, or an entry of one."""
+    return {
+        section: {name: entry for name, entry in value.items() if entry is not None}
+        if isinstance(value, dict)
+        else value
+        for section, value in raw.items()
+        if value is not None
+    }
+
+
+def read(scale: str, overlay: Mapping[str, Any] | None = None) -> Config:
+    """The configuration of a scale as the files have it, with `overlay` on top."""
+    base = yaml.safe_load((ROOT / "config.yaml").read_text())
+    own = yaml.safe_load(scale_file(scale).read_text()) or {}
+    return load(merge(merge(merge(base, own), {"scale": scale}), overlay or {}))
+
+
+def scale_file(scale: str) -> Path:
+    """The file of a scale; an unknown scale is an error that lists the known ones."""
+    path = ROOT / "scales" / f"{scale}.yaml"
+    if not path.is_file():
+        known = sorted(file.stem for file in (ROOT / "scales").glob("*.yaml"))
+        raise ConfigError(f"scale: {scale!r} has no file scales/{scale}.yaml; known scales: {', '.join(known)}")
+    return path
+
+
+def close_matches(name: str, known: Iterable[str]) -> str:
+    """`did you mean ...` for a misspelt name, or the list of known names."""
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    return f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(names) or 'none'}"
+
+
+def _explain(error: ValidationError, where: str) -> str:
+    lines = []
+    for problem in error.errors():
+        key = ".".join(str(part) for part in problem["loc"])
+        value = problem.get("input")
+        shown = f" (value: {value!r})" if not isinstance(value, dict) else ""
+        hint = ": remove it or correct its name" if problem["type"] == "extra_forbidden" else ""
+        lines.append(f"{key}: {problem['msg']}{hint}{shown}")
+    return f"{where}:\n  " + "\n  ".join(lines)
+
+
+def _problems(config: Config) -> Iterable[str]:
+    yield from _source_problems(config)
+    yield from _data_problems(config)
+    yield from _model_problems(config)
+    yield from _table_problems(config)
+    yield from _resource_problems(config)
+
+
+def _unknown(key: str, name: str | None, known: Mapping[str, Any]) -> Iterable[str]:
+    if name is not None and name not in known:
+        yield f"{key}: {name!r} is not defined; {close_matches(name, known)}"
+
+
+def _source_problems(config: Config) -> Iterable[str]:
+    for name, source in config.sources.items():
+        if source.kind == "synthetic" and config.synthetic is None:
+            yield f"sources.{name}: kind is synthetic but there is no `synthetic:` section"
+    for name, pool in config.pools.items():
+        for member in pool.sources:
+            yield from _unknown(f"pools.{name}.sources", member, config.sources)
+        if not config.benchmarks and "decontaminate" in [step.step for step in pool.steps]:
+            yield f"pools.{name}.steps: decontaminate needs `benchmarks`: name some, or leave the step out"
+    for target, training in (("language", config.classifiers.language), ("domain", config.classifiers.domain)):
+        for labelled in training.labels:
+            yield from _unknown(f"classifiers.{target}.labels", labelled, config.sources)
+    for name, benchmark in config.benchmarks.items():
+        yield from _unknown(f"benchmarks.{name}.source", benchmark.source, config.sources)
+        found = config.sources.get(benchmark.source)
+        if found is not None and found.role != "benchmark":
+            yield f"benchmarks.{name}.source: {benchmark.source} has the role {found.role!r}; it must be `benchmark`"
+
+
+def _data_problems(config: Config) -> Iterable[str]:
+    for name, responses in config.responses.items():
+        yield from _unknown(f"responses.{name}.pool", responses.pool, config.pools)
+        for teacher in responses.teachers:
+            yield from _unknown(f"responses.{name}.teachers", teacher, config.models)
+        yield from _unknown(f"responses.{name}.judge.model", getattr(responses.judge, "model", None), config.models)
+    for name, graded in config.graded.items():
+        yield from _unknown(f"graded.{name}.pool", graded.pool, config.pools)
+        yield from _unknown(f"graded.{name}.student", graded.student, config.models)
+    for name, dataset in config.datasets.items():
+        key = f"datasets.{name}"
+        yield from _unknown(f"{key}.pool", dataset.pool, config.pools)
+        yield from _unknown(f"{key}.responses", dataset.responses, config.responses)
+        yield from _unknown(f"{key}.graded", dataset.graded, config.graded)
+        yield from _unknown(f"{key}.select.encoder", dataset.select.encoder, config.models)
+        for source in dataset.sources or ():
+            yield from _unknown(f"{key}.sources", source, config.sources)
+        pool = config.pools.get(config.pool_of(dataset))
+        members = dict.fromkeys(dataset.sources or (pool.sources if pool else ()))
+        for source in {**dataset.caps, **(dataset.source_ratios or {})} if members else ():
+            yield from _unknown(f"{key}: caps and source_ratios", source, members)
+
+
+def _model_problems(config: Config) -> Iterable[str]:
+    if config.models and config.training is None:
+        yield "training: there are models but no `training:` section"
+        return
+    for name, model in config.models.items():
+        key = f"models.{name}"
+        yield from _unknown(f"{key}.dataset", getattr(model, "dataset", None), config.datasets)
+        yield from _unknown(f"{key}.init", getattr(model, "init", None), config.models)
+        if isinstance(model, OpdModel):
+            yield from _unknown(f"{key}.teacher", model.teacher, config.models)
+            for domain, teacher in (model.teachers or {}).items():
+                yield from _unknown(f"{key}.teachers.{domain}", teacher, config.models)
+            yield from _teacher_problems(config, key, model)
+        if not isinstance(model, HubModel):
+            try:
+                yield from _served_problems(config, name, config.training_of(name))
+                yield from _batch_problems(config, name, config.training_of(name))
+            except ConfigError as error:
+                yield str(error)
+    yield from _cycles(config)
+
+
+def _batch_problems(config: Config, name: str, training: Optimizer) -> Iterable[str]:
+    """Whether the GPUs of a training divide its batch."""
+    step = f"train.{config.models[name].kind}"
+    budget = config.budget_of(step)
+    processes = max(1, budget.gpus) * budget.nodes
+    if training.batch_size % (training.micro_batch_size * processes):
+        yield (
+            f"models.{name}.training.batch_size: {training.batch_size} is no multiple of micro_batch_size "
+            f"{training.micro_batch_size} times the {processes} GPUs of resources.{step}: change one of them"
+        )
+
+
+def _served_problems(config: Config, name: str, training: Optimizer) -> Iterable[str]:
+    """What servers beside a training need, better said now than after the model is loaded."""
+    if isinstance(training, Opd) and training.teacher_engine == "vllm-server":
+        model = config.models[name]
+        assert isinstance(model, OpdModel)
+        for teacher in dict.fromkeys([model.teacher] if model.teacher else (model.teachers or {}).values()):
+            if teacher not in config.serving.urls:
+                yield (
+                    f"models.{name}.training.teacher_engine: vllm-server, but serving.urls.{teacher} names no server: "
+                    "start one with `vllm serve <checkpoint>`, or set teacher_engine to transformers"
+                )
+    yield from _rollout_problems(config, name, training)
+
+
+def _rollout_problems(config: Config, name: str, training: Optimizer) -> Iterable[str]:
+    """What sampling by vLLM needs: a GPU to share or to send weights from, and a server where it is one's own."""
+    if not isinstance(training, Grpo | Opd) or training.rollout.engine == "transformers":
+        return
+    key, kind, engine = f"models.{name}.training.rollout.engine", config.models[name].kind, training.rollout.engine
+    if not config.budget_of(f"train.{kind}").gpus:
+        why = {
+            "vllm-server": "is sent weights by NCCL, from a GPU",
+            "vllm-colocate": "sleeps while the policy is trained, which it can on a GPU alone",
+        }[engine]
+        yield f"{key}: {engine} {why}: set resources.train.{kind}.gpus, or the engine transformers"
+    if engine == "vllm-server" and len(config.serving.urls.get(name, ())) != 1:
+        yield (
+            f"{key}: vllm-server needs one server in serving.urls.{name}: start it on other GPUs with {POLICY_SERVER}, "
+            "or set the engine vllm-colocate"
+        )
+
+
+def _teacher_problems(config: Config, key: str, model: OpdModel) -> Iterable[str]:
+    """Every domain of the prompts must have a teacher: better said now than after the rollouts."""
+    dataset = config.datasets.get(model.dataset)
+    for domain in (dataset.ratios or {}) if dataset and model.teachers else {}:
+        if domain not in (model.teachers or {}):
+            yield f"{key}.teachers: no teacher for the domain {domain!r} of datasets.{model.dataset}; add one"
+
+
+def _cycles(config: Config) -> Iterable[str]:
+    """Models depend on models through init, teachers and data: a cycle cannot be built."""
+    done: set[str] = set()
+    for start in config.models:
+        path: list[str] = []
+        if cycle := _walk(config, start, path, done):
+            yield f"models: {' needs '.join(cycle)}: a model cannot be needed to make itself"
+            return
+
+
+def _walk(config: Config, name: str, path: list[str], done: set[str]) -> list[str] | None:
+    if name in path:
+        return [*path[path.index(name) :], name]
+    if name in done or name not in config.models:
+        return None
+    path.append(name)
+    for parent in parents(config, name):
+        if cycle := _walk(config, parent, path, done):
+            return cycle
+    path.pop()
+    done.add(name)
+    return None
+
+
+def parents(config: Config, name: str) -> list[str]:
+    """The models that a model's making needs."""
+    model = config.models[name]
+    teachers = [model.teacher, *(model.teachers or {}).values()] if isinstance(model, OpdModel) else []
+    dataset = config.datasets.get(getattr(model, "dataset", ""))
+    if dataset is not None and dataset.responses in config.responses:
+        teachers.extend(config.responses[dataset.responses].makers)
+    if dataset is not None and dataset.graded in config.graded:
+        teachers.append(config.graded[dataset.graded].student)
+    found = [getattr(model, "init", None), *teachers, dataset.select.encoder if dataset else None]
+    return list(dict.fromkeys(parent for parent in found if parent is not None))
+
+
+def _table_problems(config: Config) -> Iterable[str]:
+    for name in sorted(TARGETS & config.tables.keys()):
+        yield f"tables.{name}: the target {name!r} is another thing; tables are targets by their names: rename it"
+    for group in config.evaluate_together:
+        for benchmark in group:
+            yield from _unknown("evaluate_together", benchmark, config.benchmarks)
+    for name, table in config.tables.items():
+        for row in table.rows:
+            yield from _unknown(f"tables.{name}.rows.{row.name}.model", row.model, config.models)
+        for column in table.columns:
+            if column != AVERAGE:
+                yield from _unknown(f"tables.{name}.columns", column, config.benchmarks)
+
+
+def _resource_problems(config: Config) -> Iterable[str]:
+    steps = {".".join(file.with_suffix("").parts[-2:]) for file in (ROOT / "scripts").glob("*/*.py")}
+    for name in config.serving.urls:
+        yield from _unknown("serving.urls", name, config.models)
+    for name in config.resources:
+        yield from _unknown("resources", name, dict.fromkeys(steps | {"default"}))
+        budget = config.resources[name]
+        if budget.nodes > 1 and not name.startswith("train."):
+            yield f"resources.{name}.nodes: {budget.nodes}, but only trainings run on several nodes"
+        if budget.deepspeed and not (ROOT / budget.deepspeed).is_file():
+            yield f"resources.{name}.deepspeed: {budget.deepspeed} does not exist; scales/zero-3.json is one"
+
+
+def main() -> None:
+    """Check a scale and print it resolved."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--scale", default="tiny")
+    print(yaml.safe_dump(read(parser.parse_args().scale).model_dump(mode="json"), sort_keys=False))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,352 @@
+"""What would run, what it costs and what is missing. Starts nothing.
+
+    python -m scripts.workflow.plan [--scale paper] [--corpora-dir FOLDER] [target ...]
+
+Snakemake says which artifacts are pending (`--summary`). A job costs what the same job cost last time; where it
+never ran, what `scripts.workflow.estimates` computes; where there is no formula, the mean of its step's past runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from scripts.common.artifacts import RUN, read_json, run_path
+from scripts.common.fingerprint import ROOT
+from scripts.containers import images
+from scripts.sources.settings import UNPINNED
+from scripts.workflow.config import Config, ConfigError, read
+from scripts.workflow.estimates import ASSUMPTIONS, GB, Cost, Estimator, shape_of
+from scripts.workflow.targets import UnknownTarget, check
+
+SHOWN = 12
+"""Jobs and files named before the rest is counted."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A pending job: its step (`train.sft`) and what it makes."""
+
+    step: str
+    outputs: tuple[str, ...]
+    """Paths below the results folder."""
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        return Path(self.outputs[0]).parts
+
+
+@dataclass(frozen=True)
+class Priced:
+    """A pending job with its cost, None where nothing is known of it."""
+
+    job: Job
+    cost: Cost | None
+    origin: str
+    """measured | formula | mean of n runs | unknown"""
+
+
+def ask_snakemake(scale: str, corpora: str | None, targets: Sequence[str]) -> subprocess.Popen[str]:
+    """Start Snakemake's summary: the caller reads the configuration meanwhile."""
+    command = [sys.executable, "-m", "snakemake", "--summary", *targets, "--config", f"scale={scale}"]
+    if corpora is not None:
+        command.append(f"corpora_dir={corpora}")
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def pending(summary: str, results: str) -> list[str]:
+    """Outputs below the results folder that Snakemake's summary calls pending."""
+    header, *lines = [line for line in summary.splitlines() if "\t" in line]
+    columns = header.split("\t")
+    rows = (dict(zip(columns, line.split("\t"), strict=False)) for line in lines)
+    due = (row["output_file"] for row in rows if row["plan"] != "no update")
+    return sorted({str(Path(path).relative_to(results)) for path in due if Path(path).is_relative_to(results)})
+
+
+def jobs_of(config: Config, outputs: Iterable[str]) -> list[Job]:
+    """The jobs that make the outputs; several outputs of one job come together."""
+    groups = {name: group[0] for group in config.evaluation_groups() for name in group}
+    made: dict[tuple[str, ...], list[str]] = {}
+    for output in outputs:
+        parts = Path(output).parts
+        if parts[0] in ("generations", "scores"):
+            key = (*parts[:2], groups[Path(output).stem])
+        elif parts[0] == "tables" or len(parts) == 1:
+            key = (*parts[:-1], Path(output).stem)
+        else:
+            key = parts
+        made.setdefault(key, []).append(output)
+    return [Job(step_of(config, Path(group[0]).parts), tuple(group)) for group in made.values()]
+
+
+def step_of(config: Config, parts: Sequence[str]) -> str:
+    """The step that makes an artifact, told by its path (docs/architecture.md)."""
+    match parts[0]:
+        case "synthetic":
+            return "sources.synthesize"
+        case "downloads":
+            return "sources.download"
+        case "raw":
+            return "sources.normalize"
+        case "classifiers":
+            return "curate.train_classifier"
+        case "pools":
+            return f"curate.{parts[2].replace('-', '_')}"
+        case "responses":
+            steps = {"samples": "distill.sample", "scores": "distill.judge", "verdicts": "distill.cross_verify"}
+            return steps[parts[2]]
+        case "attempts":
+            return "distill.sample"
+        case "graded":
+            return "distill.grade"
+        case "embeddings":
+            return "mix.encode"
+        case "datasets":
+            return "mix.build"
+        case "models":
+            return f"train.{config.models[parts[1]].kind}"
+        case "generations":
+            return "evaluate.generate"
+        case "scores":
+            return "evaluate.score"
+        case "cells" | "tables":
+            return f"tables.{parts[0].removesuffix('s')}"
+        case "audit.md":
+            return "curate.audit"
+        case name:
+            return f"tables.{Path(name).stem}"
+
+
+def past_runs(folder: Path) -> list[dict[str, Any]]:
+    """The records of the runs that made what lies in a results folder."""
+    files = [*folder.rglob(RUN), *folder.rglob("*.run")]
+    records = (read_json(file) for file in sorted(files))
+    return [record for record in records if "seconds" in record]
+
+
+def price(config: Config, jobs: Iterable[Job], folder: Path) -> list[Priced]:
+    """Each job's cost: measured, else by formula, else the mean of its step's past runs."""
+    estimator = Estimator(config)
+    seconds: dict[str, list[float]] = {}
+    for record in past_runs(folder):
+        seconds.setdefault(record["step"].removeprefix("scripts."), []).append(record["seconds"])
+    return [_priced(config, job, folder, estimator, seconds.get(job.step, [])) for job in jobs]
+
+
+def _priced(config: Config, job: Job, folder: Path, estimator: Estimator, past: list[float]) -> Priced:
+    own = run_path(folder / job.outputs[0])
+    if own.is_file():
+        return Priced(job, _taken(config, job.step, read_json(own)["seconds"]), "measured")
+    if (cost := estimator.cost(job.step, job.parts)) is not None:
+        return Priced(job, cost, "formula")
+    if past:
+        return Priced(job, _taken(config, job.step, fmean(past)), f"mean of {len(past)} runs")
+    return Priced(job, None, "unknown")
+
+
+def _taken(config: Config, step: str, seconds: float) -> Cost:
+    asked = config.budget_of(step)
+    hours = seconds / 3600 * asked.nodes
+    return Cost(gpu_hours=hours * asked.gpus, cpu_hours=hours * asked.cpus, basis=f"{seconds:.0f} s")
+
+
+def too_long(config: Config, priced: Iterable[Priced]) -> list[str]:
+    """GPU jobs whose estimate is longer than the walltime they ask for."""
+    found = []
+    for item in priced:
+        asked = config.budget_of(item.job.step)
+        if item.cost is not None and asked.gpus:
+            hours = item.cost.gpu_hours / (asked.gpus * asked.nodes)
+            if hours * 60 > asked.minutes:
+                found.append(
+                    f"{item.job.outputs[0]}: {hours:.0f} h on {asked.nodes} x {asked.gpus} GPUs, walltime "
+                    f"{asked.minutes / 60:g} h: started again it resumes; or raise resources.{item.job.step}.minutes"
+                )
+    return found
+
+
+def missing(config: Config, jobs: Iterable[Job], corpora: Path) -> list[str]:
+    """What the jobs need and nobody has: unpinned revisions, files, locks and images, disk."""
+    sources = {job.parts[1] for job in jobs if job.step == "sources.normalize"}
+    return missing_sources(config, sources, corpora) + _missing_environments(config) + _missing_disk(config)
+
+
+def missing_sources(config: Config, names: Iterable[str], corpora: Path) -> list[str]:
+    """Sources that cannot be read: not pinned to a commit, or a file that is not below `corpora`."""
+    found = []
+    for name in sorted(names):
+        source = config.sources[name]
+        if source.kind == "hub" and source.revision == UNPINNED:
+            found.append(
+                f"sources.{name}.revision: {source.dataset} is {UNPINNED}: "
+                f"python -m scripts.workflow.pin --scale {config.scale}"
+            )
+        if source.kind == "file" and "://" not in source.path and not (corpora / source.path).is_file():
+            found.append(f"sources.{name}.path: {corpora / source.path} does not exist: set corpora_dir")
+    return found
+
+
+def _missing_environments(config: Config) -> list[str]:
+    names = sorted(set(config.environments.values()))
+    found = [f"environments: {lock} does not exist" for name in names if not (lock := images.lock_file(name)).is_file()]
+    if not found and config.containers:
+        found = [problem for name in names if (problem := images.problem(name))]
+    return found
+
+
+def _missing_disk(config: Config) -> list[str]:
+    free = shutil.disk_usage(ROOT).free / GB
+    return [f"disk: {free:.0f} GB are free, disk_gb asks for {config.disk_gb}"] if free < config.disk_gb else []
+
+
+def downloads(config: Config, priced: Iterable[Priced]) -> list[tuple[str, float]]:
+    """What must be fetched and about how many bytes: hub data sets, hub models, files behind a URL."""
+    found = []
+    for item in priced:
+        name = item.job.parts[1] if len(item.job.parts) > 1 else ""
+        size = item.cost.download_bytes if item.cost else 0.0
+        if item.job.step == "sources.download":
+            source = config.sources[name]
+            found.append((f"{getattr(source, 'dataset', name)} @ {getattr(source, 'revision', '')[:8]}", size))
+        elif item.job.step == "sources.normalize" and "://" in (path := getattr(config.sources[name], "path", "")):
+            found.append((path, size))
+        elif item.job.step == "train.hub":
+            model = config.models[name]
+            found.append((f"{getattr(model, 'repository', name)} @ {getattr(model, 'revision', '')[:8]}", size))
+    return sorted(set(found))
+
+
+# --- the page ---
+
+
+def page(config: Config, priced: Sequence[Priced], lacking: Sequence[str]) -> str:
+    """The whole plan as text."""
+    if not priced:
+        return f"Plan of scale {config.scale}: nothing to do"
+    parts = [f"Plan of scale {config.scale}: {len(priced):,} jobs. Nothing was started.", _table(config, priced)]
+    largest = sorted((item for item in priced if item.cost and item.cost.gpu_hours >= 1), key=_gpu_hours, reverse=True)
+    if largest:
+        parts.append(_section("Largest jobs, with their formulas", [_line(item) for item in largest], SHOWN))
+        parts.append(_section("Assumed", _assumptions()))
+    parts.append(_training_disk(config, priced))
+    parts.append(_section("To download", [f"{size / GB:7.1f} GB  {name}" for name, size in downloads(config, priced)]))
+    parts.append(_section("Longer than its walltime", too_long(config, priced)))
+    parts.append(_section("MISSING", lacking))
+    return "\n\n".join(part for part in parts if part)
+
+
+def _training_disk(config: Config, priced: Iterable[Priced]) -> str:
+    """What a training needs beside its result, while it runs."""
+    kinds = ("train.sft", "train.grpo", "train.opd")
+    shapes = [shape_of(config, item.job.parts[1]) for item in priced if item.job.step in kinds]
+    largest = max((shape.parameters for shape in shapes if shape), default=0.0)
+    size = ASSUMPTIONS.checkpoint_bytes * largest / GB
+    if size < 1:
+        return ""
+    return f"While it runs, a training keeps two checkpoints of up to {size:.0f} GB, and writes a third."
+
+
+def _gpu_hours(item: Priced) -> float:
+    return item.cost.gpu_hours if item.cost else 0.0
+
+
+def _line(item: Priced) -> str:
+    assert item.cost is not None
+    return f"{item.cost.gpu_hours:7,.0f} GPU h  {item.job.outputs[0].removesuffix('/manifest.json')}: {item.cost.basis}"
+
+
+def _assumptions() -> list[str]:
+    return [f"{field.name.replace('_', ' ')}: {getattr(ASSUMPTIONS, field.name):g}" for field in fields(ASSUMPTIONS)]
+
+
+def _section(title: str, lines: Sequence[str], shown: int | None = None) -> str:
+    if not lines:
+        return ""
+    rest = len(lines) - shown if shown is not None and len(lines) > shown else 0
+    return "\n".join([f"{title}:", *(f"  {line}" for line in lines[:shown]), *([f"  and {rest} more"] if rest else [])])
+
+
+def _table(config: Config, priced: Sequence[Priced]) -> str:
+    """One line a step: jobs, estimated hours and disk, and what the jobs ask the cluster for at most."""
+    by_step: dict[str, list[Priced]] = {}
+    for item in priced:
+        by_step.setdefault(item.job.step, []).append(item)
+    head = ("step", "jobs", "GPU h", "CPU h", "disk GB", "asked GPU h", "asked CPU h", "from")
+    rows = [_row(config, step, by_step[step]) for step in sorted(by_step)]
+    totals = ["total", str(len(priced)), *(_number(_sum(row[column] for row in rows)) for column in range(2, 7)), ""]
+    lines = [(row[0], str(row[1]), *(_number(value) for value in row[2:7]), row[7]) for row in rows]
+    return _columns([head, *lines, totals])
+
+
+def _row(config: Config, step: str, items: Sequence[Priced]) -> tuple[Any, ...]:
+    """Cells of one step; None where not one of its jobs has an estimate."""
+    asked = config.budget_of(step)
+    hours = len(items) * asked.nodes * asked.minutes / 60
+    known = [item.cost for item in items if item.cost]
+    return (
+        step,
+        len(items),
+        _sum(cost.gpu_hours for cost in known),
+        _sum(cost.cpu_hours for cost in known),
+        _sum(cost.disk_bytes / GB for cost in known),
+        hours * asked.gpus,
+        hours * asked.cpus,
+        ", ".join(sorted({item.origin for item in items})),
+    )
+
+
+def _sum(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return "?"
+    return f"{value:,.0f}" if value >= 10 or value == 0 else f"{value:.2g}"
+
+
+def _columns(rows: Sequence[Sequence[str]]) -> str:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if column in (0, len(row) - 1) else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    )
+
+
+def main() -> None:
+    """Print the plan of a scale, or of some targets of it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("targets", nargs="*", help="files or rule names; none: everything")
+    parser.add_argument("--scale", default="tiny")
+    parser.add_argument("--corpora-dir", help="folder that file sources' paths are relative to")
+    arguments = parser.parse_args()
+    snakemake = ask_snakemake(arguments.scale, arguments.corpora_dir, arguments.targets)
+    try:
+        overlay = {"corpora_dir": arguments.corpora_dir} if arguments.corpora_dir else {}
+        config = read(arguments.scale, overlay)
+        for target in arguments.targets:
+            check(config, target)
+    except (ConfigError, UnknownTarget) as error:
+        snakemake.kill()
+        raise SystemExit(str(error)) from None
+    summary, errors = snakemake.communicate()
+    if snakemake.returncode:
+        raise SystemExit(errors.strip() or summary.strip())
+    jobs = jobs_of(config, pending(summary, config.results))
+    priced = price(config, jobs, ROOT / config.results)
+    print(page(config, priced, missing(config, jobs, Path(config.corpora_dir or "."))))
+
+
+if __name__ == "__main__":
+    main()

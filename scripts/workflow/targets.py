@@ -1,0 +1,43 @@
+"""What can be asked for by name: a table, row or column that is not there is an error with the close matches."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+from scripts.tables.settings import Row
+from scripts.workflow.config import Config, close_matches
+
+
+class UnknownTarget(LookupError):
+    """Nothing has this name; the message lists the close matches."""
+
+
+def known(kind: str, name: str, names: Collection[str]) -> str:
+    """`name`, if it is one of `names`. Raises UnknownTarget."""
+    if name not in names:
+        raise UnknownTarget(f"no {kind} named {name!r}: {close_matches(name, names)}")
+    return name
+
+
+def row_of(config: Config, table: str, row: str, column: str) -> Row:
+    """The row that a cell names. Raises UnknownTarget where the table, the row or the column is none."""
+    found = config.tables[known("table", table, config.tables)]
+    rows = {item.name: item for item in found.rows}
+    known(f"column of {table}", column, found.columns)
+    return rows[known(f"row of {table}", row, rows)]
+
+
+def check(config: Config, target: str) -> None:
+    """Raise UnknownTarget if `target` is the path of a cell or table that the configuration lacks.
+
+    Told before Snakemake starts; what other files and names there are, Snakemake alone knows.
+    """
+    path = Path(target).with_suffix("")
+    match path.relative_to(config.results).parts if path.is_relative_to(config.results) else ():
+        case ("cells", table, row, column):
+            row_of(config, table, row, column)
+        case ("cells", *parts):
+            raise UnknownTarget(f"{'/'.join(parts)!r} is no cell: a cell's name is TABLE/ROW/COLUMN")
+        case ("tables", table):
+            known("table", table, config.tables)

@@ -1,0 +1,77 @@
+"""Rollouts by a server: what is missing is told when a run is planned and again by the job, with the setting to change.
+
+The weights go to the server by NCCL, so the way there and back needs GPUs: nothing here starts one.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from scripts.generation.serving import VARIABLE, Serving
+from scripts.train.settings import Rollout
+from scripts.train.trainer import TrainingError, engine
+from scripts.workflow.config import ConfigError, read
+
+URL = "http://node7:8000"
+
+
+def planned(**overlay: Any) -> Any:
+    """The paper's scale with the GRPO of the Instruct branch sampled by a server."""
+    model = {"training": {"rollout": {"engine": "vllm-server"}}}
+    return read("paper", {"models": {"ins-grpo": model}, **overlay})
+
+
+def test_a_plan_needs_the_servers_url() -> None:
+    with pytest.raises(ConfigError, match=r"models.ins-grpo.training.rollout.engine: .*serving.urls.ins-grpo: start"):
+        planned()
+    with pytest.raises(ConfigError, match=r"needs one server"):
+        planned(serving={"urls": {"ins-grpo": [URL, "http://node8:8000"]}})
+    found = planned(serving={"urls": {"ins-grpo": [URL]}})
+    assert found.training_of("ins-grpo").rollout.engine == "vllm-server"
+
+
+def test_a_plan_needs_gpus() -> None:
+    without = {"train.grpo": {"gpus": 0}}
+    with pytest.raises(ConfigError, match=r"NCCL, from a GPU: set resources.train.grpo.gpus, or the engine transf"):
+        planned(serving={"urls": {"ins-grpo": [URL]}}, resources=without)
+
+
+def test_a_colocated_engine_needs_gpus() -> None:
+    """As the paper's scale has it, without its GPUs."""
+    with pytest.raises(ConfigError, match=r"ins-grpo.training.rollout.engine: vllm-colocate sleeps .* on a GPU alone"):
+        read("paper", {"resources": {"train.grpo": {"gpus": 0}}})
+
+
+def test_a_server_of_an_unknown_model_is_no_server() -> None:
+    with pytest.raises(ConfigError, match=r"serving.urls: 'ins-gprp' is not defined; did you mean ins-grpo"):
+        read("paper", {"serving": {"urls": {"ins-gprp": [URL]}}})
+
+
+def rollout(kind: str) -> Rollout:
+    return Rollout(temperature=1.0, max_prompt_tokens=64, max_completion_tokens=32, engine=kind)  # type: ignore[arg-type]
+
+
+def test_a_job_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(
+        TrainingError, match=r"by NCCL, and this machine has no GPU: set rollout.engine to transformers"
+    ):
+        engine(rollout("vllm-server"), "m")
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.delenv(VARIABLE, raising=False)
+    with pytest.raises(TrainingError, match=r"one server in serving.urls.m, not \[\]: start it .*vllm serve <init>"):
+        engine(rollout("vllm-server"), "m")
+    monkeypatch.setenv(VARIABLE, Serving(urls={"m": (URL,)}, start_minutes=2.0).model_dump_json())
+    stated = engine(rollout("vllm-server"), "m")
+    assert stated == {
+        "use_vllm": True,
+        "vllm_mode": "server",
+        "vllm_server_base_url": URL,
+        "vllm_server_timeout": 120.0,
+    }
+
+
+def test_the_other_engines_need_no_server() -> None:
+    assert engine(rollout("transformers"), "m") == {}
+    assert engine(rollout("vllm-colocate"), "m")["vllm_max_model_length"] == 96

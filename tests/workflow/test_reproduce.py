@@ -1,0 +1,125 @@
+"""The level-by-level driver: its order of artifacts agrees with what each is made from."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from scripts.common.fingerprint import ROOT
+from scripts.workflow.config import parents, read
+from scripts.workflow.reproduce import Order
+
+
+def test_levels_rise_along_the_chain() -> None:
+    config = read("tiny")
+    order = Order(config)
+    root = config.results
+
+    def level(path: str) -> int:
+        return order.level(f"{root}/{path}")
+
+    assert level("synthetic/manifest.json") < level("raw/x/manifest.json") < level("classifiers/domain/manifest.json")
+    for name, pool in config.pools.items():
+        levels = [level(f"pools/{name}/{step.step}/manifest.json") for step in pool.steps]
+        assert levels == sorted(set(levels)) and levels[0] > level("classifiers/domain/manifest.json")
+    for name, model in config.models.items():
+        own = level(f"models/{name}/manifest.json")
+        assert all(level(f"models/{parent}/manifest.json") < own for parent in parents(config, name))
+        if getattr(model, "dataset", None):
+            assert level(f"datasets/{model.dataset}/manifest.json") < own
+        assert own < level(f"generations/{name}/ifeval.parquet") < level(f"scores/{name}/ifeval.json")
+        assert level(f"scores/{name}/ifeval.json") < level("cells/instruct/base/ifeval.json")
+    assert level("cells/a/b/c.json") < level("tables/a.json") < level("report.html")
+
+
+def test_a_data_set_stands_above_the_models_that_made_it() -> None:
+    config = read("tiny")
+    order = Order(config)
+    for name, dataset in config.datasets.items():
+        own = order.level(f"{config.results}/datasets/{name}/manifest.json")
+        makers = []
+        if dataset.responses is not None:
+            makers = list(config.responses[dataset.responses].teachers)
+        if dataset.graded is not None:
+            makers = [config.graded[dataset.graded].student]
+            steps = [f"{config.results}/{stage}/{dataset.graded}/manifest.json" for stage in ("attempts", "graded")]
+            assert [*map(order.level, steps), own] == sorted({*map(order.level, steps), own})
+        assert all(order.level(f"{config.results}/models/{maker}/manifest.json") < own for maker in makers)
+
+
+def test_the_longest_chain_of_models_begins_first_and_nothing_else_is_asked_for() -> None:
+    order = Order(read("tiny"))
+    models = [f"results/tiny/models/{name}/manifest.json" for name in ("quality-any", "teacher", "mopd", "ins-sft-1")]
+    scores = ["results/tiny/scores/base/ifeval.json", "results/tiny/tables/mopd.json"]
+    assert order.first(scores + models) == ["--prioritize", models[2]]
+    assert order.first([*models[:2], models[3]]) == ["--prioritize", models[3]]
+    assert order.first(scores) == []
+
+
+SNAKEMAKE = """
+import pathlib, signal, threading
+ended = threading.Event()
+signal.signal(signal.SIGTERM, lambda *_: ended.set())
+pathlib.Path("started").touch()
+try:
+    ended.wait(60)
+except KeyboardInterrupt:
+    pass
+threading.Event().wait(0.5)
+pathlib.Path("unlocked").touch()
+"""
+"""Ends as Snakemake does: in order after Ctrl-C and any number of SIGTERM, at once after SIGHUP."""
+DRIVER = """
+import signal, sys
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # which tests under nohup hand on as ignored
+from scripts.workflow.config import read
+from scripts.workflow.progress import Progress
+from scripts.workflow.reproduce import heed_signals, run_snakemake
+heed_signals()
+run_snakemake([sys.executable, "-c", open("snakemake.py").read()], [], Progress(read("tiny"), cores=1))
+"""
+STOPPED = "Stopped. The same command goes on from what is finished.\n"
+
+
+@pytest.fixture
+def driver(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """The driver in a session of its own, in which Snakemake has started."""
+    (tmp_path / "snakemake.py").write_text(SNAKEMAKE)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", DRIVER]
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        deadline = time.monotonic() + 60
+        while not (tmp_path / "started").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        yield process
+
+
+def test_ctrl_c_waits_until_snakemake_took_its_lock_away(driver: subprocess.Popen[str], tmp_path: Path) -> None:
+    """Both get the signal; a driver that ends first leaves a folder that cannot be locked at once."""
+    os.killpg(driver.pid, signal.SIGINT)
+    _, said = driver.communicate(timeout=30)
+    assert (tmp_path / "unlocked").exists()
+    assert said == STOPPED
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("reaches_all", [True, False], ids=["the whole group", "the driver alone"])
+def test_a_killed_driver_ends_snakemake_and_waits_for_it(
+    driver: subprocess.Popen[str], tmp_path: Path, number: signal.Signals, reaches_all: bool
+) -> None:
+    """`kill` reaches the driver alone, `timeout` and the loss of a session all processes, `make` some twice."""
+    (os.killpg if reaches_all else os.kill)(driver.pid, number)
+    time.sleep(0.1)
+    os.kill(driver.pid, number)
+    _, said = driver.communicate(timeout=30)
+    assert (tmp_path / "unlocked").exists()
+    assert said.endswith(STOPPED) and driver.returncode == 1
