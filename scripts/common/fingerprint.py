@@ -43,6 +43,13 @@ def fingerprint(module: str) -> str:
 
 
 @cache
+def packages(module: str) -> frozenset[str]:
+    """Top-level names of everything that `module` and the project modules behind it import."""
+    names = (name for path in _closure(_module_files(f"{module}.__main__")) for name in _names(path))
+    return frozenset(name.partition(".")[0] for name in names)
+
+
+@cache
 def _closure(start: tuple[Path, ...]) -> tuple[Path, ...]:
     seen: set[Path] = set()
     todo = list(start)
@@ -69,9 +76,16 @@ def _data_files(folder: Path) -> tuple[Path, ...]:
 
 @cache
 def _imports(path: Path) -> frozenset[Path]:
+    return frozenset(found for name in _names(path) for found in _module_files(name))
+
+
+@cache
+def _names(path: Path) -> frozenset[str]:
+    """Dotted names that a file imports; none for data."""
+    if path.suffix != ".py":
+        return frozenset()
     tree = ast.parse(path.read_bytes(), str(path))
-    names = {name for node in _statements(tree) for name in _imported_names(node, path)}
-    return frozenset(found for name in names for found in _module_files(name))
+    return frozenset(name for node in _statements(tree) for name in _imported_names(node, path))
 
 
 def _statements(tree: ast.Module) -> Iterator[ast.AST]:

@@ -21,6 +21,7 @@ from trl import GRPOConfig, GRPOTrainer
 
 from scripts.common import records
 from scripts.common.step import Run, step
+from scripts.train import advantages
 from scripts.train.padding import used
 from scripts.train.policy import check_prompts, check_rollout, policy_tokenizer
 from scripts.train.rewards import VERDICTS, VerifierReward
@@ -65,6 +66,7 @@ def reinforce(run: Run[GrpoStep]) -> None:
     check_answers(prompts)
     groups = settings.batch_size // settings.group_size
     check_prompts(prompts, groups, settings)
+    advantages.make_portable()
     with VerifierPool(workers(), run.settings.verify) as pool:
         trainer = CompactTrainer(
             model=str(init),

@@ -85,6 +85,7 @@ def arguments(kind: type[A], settings: Optimizer, run: Run[Any], **own: Any) -> 
         output_dir=str(checkpoints(run.work)),
         seed=run.seed,
         data_seed=run.seed,
+        optim="adamw_torch_fused",  # the others take square roots by `torch.sqrt`, which depends on the CPU
         learning_rate=settings.learning_rate,
         lr_scheduler_type=settings.schedule,
         lr_scheduler_kwargs=kwargs,

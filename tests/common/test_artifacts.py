@@ -201,6 +201,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
             fingerprints._file_digest,
             fingerprints._data_files,
             fingerprints._imports,
+            fingerprints._names,
             fingerprints._module_files,
             fingerprints._module_file,
         ):
