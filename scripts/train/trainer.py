@@ -30,6 +30,7 @@ from transformers import (
 )
 from transformers.trainer_utils import TrainOutput
 
+from scripts.common import products
 from scripts.common.artifacts import write_json
 from scripts.common.step import Run
 from scripts.generation.serving import POLICY_SERVER, Serving, of_this_job
@@ -140,6 +141,7 @@ def fit(trainer: Trainer, run: Run[Any], flops: float | None = None) -> None:
 
     `flops` is what training on a token takes, for the utilisation that is reported; None where there are rollouts.
     """
+    products.use_openblas()
     meter = Meter(flops)
     trainer.remove_callback(PrinterCallback)
     for callback in (meter, *tracking.trackers(), Order(), Progress(run.work), Interruption()):

@@ -23,6 +23,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from scripts.common import products
+
 ONE_ROUNDING = """
 __and__ __ior__ _foreach_add_ _foreach_mul_ _local_scalar_dense _to_copy _unsafe_view abs add add_ alias all amax any
 arange argmax bincount bitwise_and bitwise_and_ bitwise_not bitwise_or bitwise_or_ cat clamp clamp_min clone
@@ -74,7 +76,7 @@ def reductions() -> Iterator[tuple[str, Callable[[], Any]]]:
     yield "rms_norm", lambda: [functional.rms_norm(whole, (515,), whole[0])]
 
 
-def products() -> Iterator[tuple[str, Callable[[], Any]]]:
+def multiplications() -> Iterator[tuple[str, Callable[[], Any]]]:
     """Matrix products and attention, forwards and backwards."""
     pairs = [(uniform(m, k, seed=1), uniform(k, n, seed=2)) for m, k, n in SHAPES]
     turned = [(left, right.t().contiguous()) for left, right in pairs]
@@ -84,6 +86,7 @@ def products() -> Iterator[tuple[str, Callable[[], Any]]]:
     yield "mm", lambda: [left @ right.t() for left, right in turned]
     yield "linear", lambda: [functional.linear(left, right) for left, right in turned]
     yield "addmm_", lambda: [torch.zeros(len(a), b.size(1)).addmm_(a, b, alpha=0.3) for a, b in pairs]
+    yield "mm by MKL", lambda: [torch.addmm(torch.zeros(a.size(0), b.size(1)), a, b) for a, b in pairs]
     yield "mv", lambda: [left @ right[:, 0] for left, right in pairs]
     yield "bmm", lambda: [batch[0] @ batch[1], torch.baddbmm(batch[2], batch[0], batch[1])]
     yield "scaled_dot_product_attention", lambda: [attention(40, 40), attention(1, 40)]
@@ -162,7 +165,7 @@ def clusters(values: np.ndarray[Any, Any]) -> list[Any]:
 
 def every() -> Iterator[tuple[str, Callable[[], Any]]]:
     """All operations that are measured."""
-    for group in (elementwise, reductions, products, updates, arrays):
+    for group in (elementwise, reductions, multiplications, updates, arrays):
         yield from group()
 
 
@@ -182,6 +185,7 @@ def digest(results: Iterable[Any]) -> str:
 def main() -> None:
     """Print the digest of each operation."""
     torch.set_num_threads(1)
+    products.use_openblas()
     print(json.dumps({name: digest(compute()) for name, compute in every()}))
 
 
