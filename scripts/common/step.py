@@ -18,7 +18,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import resource
 import shlex
 import shutil
@@ -51,6 +50,7 @@ from scripts.common.artifacts import (
     write_manifest,
 )
 from scripts.common.fingerprint import ROOT, fingerprint
+from scripts.common.hardware import hardware
 
 T_co = TypeVar("T_co", covariant=True)
 S = TypeVar("S")
@@ -133,7 +133,7 @@ def step(
             "dirty": dirty(),
             "image": image(),
             "host": socket.gethostname(),
-            "hardware": _hardware(),
+            "hardware": hardware(),
             "started": started.isoformat(timespec="seconds"),
             "seconds": round(time.perf_counter() - clock, 3),
             "peak_bytes": _peak_bytes(),
@@ -250,11 +250,6 @@ def _place_files(run: Run[Any], record: dict[str, Any]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_json(run_path(path), record | {"output": sha256_file(made)})
         os.replace(made, path)
-
-
-def _hardware() -> dict[str, Any]:
-    gpus = os.environ.get("CUDA_VISIBLE_DEVICES")
-    return {"machine": platform.machine(), "cpus": os.cpu_count(), "gpus": gpus.split(",") if gpus else []}
 
 
 def _peak_bytes() -> int:

@@ -103,7 +103,7 @@ class Builder:
             "commit": "c0ffee00c0ffee00",
             "dirty": False,
             "host": "node7",
-            "hardware": {"machine": "x86_64", "cpus": 2, "gpus": []},
+            "hardware": {"machine": "x86_64", "cpu": "AMD EPYC", "flags": ["avx2"], "cpus": 2, "gpus": []},
             "started": f"2026-01-02T03:{self.started:02d}:00+00:00",
             "seconds": 12.5,
             "peak_bytes": 500_000_000,

@@ -12,14 +12,13 @@ from typing import Any, get_args
 import pyarrow.parquet as pq
 
 from scripts.common.artifacts import Artifact, read_json
-from scripts.common.lineage import Lineage, Node, flat
+from scripts.common.lineage import STAGES, Lineage, Node, flat
 from scripts.common.records import DROPPED, iterate, prompt_of
 from scripts.tables.measurement import AVERAGE, Cell
 from scripts.tables.results import Result
 from scripts.tables.settings import ReportSettings
 from scripts.tables.statistics import Verdict
 
-STAGES = ("sources", "curate", "distill", "mix", "train", "evaluate", "tables")
 VALUE_SHOWN = 160  # characters of one setting in the lineage
 HIT_COLUMNS = ["messages", "benchmark", "benchmark_id", "benchmark_text", "matched", "overlap"]
 GENERATION_COLUMNS = ["id", "sample", "prompt", "response", "finish_reason", "tokens", "answer"]
@@ -142,7 +141,7 @@ def facts(nodes: Sequence[Node]) -> Facts:
 def _machine(record: Mapping[str, Any]) -> str:
     hardware = record["hardware"]
     gpus = f", {len(hardware['gpus'])} GPUs" if hardware["gpus"] else ""
-    return f"{record['host']} ({hardware['machine']}, {hardware['cpus']} CPUs{gpus})"
+    return f"{record['host']} ({hardware['cpus']} x {hardware['cpu']}{gpus})"
 
 
 def lineage_data(lineage: Lineage, root: Path) -> list[dict[str, Any]]:
