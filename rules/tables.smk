@@ -60,6 +60,7 @@ rule make_table:
                 "name": w.table,
                 "table": CONFIG.tables[w.table],
                 "titles": {name: CONFIG.benchmarks[name].title for name in CONFIG.tables[w.table].columns[:-1]},
+                "training_noise": CONFIG.report.training_noise,
             },
         ),
     shell:
