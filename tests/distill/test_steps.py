@@ -14,7 +14,7 @@ import pytest
 from pydantic import ValidationError
 
 from scripts.common.artifacts import read_json
-from scripts.common.fingerprint import ROOT, _closure, _module_files
+from scripts.common.fingerprint import ROOT, closure
 from scripts.common.records import DROPPED, KEPT, make_record, read
 from scripts.distill import cross_verify, grade, judge, sample
 from scripts.distill.frame import DistillError
@@ -291,7 +291,7 @@ def test_repeated_ids_shift_nothing(tmp_path: Path) -> None:
 
 def test_cross_verify_starts_without_the_curation_pipeline() -> None:
     """DataTrove's takes a second to import, and an edit of curation is none of distillation."""
-    files = {path.relative_to(ROOT).as_posix() for path in _closure(_module_files("scripts.distill.cross_verify"))}
+    files = {path.relative_to(ROOT).as_posix() for path in closure("scripts.distill.cross_verify")}
     assert "scripts/curate/classifier.py" in files and "scripts/curate/frame.py" not in files
 
 
