@@ -13,27 +13,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from scripts.common.chat.thinking import THINK_END, THINK_START, strip_thinking
 from scripts.curate.classifier import language_text, letters, probabilities
 from scripts.curate.words import words
-from scripts.distill.settings import ORIGINAL, Acceptance, Checks
-from scripts.verify import Answer, VerifySettings, choice, mathematics, strip_thinking
+from scripts.distill.gather import Candidate
+from scripts.distill.settings import ORIGINAL
+from scripts.distill.settings.cross_verify import Acceptance, Checks
+from scripts.verify import Answer, VerifySettings, choice, mathematics
 from scripts.verify.answer import AnswerError
 from scripts.verify.final_answer import find_answer
-from scripts.verify.thinking import CLOSE, OPEN
 
 _NUMBER = re.compile(r"-?\d+(?:,\d{3})*(?:\.\d+)?(?:/\d+)?")
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """One response to a prompt: a teacher's sample, or the source's own."""
-
-    teacher: str
-    sample: int
-    text: str
-    finish_reason: str
-    tokens: int | None
-    """Generated tokens; None for the source's own response, which no tokenizer of ours has seen."""
 
 
 @dataclass(frozen=True)
@@ -59,14 +49,14 @@ def format_problem(candidate: Candidate, thinking: bool) -> str | None:
     """
     if candidate.finish_reason != "stop":
         return "truncated"
-    thought, closed, _ = candidate.text.rpartition(CLOSE)
-    if candidate.text.count(OPEN) > 1 or candidate.text.count(CLOSE) > 1:
+    thought, closed, _ = candidate.text.rpartition(THINK_END)
+    if candidate.text.count(THINK_START) > 1 or candidate.text.count(THINK_END) > 1:
         return "repeated think block"
-    if OPEN in candidate.text and (not closed or OPEN not in thought):
+    if THINK_START in candidate.text and (not closed or THINK_START not in thought):
         return "unclosed think block"
     if thinking != bool(closed):
         return "missing think block" if thinking else "unwanted think block"
-    if closed and not thought.replace(OPEN, "").strip():
+    if closed and not thought.replace(THINK_START, "").strip():
         return "empty think block"
     return None if strip_thinking(candidate.text) else "empty answer"
 

@@ -17,11 +17,11 @@ from typing import Any
 import pyarrow as pa
 
 from scripts.common.artifacts import Artifact
-from scripts.common.records import KEPT, chunks, iterate, write
+from scripts.common.chat.thinking import has_thinking
+from scripts.common.records import KEPT, chunks, extended, has_verifier, iterate, write
 from scripts.common.step import Run, step
 from scripts.curate.classifier import MODEL, check_labels
 from scripts.distill.candidates import (
-    Candidate,
     Dimensions,
     answer_key,
     comparable,
@@ -31,12 +31,12 @@ from scripts.distill.candidates import (
     refusals,
     votes,
 )
-from scripts.distill.frame import DistillError, Progress, Row, extended, schema_of, size_of, take
-from scripts.distill.gather import by_teacher, gather
-from scripts.distill.settings import CrossVerifySettings, ResponseSet
+from scripts.distill.gather import Candidate, by_teacher, gather
+from scripts.distill.progress import Progress
+from scripts.distill.records import DistillError, Row, schema_of, size_of, take
+from scripts.distill.settings.cross_verify import CrossVerifySettings, ResponseSet
 from scripts.verify import AnswerError, Verdict, VerifierPool, VerifySettings
-from scripts.verify.records import answer_of, has_verifier, reason_head, verifier_pool, verify_all
-from scripts.verify.thinking import CLOSE
+from scripts.verify.records import answer_of, reason_head, verifier_pool, verify_all
 
 COLUMNS = [
     ("teacher", pa.string()),
@@ -130,7 +130,7 @@ def _row(record: Row, item: Candidate, found: Dimensions, verdict: Verdict, sett
         "teacher": item.teacher,
         "sample": item.sample,
         "response": item.text,
-        "thinking": CLOSE in item.text,
+        "thinking": has_thinking(item.text),
         "correct": verdict.correct,
         "reason": verdict.reason,
         "tokens": item.tokens,

@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
 from scripts.common.artifacts import Artifact
 from scripts.common.records import response_of
-from scripts.distill.candidates import Candidate
-from scripts.distill.frame import RESPONSES, DistillError, Row
+from scripts.distill.records import RESPONSES, DistillError, Row
 from scripts.distill.settings import ORIGINAL
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One response to a prompt: a teacher's sample, or the source's own."""
+
+    teacher: str
+    sample: int
+    text: str
+    finish_reason: str
+    tokens: int | None
+    """Generated tokens; None for the source's own response, which no model of this pipeline generated."""
 
 
 def gather(

@@ -20,8 +20,9 @@ import pyarrow as pa
 
 from scripts.common.records import KEPT, chunks, iterate
 from scripts.common.step import Run, step
-from scripts.distill.frame import RESPONSES, DistillError, Progress, Row, schema_of, size_of, write_parted
-from scripts.distill.settings import Bands, GradeSettings
+from scripts.distill.progress import Progress
+from scripts.distill.records import RESPONSES, DistillError, Row, schema_of, size_of, write_parted
+from scripts.distill.settings.grade import Bands, GradeSettings
 from scripts.verify import Verdict, VerifierPool
 from scripts.verify.records import reason_head, verifier_pool, verify_all
 

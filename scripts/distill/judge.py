@@ -16,17 +16,16 @@ from typing import Any
 import pyarrow as pa
 
 from scripts.common.artifacts import Artifact
+from scripts.common.chat.templates import PROMPT
+from scripts.common.chat.thinking import strip_thinking
 from scripts.common.records import KEPT, Message, iterate, prompt_of, write
 from scripts.common.step import Run, step
-from scripts.distill.candidates import Candidate
-from scripts.distill.frame import DistillError, Row, schema_of, take
-from scripts.distill.gather import by_teacher, gather
-from scripts.distill.sample import OVERLONG
-from scripts.distill.settings import PROMPT, RESPONSE, Judge, JudgeSettings
+from scripts.distill.gather import Candidate, by_teacher, gather
+from scripts.distill.records import OVERLONG, DistillError, Row, schema_of, take
+from scripts.distill.settings.judge import RESPONSE, Judge, JudgeSettings
 from scripts.generation.engine import load
 from scripts.generation.prompts import Completion
 from scripts.generation.shards import Chat, Request, generate
-from scripts.verify import strip_thinking
 
 SCHEMA = pa.schema(
     [

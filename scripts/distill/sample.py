@@ -11,23 +11,22 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from scripts.common.artifacts import Artifact
-from scripts.common.records import Message, prompt_messages
-from scripts.common.settings import Domain, Engine
+from scripts.common.chat.templates import apply_template
+from scripts.common.records import has_verifier, prompt_messages
+from scripts.common.settings import Engine
 from scripts.common.step import Run, step
-from scripts.distill.frame import RESPONSES, DistillError, Row, schema_of, take, write_parted
-from scripts.distill.settings import PROMPT, Draw, SampleSettings
+from scripts.distill.records import OVERLONG, RESPONSES, DistillError, Row, schema_of, take, write_parted
+from scripts.distill.settings.sample import Draw, SampleSettings
 from scripts.generation.engine import load
 from scripts.generation.shards import COMPLETION, Chat, Request, generate
-from scripts.verify.records import has_verifier
 
-OVERLONG = "prompt too long for the context"
 NO_VERIFIER = "not verifiable"
 
 
@@ -49,20 +48,11 @@ def draw(
     def chats() -> Iterator[Chat]:
         for record in records:
             waiting.append(record)
-            yield record["id"], asked(record, settings.templates)
+            template = settings.templates.get(record["domain"])
+            yield record["id"], apply_template(prompt_messages(record["messages"]), template)
 
     for completions in generate(load(model.folder, engine, seed), chats(), request, work):
         yield waiting.popleft() | {RESPONSES: [vars(item) for item in completions]}
-
-
-def asked(record: Row, templates: Mapping[Domain, str]) -> list[Message]:
-    """The record's prompt, its last turn in the template of its domain where there is one."""
-    prompt = prompt_messages(record["messages"])
-    template = templates.get(record["domain"])
-    if template is None or not prompt:
-        return prompt
-    last = prompt[-1]
-    return [*prompt[:-1], {"role": last["role"], "content": template.replace(PROMPT, last["content"])}]
 
 
 def sample(run: Run[SampleSettings]) -> dict[str, Any]:

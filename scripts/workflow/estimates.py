@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from scripts.distill.settings import Draw
+from scripts.distill.settings.sample import Draw
 from scripts.train.settings import Grpo, GrpoModel, HubModel, Opd, OpdModel, Pretrain, PretrainModel, Sft, SftModel
 from scripts.workflow.config import Config
 

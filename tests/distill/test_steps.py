@@ -17,9 +17,10 @@ from scripts.common.artifacts import read_json
 from scripts.common.fingerprint import ROOT, _closure, _module_files
 from scripts.common.records import DROPPED, KEPT, make_record, read
 from scripts.distill import cross_verify, grade, judge, sample
-from scripts.distill.frame import DistillError
 from scripts.distill.gather import gather
-from scripts.distill.settings import SampleSettings
+from scripts.distill.records import DistillError
+from scripts.distill.settings.grade import Bands
+from scripts.distill.settings.sample import SampleSettings
 from tests.common.nano import math_records, run_step, save_model, save_records
 
 ENGINE = {"kind": "transformers", "dtype": "float32", "batch_size": 8, "shard_size": 4}
@@ -106,7 +107,7 @@ def test_the_template_of_a_domain_is_what_a_teacher_is_asked(model: Path, tmp_pa
     assert [row["responses"] for row in shown] == [row["responses"] for row in asked]
     assert [row["messages"] for row in shown] == [record["messages"] for record in records]
     assert shown[0]["responses"] != bare[0]["responses"] and shown[1]["responses"] == bare[1]["responses"]
-    with pytest.raises(ValidationError, match=r"the template of math has no \{prompt\}"):
+    with pytest.raises(ValidationError, match=r"templates.math\n.*the template has no \{prompt\}"):
         SampleSettings.model_validate(settings | {"responses": DRAW | {"templates": {"math": "What?"}}})
 
 
@@ -389,8 +390,6 @@ def test_pass_at_k_needs_k_samples() -> None:
     ("rate", "band"), [(0.0, "hard"), (0.24, "hard"), (0.25, "medium"), (0.74, "medium"), (0.75, "easy"), (1.0, "easy")]
 )
 def test_bands(rate: float, band: str) -> None:
-    from scripts.distill.settings import Bands
-
     assert grade.band(rate, Bands(**BANDS)) == band
 
 
@@ -405,14 +404,10 @@ def test_bands(rate: float, band: str) -> None:
     ],
 )
 def test_grades_by_hand(verdicts: list[bool | None], expected: tuple) -> None:
-    from scripts.distill.settings import Bands
-
     assert tuple((grade.grades(verdicts, Bands(**BANDS)) or {}).values()) == expected
 
 
 def test_nothing_verified_gives_no_grade() -> None:
-    from scripts.distill.settings import Bands
-
     assert grade.grades([None, None], Bands(**BANDS)) is None
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,21 +11,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from scripts.common.artifacts import Artifact
-from scripts.common.records import DROPPED, KEPT, iterate, read_table, shards, write
+from scripts.common.records import DROPPED, KEPT, Columns, extended, iterate, read_table, shards, write
 
-Columns = Sequence[tuple[str, pa.DataType]]
 Row = dict[str, Any]
 RESPONSES = "responses"
 """Column of the responses that a model gave to a record's prompt."""
+OVERLONG = "prompt too long for the context"
+"""Reason of a prompt that leaves no room for a completion in the model's context."""
 
 
 class DistillError(RuntimeError):
     """A step's inputs do not belong together, or hold nothing to work on: the message says which and why."""
-
-
-def extended(schema: pa.Schema, added: Columns) -> pa.Schema:
-    """A schema with the columns that a step adds."""
-    return pa.schema([*schema, *(pa.field(name, kind) for name, kind in added)])
 
 
 def schema_of(artifact: Artifact) -> pa.Schema:
@@ -40,20 +35,6 @@ def schema_of(artifact: Artifact) -> pa.Schema:
 def size_of(artifact: Artifact) -> int:
     """How many records an artifact holds."""
     return sum(pq.read_metadata(file).num_rows for file in shards(artifact.folder / KEPT))
-
-
-class Progress:
-    """Says on standard output how far a step is, and when it will be done at its pace so far."""
-
-    def __init__(self, total: int) -> None:
-        self.total, self.done, self.started = total, 0, time.perf_counter()
-
-    def add(self, prompts: int) -> None:
-        """Count prompts in, and say so."""
-        self.done += prompts
-        seconds = time.perf_counter() - self.started
-        left = max(0.0, seconds / self.done * (self.total - self.done))
-        print(f"verified {self.done:,} of {self.total:,} prompts, {seconds:.0f} s, about {left:.0f} s left", flush=True)
 
 
 def take(pool: Artifact, prompts: int | None) -> Iterator[Row]:
