@@ -290,10 +290,27 @@ def test_repeated_ids_shift_nothing(tmp_path: Path) -> None:
     assert [[item.text for item in candidates] for _, candidates in found] == [["x"], ["y"]]
 
 
+def files_of(step: str) -> set[str]:
+    """The files in a step's identity, relative to the project's root."""
+    return {path.relative_to(ROOT).as_posix() for path in _closure(_module_files(f"scripts.{step}"))}
+
+
 def test_cross_verify_starts_without_the_curation_pipeline() -> None:
-    """DataTrove's takes a second to import, and an edit of curation is none of distillation."""
-    files = {path.relative_to(ROOT).as_posix() for path in _closure(_module_files("scripts.distill.cross_verify"))}
+    """DataTrove takes a second to import, and an edit of curation must not rerun distillation."""
+    files = files_of("distill.cross_verify")
     assert "scripts/curate/classifier.py" in files and "scripts/curate/frame.py" not in files
+
+
+@pytest.mark.parametrize("step", ["distill.sample", "distill.judge", "evaluate.generate", "mix.build", "mix.encode"])
+def test_an_edited_verifier_draws_and_judges_nothing_again(step: str) -> None:
+    assert [file for file in files_of(step) if file.startswith("scripts/verify/")] == []
+
+
+@pytest.mark.parametrize("step", ["sample", "judge", "grade"])
+def test_a_step_reads_its_own_settings_alone(step: str) -> None:
+    """Cross-verification alone reads others' settings: its recipe holds the whole response set."""
+    found = {file for file in files_of(f"distill.{step}") if file.startswith("scripts/distill/settings/")}
+    assert found == {f"scripts/distill/settings/{name}.py" for name in ("__init__", step)}
 
 
 # --- The judge ------------------------------------------------------------------------------------------------------
