@@ -1,4 +1,4 @@
-"""How far a verifying step is."""
+"""Progress lines of the steps that verify."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import time
 
 
 class Progress:
-    """Says on standard output how far a step is, and when it will be done at its pace so far."""
+    """Prints the prompts verified so far, and the seconds left if the rate so far holds."""
 
     def __init__(self, total: int) -> None:
         self.total, self.done, self.started = total, 0, time.perf_counter()
 
     def add(self, prompts: int) -> None:
-        """Count prompts in, and say so."""
+        """Count further prompts and print the progress."""
         self.done += prompts
         seconds = time.perf_counter() - self.started
         left = max(0.0, seconds / self.done * (self.total - self.done))

@@ -1,8 +1,8 @@
 """Sample a model's responses to the prompts of a pool: a teacher's to learn from, or a student's to grade.
 
-`records/` are the pool's records with `responses`: list of {text, finish_reason, tokens}; `dropped/` are
-the prompts that leave no room for a completion in the model's context and, with `only_verifiable`, those
-whose responses nothing could verify.
+`records/` holds the pool's records with the column `responses`, a list of {text, finish_reason, tokens}. `dropped/`
+holds the prompts that leave no room for a completion in the model's context and, with `only_verifiable`, the prompts
+that have no verifier.
 
 python -m scripts.distill.sample --recipe JSON --pool MANIFEST --teacher MANIFEST --out MANIFEST
 """
@@ -33,7 +33,7 @@ NO_VERIFIER = "not verifiable"
 def draw(
     records: Iterable[Row], model: Artifact, engine: Engine, settings: Draw, seed: int, work: Path
 ) -> Iterator[Row]:
-    """The records with their `responses`: none where the prompt leaves no room in the model's context."""
+    """The records with their `responses`: an empty list if the prompt leaves no room in the model's context."""
     request = Request(
         sampling=settings.sampling,
         thinking=settings.thinking,
@@ -43,7 +43,7 @@ def draw(
         shard_size=engine.shard_size,
         skip_overlong=True,
     )
-    waiting: deque[Row] = deque()  # the records of the shard at work
+    waiting: deque[Row] = deque()  # records of the current shard
 
     def chats() -> Iterator[Chat]:
         for record in records:
@@ -56,7 +56,7 @@ def draw(
 
 
 def sample(run: Run[SampleSettings]) -> dict[str, Any]:
-    """Write the sampled and the dropped records; return the counts."""
+    """Write the sampled and the dropped records; return the counts. Raises DistillError if every response is empty."""
     settings, pool, tally = run.settings.responses, run.input("pool"), Tally()
     schema = schema_of(pool)  # an empty pool is an error before the model is loaded
 
@@ -73,12 +73,12 @@ def sample(run: Run[SampleSettings]) -> dict[str, Any]:
 
     counts = write_parted(run.out, "sample", schema, [(RESPONSES, pa.list_(COMPLETION))], make) | tally.counts()
     if counts["empty"] == counts["responses"]:
-        raise DistillError(_nothing_said(run.input("teacher").folder.name, counts))
+        raise DistillError(_no_response(run.input("teacher").folder.name, counts))
     return counts
 
 
 class Tally:
-    """Counts of the responses: how they ended, their tokens, and those without a visible character."""
+    """Counts of the responses: how they ended, their tokens, and how many hold white space alone."""
 
     def __init__(self) -> None:
         self.finish: Counter[str] = Counter()
@@ -92,7 +92,7 @@ class Tally:
         self.empty += sum(not item["text"].strip() for item in responses)
 
     def counts(self) -> dict[str, Any]:
-        """For the manifest."""
+        """Counts for the manifest."""
         return {
             "responses": self.finish.total(),
             "empty": self.empty,
@@ -109,12 +109,12 @@ def _verifiable(records: Iterator[Row], drop: Callable[[Row, str], None]) -> Ite
             drop(record, NO_VERIFIER)
 
 
-def _nothing_said(model: str, counts: dict[str, Any]) -> str:
+def _no_response(model: str, counts: dict[str, Any]) -> str:
     if not counts["responses"]:
-        return f"{model} was asked nothing: of {counts['in']} prompts were dropped {counts['dropped']}"
+        return f"{model} got no prompt: all {counts['in']} were dropped, {counts['dropped']}"
     return (
-        f"{model} said nothing: all of its {counts['responses']} responses are empty ({counts['finish']}). "
-        "Compare the end-of-turn tokens of its generation_config.json with its chat template, and `thinking` with it"
+        f"{model} generated nothing: all of its {counts['responses']} responses are empty ({counts['finish']}). Check "
+        "that its generation_config.json has the end-of-turn token of its chat template, and that `thinking` fits it"
     )
 
 

@@ -470,7 +470,7 @@ def test_grading_nothing_is_an_error(model: Path, tmp_path: Path) -> None:
     chat = [record for record in odd_records() if record["source"] == "chat"]
     pool = save_records(tmp_path / "pool", chat)
     settings = {"responses": DRAW, "engine": ENGINE, "only_verifiable": True}
-    with pytest.raises(DistillError, match=r"was asked nothing: of 1 prompts were dropped {'not verifiable': 1}"):
+    with pytest.raises(DistillError, match=r"got no prompt: all 1 were dropped, {'not verifiable': 1}"):
         run_step(sample, settings, tmp_path / "attempts/manifest.json", pool=pool, teacher=model)
     broken = [record | {"answer": {"kind": "math", "spec": "{}"}} for record in math_records()[:2]]
     attempts = save_samples(tmp_path / "attempts", broken, [["Answer: 3"]] * 2)
@@ -478,7 +478,9 @@ def test_grading_nothing_is_an_error(model: Path, tmp_path: Path) -> None:
         run_step(grade, GRADE, tmp_path / "graded/manifest.json", attempts=attempts)
 
 
-def test_a_teacher_that_says_nothing_is_an_error(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_teacher_that_generates_nothing_is_an_error(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Its first token ends the turn: every response is empty, and no data set should be waited for."""
     from scripts.generation.transformers_engine import TransformersEngine
 
@@ -491,6 +493,8 @@ def test_a_teacher_that_says_nothing_is_an_error(model: Path, tmp_path: Path, mo
     monkeypatch.setattr(TransformersEngine, "__init__", mute)
     pool = save_records(tmp_path / "pool", math_records())
     out = tmp_path / "out/manifest.json"
-    with pytest.raises(DistillError, match=r"teacher said nothing: all of its 12 responses are empty \({'stop': 12}\)"):
+    with pytest.raises(
+        DistillError, match=r"teacher generated nothing: all of its 12 responses are empty \({'stop': 12}\)"
+    ):
         run_step(sample, {"responses": DRAW, "engine": ENGINE}, out, pool=pool, teacher=model)
     assert not out.exists()

@@ -16,7 +16,8 @@ class Draw(Settings):
     thinking: bool
     prompts: int | None = Field(default=None, gt=0, description="at most this many prompts (first by id); null: all")
     templates: dict[Domain, PromptTemplate] = Field(
-        default={}, description="by domain, what the last turn of the prompt becomes; the record keeps its own"
+        default={},
+        description="by domain, a text around the last turn of the prompt ({prompt}); the record keeps its own prompt",
     )
 
 
