@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from pathlib import PurePath
 
-from scripts.distill.settings import Draw
+from scripts.distill.settings.sample import Draw
 from scripts.train.settings import Grpo, GrpoModel, HubModel, Opd, OpdModel, Pretrain, PretrainModel, Sft, SftModel
 from scripts.workflow.artifacts import Artifact
 from scripts.workflow.config import Config
