@@ -6,7 +6,7 @@ import platform
 
 import pytest
 
-from scripts.common.hardware import CPUINFO, cpu, hardware
+from scripts.common.provenance import CPUINFO, cpu, hardware
 
 EPYC = """processor\t: 0
 vendor_id\t: AuthenticAMD
