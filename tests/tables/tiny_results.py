@@ -98,6 +98,7 @@ class Builder:
             "outputs": [path.as_posix() for path in outputs],
             "recipe": {"settings": settings, "seed": 1, "code": "c0de", "environment": {"train.txt": "5e7"}},
             "code": "c0de",
+            "files": {f"{step.replace('.', '/')}.py": "c0de"},
             "inputs": {path.as_posix(): sha256_file(path) for path in inputs},
             "command": f"python -m {step}",
             "commit": "c0ffee00c0ffee00",
