@@ -7,8 +7,8 @@ from snakemake.settings.types import DeploymentMethod
 from scripts.workflow import plan
 from scripts.containers import images, preflight
 from scripts.containers import launch as launching
+from scripts.train.settings.base import TrainedModel
 
-TRAININGS = ("pretrain_model", "finetune_model", "reinforce_model", "distill_model")
 IMAGES = sorted(set(CONFIG.environments.values()))
 SITE = workflow.resource_settings.default_resources or {}
 OF_GPU_JOBS = {"gpu_partition": "slurm_partition", "gpu_constraint": "constraint"}
@@ -135,7 +135,10 @@ onstart:
         apptainer=DeploymentMethod.APPTAINER in workflow.deployment_settings.deployment_method,
     )
     if CONFIG.containers:
-        trained = {job.wildcards.model for job in jobs if job.rule.name in TRAININGS}
+        made = {output for job in jobs for output in job.output}
+        trained = [
+            name for name, one in CONFIG.models.items() if isinstance(one, TrainedModel) and model(name) in made
+        ]
         problems += preflight.kernel_problems(CONFIG.training_of(name).attention for name in trained)
     problems += preflight.disk_problems(Path(R), CONFIG.disk_gb)
     read = {job.wildcards.source for job in jobs if job.rule.name == "normalize_source"}

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from scripts.train import opd
 from scripts.train.opd_trainer import MultiTeacherTrainer, UnknownDomainError, log_ratio, route
-from scripts.train.settings import Opd, OpdStep
+from scripts.train.settings.opd import Opd, OpdStep
 from scripts.train.trainer import TrainingError
 from tests.train.lab import OPD, ROLLOUT, a_run, finished, load, log_of, perturbed
 
