@@ -30,6 +30,7 @@ from transformers import (
 )
 from transformers.trainer_utils import TrainOutput
 
+from scripts.common.artifacts import CARD
 from scripts.common.step import Run
 from scripts.train import tracking
 from scripts.train.card import card
@@ -146,7 +147,7 @@ def fit(trainer: Trainer, run: Run[Any], lengths: Sequence[int] | None = None) -
         "resumed_at": int(start.name.rpartition("-")[2]) if start else None,
     }
     save(trainer, run.out, history)
-    (run.out / "README.md").write_text(card(run, history))
+    (run.out / CARD).write_text(card(run, history))
 
 
 def train(trainer: Trainer, start: Path | None) -> TrainOutput:

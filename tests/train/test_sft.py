@@ -66,7 +66,6 @@ def test_the_micro_batch_does_not_change_the_loss(lab: types.SimpleNamespace, tm
 def test_what_the_model_folder_holds(lab: types.SimpleNamespace) -> None:
     folder = lab.ins.parent
     assert sorted(json.loads(lab.ins.read_text())["files"]) == [
-        "README.md",
         "chat_template.jinja",
         "config.json",
         "generation_config.json",
@@ -74,7 +73,7 @@ def test_what_the_model_folder_holds(lab: types.SimpleNamespace) -> None:
         "model.safetensors",
         "tokenizer.json",
         "tokenizer_config.json",
-    ]
+    ], "the card is beside them, and is not content"
     for file in folder.glob("*.json*"):
         assert str(lab.folder) not in file.read_text(), file
     log = log_of(folder)
