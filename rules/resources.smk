@@ -6,6 +6,7 @@ from snakemake.settings.types import DeploymentMethod
 
 from scripts.containers import images, preflight
 from scripts.containers import launch as launching
+from scripts.train.settings.base import TrainedModel
 from scripts.workflow import plan
 
 IMAGES = sorted(set(CONFIG.environments.values()))
@@ -142,10 +143,9 @@ onstart:
         apptainer=DeploymentMethod.APPTAINER in workflow.deployment_settings.deployment_method,
     )
     if CONFIG.containers:
-        trainings = {
-            name for name, kind in ARTIFACTS.kinds.items() if kind.role == "train" and kind.step != "train.hub"
-        }
-        trained = {job.wildcards.model for job in jobs if job.rule.name in trainings}
+        planned = {output for job in jobs for output in job.output}
+        models = CONFIG.models.items()
+        trained = [name for name, m in models if isinstance(m, TrainedModel) and PATHS.model(name) in planned]
         problems += preflight.kernel_problems(CONFIG.training_of(name).attention for name in trained)
     problems += preflight.disk_problems(Path(CONFIG.results), CONFIG.disk_gb)
     read = {job.wildcards.source for job in jobs if job.rule.name == "normalize_source"}

@@ -19,6 +19,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from scripts.common.artifacts import CARD
 from scripts.common.records import KEPT, SCHEMA, iterate, prompt_messages, shards, write
 from scripts.common.step import Run, step
 from scripts.mix.candidates import Candidate, columns_needed, draw, gather
@@ -66,7 +67,7 @@ def build(
     left = Counter(item.domain for item in candidates) - Counter(item.domain for item in chosen)
     absent = dict(sorted(excluded.items())) | ({"not selected": left.total()} if left else {})
     text = card(settings.name, dataset.purpose, tally, settings.licences, absent, made)
-    (out / "README.md").write_text(text)
+    (out / CARD).write_text(text)
     return _books(chosen, excluded, left) | tally.counts() | {"words": tally.percentiles()}
 
 
