@@ -17,7 +17,7 @@ from scripts.common.retries import RUN_VARIABLE
 from scripts.common.fingerprint import fingerprint
 from scripts.generation import serving
 from scripts.containers import images
-from scripts.curate.settings import STEPS
+from scripts.curate.pools import STEPS, module_of
 
 CONFIG = configuration.load(config)
 R = CONFIG.results

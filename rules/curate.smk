@@ -47,7 +47,7 @@ for step in STEPS:
 
     rule:
         name:
-            f"curate_{step.replace('-', '_')}"
+            f"curate_{module_of(step)}"
         input:
             records=lambda w, step=step: before(w.pool, step),
             extra=CURATE_EXTRAS.get(step, ("", []))[1],
@@ -59,15 +59,13 @@ for step in STEPS:
             pool=one_of(name for name, pool in CONFIG.pools.items() if step in [item.step for item in pool.steps]),
         container:
             image("data")
-        threads: cpus(f"curate.{step.replace('-', '_')}")
+        threads: cpus(f"curate.{module_of(step)}")
         resources:
-            **resources(f"curate.{step.replace('-', '_')}"),
+            **resources(f"curate.{module_of(step)}"),
         params:
-            module=f"scripts.curate.{step.replace('-', '_')}",
+            module=f"scripts.curate.{module_of(step)}",
             extra=CURATE_EXTRAS.get(step, ("", []))[0],
-            recipe=recipe(
-                f"scripts.curate.{step.replace('-', '_')}", "data", lambda w, step=step: pool_step(w.pool, step)
-            ),
+            recipe=recipe(f"scripts.curate.{module_of(step)}", "data", lambda w, step=step: pool_step(w.pool, step)),
         shell:
             "NEBULA_WORKERS={threads} python -m {params.module} --recipe {params.recipe:q} --records {input.records}"
             " {params.extra} {input.extra} --out {output} > {log} 2>&1"

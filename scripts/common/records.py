@@ -25,6 +25,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 T = TypeVar("T")
+Columns = Sequence[tuple[str, pa.DataType]]
+"""Names and types of columns that a step adds."""
 
 
 class Message(TypedDict):
@@ -125,7 +127,13 @@ def read_table(folder: Path, columns: Sequence[str] | None = None) -> pa.Table:
 
 def schema_with(*columns: tuple[str, pa.DataType]) -> pa.Schema:
     """The records' schema with the columns that a step adds."""
-    return pa.schema([*SCHEMA, *(pa.field(name, kind) for name, kind in columns)])
+    return extended(SCHEMA, columns)
+
+
+def extended(schema: pa.Schema, columns: Columns) -> pa.Schema:
+    """The schema with those of the columns that it does not have yet."""
+    new = [pa.field(name, kind) for name, kind in columns if name not in schema.names]
+    return pa.schema([*schema, *new])
 
 
 def write(folder: Path, rows: Iterable[dict[str, Any]], schema: pa.Schema = SCHEMA) -> int:

@@ -7,11 +7,12 @@ files, never at a call site.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 Domain = Literal["math", "code", "instruction", "knowledge", "general"]
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
 DOMAINS: tuple[Domain, ...] = ("math", "code", "instruction", "knowledge", "general")
 
 

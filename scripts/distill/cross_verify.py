@@ -17,7 +17,7 @@ from typing import Any
 import pyarrow as pa
 
 from scripts.common.artifacts import Artifact
-from scripts.common.records import KEPT, chunks, iterate, write
+from scripts.common.records import KEPT, chunks, extended, iterate, write
 from scripts.common.step import Run, step
 from scripts.curate.classifier import MODEL, check_labels
 from scripts.distill.candidates import (
@@ -31,7 +31,7 @@ from scripts.distill.candidates import (
     refusals,
     votes,
 )
-from scripts.distill.frame import DistillError, Progress, Row, extended, schema_of, size_of, take
+from scripts.distill.frame import DistillError, Progress, Row, schema_of, size_of, take
 from scripts.distill.gather import by_teacher, gather
 from scripts.distill.settings import CrossVerifySettings, ResponseSet
 from scripts.verify import AnswerError, Verdict, VerifierPool, VerifySettings

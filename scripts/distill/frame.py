@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from scripts.common.artifacts import Artifact
-from scripts.common.records import DROPPED, KEPT, iterate, read_table, shards, write
+from scripts.common.records import DROPPED, KEPT, Columns, extended, iterate, read_table, shards, write
 
-Columns = Sequence[tuple[str, pa.DataType]]
 Row = dict[str, Any]
 RESPONSES = "responses"
 """Column of the responses that a model gave to a record's prompt."""
@@ -22,11 +21,6 @@ RESPONSES = "responses"
 
 class DistillError(RuntimeError):
     """A step's inputs do not belong together, or hold nothing to work on: the message says which and why."""
-
-
-def extended(schema: pa.Schema, added: Columns) -> pa.Schema:
-    """A schema with the columns that a step adds."""
-    return pa.schema([*schema, *(pa.field(name, kind) for name, kind in added)])
 
 
 def schema_of(artifact: Artifact) -> pa.Schema:

@@ -18,7 +18,8 @@ from pydantic import Field, ValidationError
 from scripts.common.budget import Budget
 from scripts.common.fingerprint import ROOT
 from scripts.common.settings import Engine, Settings
-from scripts.curate.settings import Classifiers, Pool
+from scripts.curate.pools import Pool
+from scripts.curate.settings.classifier import Classifiers
 from scripts.distill.settings import GradedSet, ResponseSet
 from scripts.evaluate.settings import Benchmark
 from scripts.generation.serving import POLICY_SERVER, Serving

@@ -42,7 +42,7 @@ def classifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A language classifier that knows English from Chinese, by a few sentences of each."""
     from scripts.common.artifacts import write_manifest
     from scripts.curate.classifier import MODEL, language_text
-    from scripts.curate.settings import FastText
+    from scripts.curate.settings.classifier import FastText
     from scripts.curate.train_classifier import Labelled, train
 
     sentences = {
@@ -290,9 +290,9 @@ def test_repeated_ids_shift_nothing(tmp_path: Path) -> None:
 
 
 def test_cross_verify_starts_without_the_curation_pipeline() -> None:
-    """DataTrove's takes a second to import, and an edit of curation is none of distillation."""
+    """DataTrove's takes a second to import, and an edit of a curation step must not rerun distillation."""
     files = {path.relative_to(ROOT).as_posix() for path in _closure(_module_files("scripts.distill.cross_verify"))}
-    assert "scripts/curate/classifier.py" in files and "scripts/curate/frame.py" not in files
+    assert "scripts/curate/classifier.py" in files and "scripts/curate/job.py" not in files
 
 
 # --- The judge ------------------------------------------------------------------------------------------------------
