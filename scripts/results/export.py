@@ -2,9 +2,10 @@
 
     python -m scripts.results.export OUT.zip [--results results/tiny] [table/row/column]
 
-With a cell, the crate holds the cell and all artifacts behind it; without one, everything that is made. It contains the
-workflow, every artifact's manifest and run record, and the single-file artifacts (scores, cells, tables). Large data are
-not included; their manifests state their digests. Each job is a `CreateAction` with its step, recipe, inputs and outputs.
+With a cell, the crate holds the cell and all artifacts behind it; without one, everything that is made. It contains
+the workflow, every artifact's manifest and run record, and the single-file artifacts (scores, cells, tables). Large
+data are not included; their manifests state their digests. Each job is a `CreateAction` with its step, recipe, inputs
+and outputs.
 
 RO-Crate 1.1 (https://w3id.org/ro/crate/1.1) with the profiles Process Run Crate and Workflow Run Crate 0.5.
 """
@@ -210,7 +211,9 @@ def main() -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("out", type=Path, help="the crate, a .zip")
-    parser.add_argument("cell", nargs="?", help="TABLE/ROW/COLUMN, or the cell's file; without it, everything that is made")
+    parser.add_argument(
+        "cell", nargs="?", help="TABLE/ROW/COLUMN, or the cell's file; without it, everything that is made"
+    )
     parser.add_argument("--results", type=Path, default=Path("results/tiny"), help="results folder")
     arguments = parser.parse_args()
     try:
