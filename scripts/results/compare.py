@@ -21,7 +21,7 @@ from typing import Any
 from scripts.common.artifacts import ArtifactError, canonical_json
 from scripts.common.lineage import flat
 from scripts.results.reference_file import ReferenceMissing, read_reference, reference_path
-from scripts.results.snapshot import CELLS, Made, Number, Snapshot, of_folder
+from scripts.results.snapshot import CELLS, Number, RecordedArtifact, Snapshot, of_folder
 from scripts.tables.measurement import AVERAGE
 from scripts.tables.render import signed
 
@@ -92,7 +92,7 @@ class Comparison:
         return self.same_artifacts == len(self.names) and self.same_cells == len(self.cell_names)
 
 
-def causes(a: Made, b: Made) -> list[str]:
+def causes(a: RecordedArtifact, b: RecordedArtifact) -> list[str]:
     """What differs about how two versions of an artifact were made: seed, code, lock, settings, CPU.
 
     For the code, it names the files of `b` that are other or absent in `a`.

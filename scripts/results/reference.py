@@ -23,7 +23,7 @@ from scripts.common.artifacts import ArtifactError, canonical_json
 from scripts.common.fingerprint import ROOT
 from scripts.results import readme
 from scripts.results.reference_file import FIRST_SEED, Reference, path_of, read_reference, write_reference
-from scripts.results.snapshot import Made, Snapshot, of_folder
+from scripts.results.snapshot import RecordedArtifact, Snapshot, of_folder
 from scripts.tables.seeds import made_at
 from scripts.workflow.artifacts import Artifacts
 from scripts.workflow.config import read
@@ -43,7 +43,7 @@ def planned_recipes(scale: str, seed: int) -> dict[str, dict[str, Any]]:
     return {path.removeprefix(below): json.loads(canonical_json(artifact.recipe)) for path, artifact in files.items()}
 
 
-def outdated(planned: Mapping[str, Mapping[str, Any]], artifacts: Mapping[str, Made]) -> list[str]:
+def outdated(planned: Mapping[str, Mapping[str, Any]], artifacts: Mapping[str, RecordedArtifact]) -> list[str]:
     """The artifacts that the code would make by another recipe, would no longer make, or that are missing."""
     return [
         name

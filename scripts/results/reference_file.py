@@ -2,7 +2,7 @@
 
 scale      name of the scale
 commits    seed -> the commits at which its tables were made
-files      file of the project's code -> its digest, for all files that a recipe's `code` stands for
+files      file of the project's code -> its digest, for all files that the recipes' `code` covers
 hardware   the machines that made the artifacts, as the records of the runs describe them
 cells      table/row/column -> seed -> value, standard error, n
 jobs       in lineage order: the artifacts of a job with their digests (null: compared by value, or not at all), the
@@ -19,7 +19,7 @@ from typing import Any
 
 from scripts.common.artifacts import canonical_json, read_json
 from scripts.common.fingerprint import ROOT
-from scripts.results.snapshot import Made, Number, Snapshot
+from scripts.results.snapshot import Number, RecordedArtifact, Snapshot
 
 FIRST_SEED = 1
 """The seed whose artifacts the reference keeps by digest."""
@@ -36,7 +36,7 @@ class Reference:
     scale: str
     commits: dict[int, str]
     """Seed to the commits at which its tables were made."""
-    artifacts: dict[str, Made]
+    artifacts: dict[str, RecordedArtifact]
     """The artifacts of the first seed in lineage order, without their inputs."""
     cells: dict[int, dict[str, Number]]
     """Seed to cells by `table/row/column`."""
@@ -67,7 +67,7 @@ def read_reference(path: Path) -> Reference:
         raise ReferenceMissing(f"there is no reference for the scale {path.stem} ({path} is missing); known: {known}")
     raw = read_json(path)
     artifacts = {
-        name: Made(digest, job["recipe"], raw["hardware"][job["hardware"]], raw["files"])
+        name: RecordedArtifact(digest, job["recipe"], raw["hardware"][job["hardware"]], raw["files"])
         for job in raw["jobs"]
         for name, digest in job["artifacts"].items()
     }
@@ -100,7 +100,7 @@ def write_reference(reference: Reference, path: Path) -> None:
     path.write_text("\n".join(_lines(content)) + "\n")
 
 
-def _by_job(artifacts: Mapping[str, Made]) -> Iterable[tuple[tuple[str, str], dict[str, str | None]]]:
+def _by_job(artifacts: Mapping[str, RecordedArtifact]) -> Iterable[tuple[tuple[str, str], dict[str, str | None]]]:
     """Neighbours in lineage order with the same recipe and machine, as the files of one job are, share an entry."""
     jobs: list[tuple[tuple[str, str], dict[str, str | None]]] = []
     for name, made in artifacts.items():
@@ -112,7 +112,7 @@ def _by_job(artifacts: Mapping[str, Made]) -> Iterable[tuple[tuple[str, str], di
 
 
 def _lines(content: Mapping[str, Any]) -> Iterator[str]:
-    """JSON with two levels of indentation; what is below them stands on one line."""
+    """JSON with two levels of indentation; deeper values are on one line."""
     yield "{"
     for last, (key, value) in _marked(content.items()):
         if not isinstance(value, dict | list):

@@ -30,7 +30,7 @@ class Number:
 
 
 @dataclass(frozen=True)
-class Made:
+class RecordedArtifact:
     """An artifact, and what is recorded about how it was made."""
 
     digest: str | None
@@ -38,7 +38,7 @@ class Made:
     recipe: Mapping[str, Any]
     hardware: Mapping[str, Any]
     files: Mapping[str, str]
-    """The project's files that the recipe's `code` stands for, with their digests; in the reference, of all steps."""
+    """The files that the recipe's `code` covers, with their digests; in the reference, those of all steps."""
     inputs: tuple[str, ...] = ()
     """Names of the artifacts that it was made from; empty for an artifact of the reference."""
 
@@ -50,14 +50,14 @@ class Snapshot:
     label: str
     """How messages name it."""
     seed: int
-    artifacts: Mapping[str, Made]
+    artifacts: Mapping[str, RecordedArtifact]
     """By path below the results folder, in lineage order: inputs before what is made from them."""
     cells: Mapping[str, Number]
     """By `table/row/column`."""
 
     def digests(self) -> dict[str, str]:
         """The artifacts that are compared by digest."""
-        return {name: made.digest for name, made in self.artifacts.items() if made.digest is not None}
+        return {name: artifact.digest for name, artifact in self.artifacts.items() if artifact.digest is not None}
 
 
 def of_folder(folder: Path) -> Snapshot:
@@ -67,12 +67,12 @@ def of_folder(folder: Path) -> Snapshot:
         raise ArtifactError(f"{lineage.problems[0]} (`make verify-results` lists all problems of {folder})")
     if not lineage.nodes:
         raise ArtifactError(f"{folder} holds no artifact: run `make reproduce`, or name a scale's results folder")
-    made = {_name(path, folder): _made(path, folder, lineage) for path in in_lineage_order(lineage)}
-    seeds = sorted({item.recipe["seed"] for item in made.values()})
+    recorded = {_name(path, folder): _made(path, folder, lineage) for path in in_lineage_order(lineage)}
+    seeds = sorted({item.recipe["seed"] for item in recorded.values()})
     if len(seeds) > 1:
         raise ArtifactError(f"{folder} holds artifacts of several seeds: {seeds}; each seed has its own folder")
-    cells = {cell_name(name): _number(folder / name) for name in made if name.startswith(CELLS)}
-    return Snapshot(folder.as_posix(), seeds[0], made, cells)
+    cells = {cell_name(name): _number(folder / name) for name in recorded if name.startswith(CELLS)}
+    return Snapshot(folder.as_posix(), seeds[0], recorded, cells)
 
 
 def in_lineage_order(lineage: Lineage) -> list[Path]:
@@ -92,13 +92,13 @@ def cell_name(artifact: str) -> str:
     return artifact.removeprefix(CELLS).removesuffix(".json")
 
 
-def _made(path: Path, folder: Path, lineage: Lineage) -> Made:
+def _made(path: Path, folder: Path, lineage: Lineage) -> RecordedArtifact:
     node, name = lineage.nodes[path], _name(path, folder)
     by_value = name.startswith(CELLS) or name == REPORT
     inputs = tuple(_name(source, folder) for source in sorted(node.inputs))
     record = node.record
     digest = None if by_value else sha256_file(path)
-    return Made(digest, record["recipe"], record["hardware"], record["files"], inputs)
+    return RecordedArtifact(digest, record["recipe"], record["hardware"], record["files"], inputs)
 
 
 def _name(path: Path, folder: Path) -> str:

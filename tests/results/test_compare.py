@@ -15,15 +15,15 @@ from scripts.common.artifacts import read_json, run_path, sha256_file, write_jso
 from scripts.results import compare
 from scripts.results.compare import Comparison, causes, report
 from scripts.results.reference_file import Reference, read_reference, write_reference
-from scripts.results.snapshot import Made, Number, Snapshot, of_folder
+from scripts.results.snapshot import Number, RecordedArtifact, Snapshot, of_folder
 from tests.tables import tiny_results
 
 R = tiny_results.R
 HARDWARE = {"machine": "x86_64", "cpu": "AMD EPYC", "flags": ["avx2"], "cpus": 2, "gpus": []}
 
 
-def made(digest: str | None, *inputs: str, **recipe: Any) -> Made:
-    return Made(
+def artifact(digest: str | None, *inputs: str, **recipe: Any) -> RecordedArtifact:
+    return RecordedArtifact(
         digest,
         {"seed": 1, "code": "c0de", "settings": {}} | recipe,
         HARDWARE,
@@ -36,12 +36,12 @@ def chain(**digests: str) -> Snapshot:
     """raw -> model -> score -> cell -> table."""
     parts = {"raw": "r", "model": "m", "score": "s", "table": "t"} | digests
     artifacts = {
-        "raw": made(parts["raw"]),
-        "model": made(parts["model"], "raw"),
-        "score": made(parts["score"], "model"),
-        "cells/a/b/c.json": made(None, "score"),
-        "table": made(parts["table"], "cells/a/b/c.json"),
-        "report.html": made(None, "table"),
+        "raw": artifact(parts["raw"]),
+        "model": artifact(parts["model"], "raw"),
+        "score": artifact(parts["score"], "model"),
+        "cells/a/b/c.json": artifact(None, "score"),
+        "table": artifact(parts["table"], "cells/a/b/c.json"),
+        "report.html": artifact(None, "table"),
     }
     value = 50.0 if parts["score"] == "s" else 47.0
     return Snapshot("x", 1, artifacts, {"a/b/c": Number(value, 2.0, 100)})
@@ -94,8 +94,8 @@ def test_what_one_side_lacks() -> None:
 
 
 def test_causes_by_hand() -> None:
-    one = made("a", settings={"adam": {"beta": 0.9}, "steps": 60, "text": "x" * 90}, environment={"cpu.txt": "1"})
-    other = Made(
+    one = artifact("a", settings={"adam": {"beta": 0.9}, "steps": 60, "text": "x" * 90}, environment={"cpu.txt": "1"})
+    other = RecordedArtifact(
         "b",
         {
             "seed": 2,
@@ -116,7 +116,7 @@ def test_causes_by_hand() -> None:
         "settings.new: absent -> null",
         "edited: scripts/b.py, scripts/c.py",
     ]
-    long = causes(made("a", settings={"text": "x" * 90}), made("b", settings={"text": "x" * 90 + "y"}))
+    long = causes(artifact("a", settings={"text": "x" * 90}), artifact("b", settings={"text": "x" * 90 + "y"}))
     assert long == [f'settings.text: "{"x" * 69}... -> "{"x" * 69}...']
 
 

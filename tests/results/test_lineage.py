@@ -62,11 +62,11 @@ def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_every_artifact_once_in_order(built: Path) -> None:
-    found = trace([CELL])
+    lineage = trace([CELL])
     names = ["cells/instruct/ins-sft/ifeval.json", "models/ins-sft", "pools/sft/format", "raw/chat"]
-    assert list(found.nodes) == [R / (n if n.endswith(".json") else f"{n}/manifest.json") for n in names]
-    assert found.problems == ()
-    assert found.digests() == {path.as_posix(): sha256_file(path) for path in found.nodes}
+    assert list(lineage.nodes) == [R / (n if n.endswith(".json") else f"{n}/manifest.json") for n in names]
+    assert lineage.problems == ()
+    assert lineage.digests() == {path.as_posix(): sha256_file(path) for path in lineage.nodes}
 
 
 def test_data_may_be_deleted_if_the_records_stay(built: Path) -> None:
@@ -105,11 +105,12 @@ def test_moved_results_keep_their_own_lineage(built: Path, target: str) -> None:
     """Records hold the paths of the run; the lineage of a copy uses the copy, not what is now at the old path."""
     shutil.copytree(R, target)
     build(learning_rate=0.2)
-    found = trace([Path(target) / CELL.relative_to(R)])
-    assert found.problems == ()
-    assert all(path.is_relative_to(target) for path in found.nodes)
+    lineage = trace([Path(target) / CELL.relative_to(R)])
+    assert lineage.problems == ()
+    assert all(path.is_relative_to(target) for path in lineage.nodes)
     assert (
-        found.nodes[Path(target) / "models/ins-sft/manifest.json"].record["recipe"]["settings"]["learning_rate"] == 0.1
+        lineage.nodes[Path(target) / "models/ins-sft/manifest.json"].record["recipe"]["settings"]["learning_rate"]
+        == 0.1
     )
 
 
@@ -147,11 +148,11 @@ def test_tree_for_people(built: Path, monkeypatch: pytest.MonkeyPatch, capsys) -
 
 def test_json_has_everything(built: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     assert run_command(monkeypatch, str(CELL), "--json") == 0
-    found = json.loads(capsys.readouterr().out)
-    model = found["artifacts"][str(R / "models/ins-sft/manifest.json")]
+    lineage = json.loads(capsys.readouterr().out)
+    model = lineage["artifacts"][str(R / "models/ins-sft/manifest.json")]
     assert model["run"]["recipe"]["settings"]["text"] == "x" * 50
     assert list(model["inputs"]) == [str(R / "pools/sft/format/manifest.json")]
-    assert found["problems"] == []
+    assert lineage["problems"] == []
 
 
 def test_unknown_cell_lists_close_matches(built: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:

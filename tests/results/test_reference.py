@@ -13,7 +13,7 @@ from scripts.common.artifacts import write_json
 from scripts.results import reference
 from scripts.results.reference import NotReproduced, make, named, outdated, planned_recipes
 from scripts.results.reference_file import Reference, path_of, read_reference
-from scripts.results.snapshot import Made, Number, of_folder
+from scripts.results.snapshot import Number, RecordedArtifact, of_folder
 from scripts.tables.measurement import Cell
 
 TINY = path_of("tiny")
@@ -34,9 +34,9 @@ def test_the_reference_is_what_the_code_makes() -> None:
 
 @committed
 def test_every_cell_has_every_seed() -> None:
-    found = read_reference(TINY)
-    assert len({frozenset(cells) for cells in found.cells.values()}) == 1
-    assert {f"cells/{name}.json" for name in found.cells[1]} <= found.artifacts.keys()
+    content = read_reference(TINY)
+    assert len({frozenset(cells) for cells in content.cells.values()}) == 1
+    assert {f"cells/{name}.json" for name in content.cells[1]} <= content.artifacts.keys()
 
 
 def test_a_plan_names_every_artifact_of_the_scale() -> None:
@@ -55,7 +55,9 @@ def test_a_plan_names_every_artifact_of_the_scale() -> None:
 
 def test_outdated_by_hand() -> None:
     planned = {"a": {"code": "1"}, "b": {"code": "1"}, "new": {"code": "1"}}
-    artifacts = {name: Made("x", {"code": code}, {}, {}) for name, code in (("a", "1"), ("b", "2"), ("old", "1"))}
+    artifacts = {
+        name: RecordedArtifact("x", {"code": code}, {}, {}) for name, code in (("a", "1"), ("b", "2"), ("old", "1"))
+    }
     assert outdated(planned, artifacts) == ["b", "new", "old"]
     assert named(["a"]) == "a" and named(list("abcdefghij")) == "a, b, c, d, e, f, g, h and 2 more"
 
@@ -78,25 +80,25 @@ def reproduced(own_copy: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_reference_of_one_seed(reproduced: Path) -> None:
     snapshot = of_folder(reproduced / "tiny")
-    made = make("tiny", reproduced, None)
-    assert (made.artifacts, made.cells) == (snapshot.artifacts, {1: snapshot.cells})
-    assert made.commits == {1: "c0ffee00c0+"}
+    written = make("tiny", reproduced, None)
+    assert (written.artifacts, written.cells) == (snapshot.artifacts, {1: snapshot.cells})
+    assert written.commits == {1: "c0ffee00c0+"}
 
 
 def test_another_seed_comes_from_its_folder(reproduced: Path) -> None:
     shutil.copytree(reproduced / "tiny", reproduced / "tiny-seed-2")
     cell = reproduced / "tiny-seed-2/cells/instruct/base/math.json"
     Cell(**(vars(Cell.read(cell)) | {"value": 31.0})).write(cell)
-    made = make("tiny", reproduced, None)
-    assert [made.cells[seed]["instruct/base/math"].value for seed in (1, 2)] == [30.0, 31.0]
+    written = make("tiny", reproduced, None)
+    assert [written.cells[seed]["instruct/base/math"].value for seed in (1, 2)] == [30.0, 31.0]
 
 
 def test_a_seed_without_folder_is_kept_while_the_first_seed_stands(reproduced: Path) -> None:
     first = of_folder(reproduced / "tiny").cells
     other = {name: replace(number, value=number.value + 1) for name, number in first.items()}
     old = Reference("tiny", {1: "old", 2: "old"}, {}, {1: dict(first), 2: other})
-    made = make("tiny", reproduced, old)
-    assert made.cells == {1: first, 2: other} and made.commits == {1: "c0ffee00c0+", 2: "old"}
+    written = make("tiny", reproduced, old)
+    assert written.cells == {1: first, 2: other} and written.commits == {1: "c0ffee00c0+", 2: "old"}
     moved = {**first, "instruct/base/math": Number(31.0, 1.0, 20)}
     with pytest.raises(NotReproduced, match=r"cells of seed 1 changed.*SEEDS=2"):
         make("tiny", reproduced, replace(old, cells={1: moved, 2: other}))

@@ -36,10 +36,10 @@ def result(project: Path) -> Result:
 def test_paired_z_by_hand() -> None:
     """Differences 100, 0, 0, 100 and 0, 0, 0, 100: means 50 and 25, so 37.5; variances 10000/3 and 2500, each by 4
     prompts, so sqrt(2500/3 + 625) / 2 = 19.0941; z = 1.9640, two-sided p = 0.0495."""
-    found = paired_z_test([[100, 0, 0, 100], [0, 0, 0, 100]])
-    assert (found.difference, found.test, found.verdict) == (37.5, "paired z = 1.96", "seen")
-    assert found.stderr == pytest.approx(math.sqrt(2500 / 3 + 625) / 2)
-    assert found.p == pytest.approx(0.04953, abs=1e-5)
+    comparison = paired_z_test([[100, 0, 0, 100], [0, 0, 0, 100]])
+    assert (comparison.difference, comparison.test, comparison.verdict) == (37.5, "paired z = 1.96", "seen")
+    assert comparison.stderr == pytest.approx(math.sqrt(2500 / 3 + 625) / 2)
+    assert comparison.p == pytest.approx(0.04953, abs=1e-5)
 
 
 def test_pairing_removes_what_prompts_share() -> None:
@@ -64,10 +64,10 @@ def test_verdicts_of_one_seed(differences: list[float], verdict: str) -> None:
 def test_training_noise_by_hand() -> None:
     """The differences of `test_paired_z_by_hand`, whose error over prompts squared is 364.583. Trainings that spread
     by 10 points add 2 * 100: 37.5 / sqrt(564.583) = 1.5782, two-sided p = 0.1145."""
-    found = paired_z_test([[100, 0, 0, 100], [0, 0, 0, 100]], training_sd=10)
-    assert (found.difference, found.test, found.verdict) == (37.5, "z = 1.58", "within noise")
-    assert found.stderr == pytest.approx(math.sqrt(364.58333 + 200))
-    assert found.p == pytest.approx(0.11452, abs=1e-5)
+    comparison = paired_z_test([[100, 0, 0, 100], [0, 0, 0, 100]], training_sd=10)
+    assert (comparison.difference, comparison.test, comparison.verdict) == (37.5, "z = 1.58", "within noise")
+    assert comparison.stderr == pytest.approx(math.sqrt(364.58333 + 200))
+    assert comparison.p == pytest.approx(0.11452, abs=1e-5)
 
 
 def test_training_noise_holds_its_level() -> None:
@@ -87,20 +87,20 @@ def test_block_t_by_hand() -> None:
     1 0 -1 / 0 -1 1 / -1 1 0, so 6 over 4 degrees of freedom; 16 - 12 = 4 by sqrt(2 * 1.5 / 3) = 1 is t(4) = 4."""
     rows = [[10.0, 12.0, 14.0], [11.0, 13.0, 18.0], [12.0, 17.0, 19.0]]
     assert interaction(rows) == pytest.approx(6.0)
-    found = block_t_test(rows, better=2, worse=0)
-    assert (found.difference, found.stderr) == (4.0, pytest.approx(1.0))
-    assert found.test == "t(4) = 4.00"
-    assert found.p == pytest.approx(1 - 4 / math.sqrt(20) * (1 + 2 / 20), abs=1e-12)  # closed form for 4 df
-    assert (found.verdict, block_t_test(rows, better=0, worse=2).verdict) == ("seen", "not seen")
+    comparison = block_t_test(rows, better=2, worse=0)
+    assert (comparison.difference, comparison.stderr) == (4.0, pytest.approx(1.0))
+    assert comparison.test == "t(4) = 4.00"
+    assert comparison.p == pytest.approx(1 - 4 / math.sqrt(20) * (1 + 2 / 20), abs=1e-12)  # closed form for 4 df
+    assert (comparison.verdict, block_t_test(rows, better=0, worse=2).verdict) == ("seen", "not seen")
 
 
 def test_block_t_of_two_rows_is_the_paired_t() -> None:
     """Differences 1, 2, 3: mean 2, sd 1, t = 2 / (1 / sqrt 3) = 3.4641; p from the closed form for 2 df."""
-    found = block_t_test([[11.0, 12.0, 13.0], [10.0, 10.0, 10.0]], 0, 1)
+    comparison = block_t_test([[11.0, 12.0, 13.0], [10.0, 10.0, 10.0]], 0, 1)
     t = math.sqrt(12)
-    assert found.stderr == pytest.approx(1 / math.sqrt(3))
-    assert found.p == pytest.approx(1 - t / math.sqrt(2 + t * t))
-    assert (found.difference, found.test, found.verdict) == (2.0, "t(2) = 3.46", "within noise")
+    assert comparison.stderr == pytest.approx(1 / math.sqrt(3))
+    assert comparison.p == pytest.approx(1 - t / math.sqrt(2 + t * t))
+    assert (comparison.difference, comparison.test, comparison.verdict) == (2.0, "t(2) = 3.46", "within noise")
 
 
 def test_seeds_are_blocks() -> None:
@@ -328,15 +328,15 @@ def seeds_of(result: Result) -> list[Result]:
 def test_seeds_by_hand(result: Result) -> None:
     """GRPO 70, 73, 76: mean 73, sd 3. The interaction's squares add up to 34/3 with 4 degrees of freedom, so
     the difference 17.5 has the error sqrt(2 * 17/6 / 3) = 1.3744 and t(4) = 12.73."""
-    made = combine(seeds_of(result))
-    entry = made.row("ins-grpo").cells["average"]
+    combined = combine(seeds_of(result))
+    entry = combined.row("ins-grpo").cells["average"]
     assert (entry.value, entry.sd, entry.stderr) == (73.0, pytest.approx(3.0), pytest.approx(3 / math.sqrt(3)))
     assert entry.difference == pytest.approx(73 - 61.85)
-    assert (made.seeds, made.spread) == ((1, 2, 3), "standard error over 3 seeds")
-    assert (made.claims[0].test, made.claims[0].verdict) == ("t(4) = 12.73", "seen")
-    assert made.claims[0].stderr == pytest.approx(math.sqrt(17 / 9))
-    assert "73.00 ± 1.73 (paper 61.85, +11.15)" in markdown(made)
-    assert "± is the standard error over 3 seeds" in latex(made).replace(r"$\pm$", "±")
+    assert (combined.seeds, combined.spread) == ((1, 2, 3), "standard error over 3 seeds")
+    assert (combined.claims[0].test, combined.claims[0].verdict) == ("t(4) = 12.73", "seen")
+    assert combined.claims[0].stderr == pytest.approx(math.sqrt(17 / 9))
+    assert "73.00 ± 1.73 (paper 61.85, +11.15)" in markdown(combined)
+    assert "± is the standard error over 3 seeds" in latex(combined).replace(r"$\pm$", "±")
 
 
 def test_claims_of_all_tables_over_seeds(result: Result) -> None:

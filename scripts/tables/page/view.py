@@ -75,7 +75,7 @@ def costs(nodes: Iterable[Node]) -> list[Cost]:
     for record in _jobs(nodes):
         _, stage, name = record["step"].split(".", 2)
         by_step.setdefault((stage, name), []).append(record)
-    made = [
+    costs = [
         Cost(
             stage=stage,
             step=name,
@@ -86,7 +86,7 @@ def costs(nodes: Iterable[Node]) -> list[Cost]:
         )
         for (stage, name), records in by_step.items()
     ]
-    return sorted(made, key=lambda cost: (STAGES.index(cost.stage), -cost.seconds, cost.step))
+    return sorted(costs, key=lambda cost: (STAGES.index(cost.stage), -cost.seconds, cost.step))
 
 
 def by_stage(steps: Iterable[Cost]) -> list[Cost]:
@@ -179,27 +179,27 @@ def cell_data(results: Sequence[Result], cells: Mapping[Path, Cell], lineage: Li
     """Every cell by its name `table/row/column`, with its position in the lineage and the generations it counts."""
     numbers = {below(path, root): number for number, path in enumerate(lineage.nodes)}
     by_name = {below(path, root): cell for path, cell in cells.items()}
-    made = {}
+    shown_cells = {}
     for result in results:
         for row in result.rows:
             for column in result.columns:
                 path = f"cells/{result.name}/{row.name}/{column}.json"
                 shown = [name for name in result.columns if column in (name, AVERAGE) and name != AVERAGE]
                 details = {key: value for key, value in asdict(by_name[path]).items() if key != "lineage"}
-                made[f"{result.name}/{row.name}/{column}"] = details | {
+                shown_cells[f"{result.name}/{row.name}/{column}"] = details | {
                     "title": f"{row.title}: {result.columns[column]}",
                     "table": result.title,
                     "artifact": numbers[path],
                     "samples": [f"{row.model}/{name}" for name in shown],
                 }
-    return made
+    return shown_cells
 
 
 def sample_data(
     scores: Iterable[Path], generations: Mapping[str, Path], settings: ReportSettings
 ) -> dict[str, dict[str, Any]]:
     """For each `model/benchmark`, some raw generations with their verdicts, evenly spaced over its items."""
-    made = {}
+    samples = {}
     for path in scores:
         score = read_json(path)
         name = f"{score['model']}/{score['benchmark']}"
@@ -209,7 +209,7 @@ def sample_data(
             items[index * len(items) // count]["id"]: items[index * len(items) // count] for index in range(count)
         }
         rows = pq.read_table(generations[name], columns=GENERATION_COLUMNS).to_pylist()
-        made[name] = {
+        samples[name] = {
             "of": len(rows),
             "unverifiable": score["unverifiable"],
             "rows": [
@@ -218,7 +218,7 @@ def sample_data(
                 if row["id"] in chosen and row["sample"] < settings.samples
             ],
         }
-    return made
+    return samples
 
 
 def _generation(row: Mapping[str, Any], verdict: Mapping[str, Any], characters: int) -> dict[str, Any]:
