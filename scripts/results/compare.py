@@ -95,12 +95,12 @@ class Comparison:
 def causes(a: RecordedArtifact, b: RecordedArtifact) -> list[str]:
     """What differs about how two versions of an artifact were made: seed, code, lock, settings, CPU.
 
-    For the code, it names the files of `b` that are other or absent in `a`.
+    For the code, it names the files of `b` that differ or are absent in `a`, if the record of `a` names files.
     """
     left, right = (flat(made.recipe) | flat(_machine(made.hardware)) for made in (a, b))
     pairs = {key: (_text(left, key), _text(right, key)) for key in sorted(left.keys() | right.keys())}
     different = [f"{key}: {_cut(one)} -> {_cut(other)}" for key, (one, other) in pairs.items() if one != other]
-    edited = sorted(file for file, digest in b.files.items() if a.files.get(file) != digest)
+    edited = sorted(file for file, digest in b.files.items() if a.files and a.files.get(file) != digest)
     different += [f"edited: {', '.join(edited[:SHOWN])}", *_rest(edited)] if edited else []
     return different or ["nothing that is recorded differs: the recipe, the inputs and the CPU are the same"]
 

@@ -45,11 +45,15 @@ def planned_recipes(scale: str, seed: int) -> dict[str, dict[str, Any]]:
 
 def outdated(planned: Mapping[str, Mapping[str, Any]], artifacts: Mapping[str, RecordedArtifact]) -> list[str]:
     """The artifacts that the code would make by another recipe, would no longer make, or that are missing."""
-    return [
-        name
-        for name in sorted(planned.keys() | artifacts.keys())
-        if name not in planned or name not in artifacts or planned[name] != artifacts[name].recipe
-    ]
+    now = {name: _of_the_commit(recipe) for name, recipe in planned.items()}
+    then = {name: _of_the_commit(artifact.recipe) for name, artifact in artifacts.items()}
+    return [name for name in sorted(now.keys() | then.keys()) if now.get(name) != then.get(name)]
+
+
+def _of_the_commit(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """The recipe without the version of Python, which a machine decides and not a commit."""
+    environment = {name: digest for name, digest in recipe.get("environment", {}).items() if name != "python"}
+    return {**recipe, "environment": environment}
 
 
 def named(names: list[str]) -> str:

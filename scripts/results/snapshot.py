@@ -38,7 +38,8 @@ class RecordedArtifact:
     recipe: Mapping[str, Any]
     hardware: Mapping[str, Any]
     files: Mapping[str, str]
-    """The files that the recipe's `code` covers, with their digests; in the reference, those of all steps."""
+    """The files that the recipe's `code` covers, with their digests. In the reference, those of
+    all steps; empty if the record was written before records named them."""
     inputs: tuple[str, ...] = ()
     """Names of the artifacts that it was made from; empty for an artifact of the reference."""
 
@@ -98,7 +99,7 @@ def _made(path: Path, folder: Path, lineage: Lineage) -> RecordedArtifact:
     inputs = tuple(_name(source, folder) for source in sorted(node.inputs))
     record = node.record
     digest = None if by_value else sha256_file(path)
-    return RecordedArtifact(digest, record["recipe"], record["hardware"], record["files"], inputs)
+    return RecordedArtifact(digest, record["recipe"], record["hardware"], record.get("files", {}), inputs)
 
 
 def _name(path: Path, folder: Path) -> str:

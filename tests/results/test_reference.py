@@ -59,6 +59,8 @@ def test_outdated_by_hand() -> None:
         name: RecordedArtifact("x", {"code": code}, {}, {}) for name, code in (("a", "1"), ("b", "2"), ("old", "1"))
     }
     assert outdated(planned, artifacts) == ["b", "new", "old"]
+    machines = [{"code": "1", "environment": {"cpu.txt": "5e7", "python": version}} for version in ("3.11.7", "3.12.1")]
+    assert outdated({"a": machines[0]}, {"a": RecordedArtifact("x", machines[1], {}, {})}) == []
     assert named(["a"]) == "a" and named(list("abcdefghij")) == "a, b, c, d, e, f, g, h and 2 more"
 
 
