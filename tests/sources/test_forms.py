@@ -12,10 +12,11 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from scripts.sources.adapters import RowError, adapt
+from scripts.sources.adapters import adapt
 from scripts.sources.fetch import open_source
 from scripts.sources.rows import SourceError, read_rows
 from scripts.sources.settings import HubSource
+from scripts.sources.values import RowError
 from scripts.verify import Answer, Verdict, VerifierPool
 from scripts.verify.dispatch import wall_limit
 from scripts.verify.settings import VerifySettings

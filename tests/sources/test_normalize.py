@@ -96,6 +96,38 @@ def test_rows_nested_beyond_reading_are_dropped(tmp_path: Path) -> None:
     assert json.loads(records.read(tmp_path / "out" / "records")[0]["meta"]) == {"m": None, "x.0": None}
 
 
+def test_a_column_that_no_row_has_is_an_error_though_it_may_be_missing_in_a_row(tmp_path: Path) -> None:
+    """A misspelt optional field would cost every row a part of it in silence."""
+    rows = b'{"p": "q", "r": "r"}\n{"p": "q2", "r": "r2", "x": "more"}\n'
+    adapter = {"shape": "instruction", "prompt": "p", "response": "r", "input": "x"}
+    run = normalize(tmp_path, file_source(tmp_path, rows, adapter=adapter), NEBULA_CORPORA=str(tmp_path))
+    assert run.returncode == 0, run.stderr
+    for wrong, setting in (({"input": "imput"}, "input"), ({"meta": ["level"]}, "meta")):
+        source = file_source(tmp_path, rows, adapter={**adapter, **wrong})
+        run = normalize(tmp_path, source, NEBULA_CORPORA=str(tmp_path))
+        field = "imput" if setting == "input" else "level"
+        message = f"sources.mine.adapter.{setting}: no row has the field '{field}'; the first has p, r"
+        assert run.returncode != 0 and message in run.stderr, run.stderr
+
+
+def test_lines_that_are_not_json_do_not_blame_the_adapter(tmp_path: Path) -> None:
+    run = normalize(tmp_path, file_source(tmp_path, b"p,r\nq1,r1\nq2,r2\n"), NEBULA_CORPORA=str(tmp_path))
+    message = (
+        "sources.mine: no row became a record ({'not-json': 3}): it must be Parquet, Arrow, a JSON array or one JSON "
+        "object per line; the first begins 'p,r\\n'"
+    )
+    assert run.returncode != 0 and message in run.stderr, run.stderr
+
+
+def test_keys_of_turns_that_no_record_holds_are_counted(tmp_path: Path) -> None:
+    turns = [{"role": "user", "content": "q", "name": "Ann"}, {"role": "assistant", "content": "r", "lang": None}]
+    rows = "\n".join([json.dumps({"m": turns})] * 3).encode()
+    source = file_source(tmp_path, rows, adapter={"shape": "messages", "prompt": "m"})
+    run = normalize(tmp_path, source, NEBULA_CORPORA=str(tmp_path))
+    assert run.returncode == 0, run.stderr
+    assert read_json(tmp_path / "out" / "manifest.json")["counts"]["unread_keys"] == {"name": 3}
+
+
 def test_same_bytes_twice(tmp_path: Path) -> None:
     source = file_source(tmp_path, b'{"p": "q", "r": "r"}\n' * 3)
     manifests = []
