@@ -8,10 +8,11 @@ from typing import Any
 
 from transformers import GenerationConfig, PreTrainedTokenizerBase
 
+from scripts.common.chat.rendering import load_tokenizer
 from scripts.train.rows import DataError
 from scripts.train.settings import Grpo, Opd, Rollout
 from scripts.train.tokenizer import TURN_END
-from scripts.train.trainer import TrainingError, check_context, load_tokenizer
+from scripts.train.trainer import TrainingError, check_context
 
 
 def policy_tokenizer(folder: Path) -> PreTrainedTokenizerBase:

@@ -18,9 +18,7 @@ from typing import Any, TypeVar, cast
 import torch
 from transformers import (
     AutoConfig,
-    AutoTokenizer,
     PreTrainedModel,
-    PreTrainedTokenizerBase,
     PrinterCallback,
     Trainer,
     TrainerCallback,
@@ -60,11 +58,6 @@ SHOWN = {
 
 class TrainingError(RuntimeError):
     """Training cannot go on or would be worthless: the message says at which step, why, and what to change."""
-
-
-def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
-    """A checkpoint's tokenizer."""
-    return AutoTokenizer.from_pretrained(folder)
 
 
 def weights(settings: Optimizer) -> dict[str, str]:
