@@ -164,31 +164,3 @@ class HubSource(SourceBase):
 
 
 Source = Annotated[SyntheticSource | FileSource | HubSource, Field(discriminator="kind")]
-
-
-class Synthetic(Settings):
-    """The generator of the embedded corpora: sizes, and the rate of each planted fault."""
-
-    sft: dict[Domain, int] = Field(description="SFT samples a domain, before faults are planted")
-    rl: dict[Domain, int] = Field(description="RL candidates a domain")
-    pretrain: int = Field(gt=0, description="documents of the base model's corpus")
-    textbook: int = Field(gt=0, description="faultless exchanges of the distillation teacher's corpus")
-    creatures: int = Field(gt=0, description="subjects of the invented world's facts")
-    thinking: float = Field(ge=0.0, le=1.0, description="share of responses that think first")
-    benchmark: int = Field(gt=0, description="items of each held-out benchmark")
-    faults: dict[
-        Literal[
-            "wrong",
-            "exact",
-            "near",
-            "leak",
-            "language",
-            "truncated",
-            "refusal",
-            "loop",
-            "format",
-            "encoding",
-            "pii",
-        ],
-        Annotated[float, Field(ge=0.0, le=0.5)],
-    ] = Field(description="share of SFT samples that get the fault")

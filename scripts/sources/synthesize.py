@@ -27,6 +27,7 @@ from scripts.sources.corpora import (
     VERIFIABLE,
     Families,
     Row,
+    Synthetic,
     chat_row,
     dialogue,
     pretraining_text,
@@ -34,8 +35,7 @@ from scripts.sources.corpora import (
     spec_row,
     truth_row,
 )
-from scripts.sources.faults import Sample, plant, sample_of
-from scripts.sources.settings import Synthetic
+from scripts.sources.faults import FAULTS, Sample, plant, sample_of
 from scripts.sources.tasks.base import Task
 from scripts.sources.tasks.knowledge import World
 
@@ -43,7 +43,7 @@ TRUTH = "truth.parquet"
 
 
 def write_raw(path: Path, rows: list[Row]) -> None:
-    """Write rows in the form that the file's ending says."""
+    """Write rows in the format that the file's suffix names."""
     lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     if path.suffix == ".parquet":
         pq.write_table(pa.Table.from_pylist(rows), path)
@@ -74,11 +74,9 @@ def with_faults(
     spoiled = {}
     for name, found in samples.items():
         rng = Random(f"faults-{seed}-{name}")
-        # a source without gold answers has no wrong answer that could be found
-        rates: dict[str, float] = {
-            fault: rate for fault, rate in sizes.faults.items() if fault != "wrong" or name not in ("forum", "chats")
-        }
-        own = [task for task in leaks if task.domain in SFT_SOURCES[name].domains] or leaks
+        source = SFT_SOURCES[name]
+        rates = {fault: rate for fault, rate in sizes.faults.items() if source.gold or not FAULTS[fault].needs_gold}
+        own = [task for task in leaks if task.domain in source.domains] or leaks
         planted = plant(found, own, rates, rng)
         rng.shuffle(planted)
         spoiled[name] = planted

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from scripts.common.chat.thinking import THINK_START, thinking_response
 from scripts.common.records import Message
 from scripts.sources.settings import Adapter
 from scripts.sources.values import RowError, is_empty, is_gap
@@ -106,9 +107,9 @@ def _with_reasoning(turn: dict[str, Any], role: str, content: str) -> str:
     if role != "assistant" or not all(isinstance(thought, str) for thought in thoughts.values()):
         raise RowError(f"message-with-{min(thoughts)}")
     different = {thought.strip() for thought in thoughts.values()}
-    thought = different.pop()
-    if content.lstrip().startswith(f"<think>\n{thought}\n</think>"):
+    block = thinking_response(different.pop(), "")
+    if content.lstrip().startswith(block.rstrip()):
         return content
-    if different or "<think>" in content:
+    if different or THINK_START in content:
         raise RowError("reasoning-twice")
-    return f"<think>\n{thought}\n</think>\n\n{content.lstrip()}"
+    return block + content.lstrip()

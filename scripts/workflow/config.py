@@ -24,7 +24,8 @@ from scripts.distill.settings.cross_verify import ResponseSet
 from scripts.evaluate.benchmarks import Benchmark
 from scripts.generation.serving import POLICY_SERVER, Serving
 from scripts.mix.settings import Dataset
-from scripts.sources.settings import Source, Synthetic
+from scripts.sources.corpora import Synthetic
+from scripts.sources.settings import Source
 from scripts.tables.settings import AVERAGE, Table
 from scripts.train.settings import Grpo, HubModel, Model, Opd, OpdModel, Optimizer, Pretrain, Sft, Training
 from scripts.verify.settings import VerifySettings

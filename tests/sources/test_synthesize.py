@@ -19,12 +19,11 @@ from scripts.common import records
 from scripts.common.artifacts import canonical_json, read_json
 from scripts.common.chat.thinking import strip_thinking
 from scripts.common.fingerprint import ROOT
-from scripts.sources.corpora import SFT_SOURCES, VERIFIABLE, CorpusError
-from scripts.sources.faults import REFUSALS
+from scripts.sources.corpora import SFT_SOURCES, VERIFIABLE, CorpusError, Synthetic
+from scripts.sources.faults import FAULTS, REFUSALS, Adds
 from scripts.sources.fetch import open_source
 from scripts.sources.foreign import FOREIGN
 from scripts.sources.normalize import Normalize, normalize
-from scripts.sources.settings import Synthetic
 from scripts.sources.synthesize import synthesize
 from scripts.sources.tasks.knowledge import question
 from scripts.verify import Answer, VerifierPool
@@ -35,6 +34,7 @@ SIZES = Synthetic.model_validate(
     | {"sft": dict.fromkeys(("math", "code", "instruction", "knowledge", "general"), 120)}
     | {"rl": dict.fromkeys(VERIFIABLE, 60), "benchmark": 45, "pretrain": 1500, "textbook": 400}
 )
+ADDED = {name for name, fault in FAULTS.items() if isinstance(fault, Adds)}
 Row = dict[str, Any]
 
 
@@ -107,8 +107,7 @@ def test_every_file_has_a_source_that_reads_all_its_rows(corpora: Corpora) -> No
 
 
 def test_sizes_are_those_asked_for(corpora: Corpora) -> None:
-    added = {"exact", "near", "leak", "language"}
-    own = Counter(row["domain"] for row in corpora.truth if row["fault"] not in added)
+    own = Counter(row["domain"] for row in corpora.truth if row["fault"] not in ADDED)
     assert own == SIZES.sft
     assert {name: len(rows) for name, rows in corpora.of_role("rl").items()} == {
         f"rl-{name}": 60 for name in VERIFIABLE
@@ -138,13 +137,12 @@ def test_records_are_what_the_truth_says(corpora: Corpora) -> None:
 
 
 def test_faults_stand_at_their_stated_rates(corpora: Corpora) -> None:
-    added = ("exact", "near", "leak", "language")
     for name in SFT_SOURCES:
         rows = [row for row in corpora.truth if row["source"] == name]
-        own = sum(row["fault"] not in added for row in rows)
+        own = sum(row["fault"] not in ADDED for row in rows)
         planted = Counter(row["fault"] for row in rows if row["fault"])
         stated = {fault: round(rate * own) for fault, rate in SIZES.faults.items()}
-        if name in ("forum", "chats"):  # no gold answers, so no wrong ones
+        if not SFT_SOURCES[name].gold:  # no gold answers, so no wrong ones
             assert stated.pop("wrong") and not planted["wrong"]
         assert planted == stated
     everything = Counter(row["fault"] or "none" for row in corpora.truth)
@@ -201,8 +199,7 @@ def test_a_benchmarks_question_stands_nowhere_but_in_planted_leaks(corpora: Corp
 
 
 def test_samples_and_candidates_are_distinct_but_for_planted_copies(corpora: Corpora) -> None:
-    added = ("exact", "near", "leak", "language")
-    asked = [row["prompt"] for row in corpora.truth if row["fault"] not in added]
+    asked = [row["prompt"] for row in corpora.truth if row["fault"] not in ADDED]
     asked += [prompt for rows in corpora.of_role("rl").values() for prompt in prompts(rows)]
     assert len(asked) == len(set(asked))
 
@@ -217,6 +214,18 @@ def test_more_distinct_prompts_than_there_are_is_an_error_that_says_so(tmp_path:
     greedy = SIZES.model_copy(update={"sft": {**SIZES.sft, "knowledge": 5000}})
     with pytest.raises(CorpusError, match=r"knowledge level \d has no more distinct prompts; ask for fewer items"):
         synthesize(greedy, 1, tmp_path)
+
+
+def test_sources_without_gold_answers_are_those_whose_adapters_read_none() -> None:
+    adapters = {name: TINY["sources"][name]["adapter"] for name in SFT_SOURCES}
+    assert {name for name, source in SFT_SOURCES.items() if source.gold} == {
+        name for name, adapter in adapters.items() if adapter.get("answer", "none") != "none"
+    }
+
+
+def test_a_fault_that_there_is_not_is_refused_with_those_there_are() -> None:
+    with pytest.raises(ValueError, match=r"there is no fault 'wrnog': choose among wrong, truncated, .*language"):
+        Synthetic.model_validate(TINY["synthetic"] | {"faults": {"wrnog": 0.1}})
 
 
 def test_more_faults_than_samples_is_an_error_that_says_so(tmp_path: Path) -> None:
