@@ -14,7 +14,7 @@ Shape = Literal["messages", "sharegpt", "instruction", "pair", "text"]
 AnswerKind = Literal["math", "code", "instructions", "choice", "grid", "none"]
 Role = Literal["sft", "rl", "benchmark", "pretrain"]
 UNPINNED = "unpinned"
-"""Stands for a revision that is not established yet."""
+"""In the place of a revision that is not established yet."""
 
 
 class Adapter(Settings):
@@ -114,10 +114,10 @@ _ANSWERS_OF: dict[str, tuple[AnswerKind, ...]] = {
 
 
 class SourceBase(Settings):
-    """What every source states."""
+    """Settings of every kind of source."""
 
     role: Role
-    domain: Domain | None = Field(description="null where the classifier is to say")
+    domain: Domain | None = Field(description="null: the classifier predicts it")
     licence: str
     adapter: Adapter
     priority: int = Field(default=0, description="deduplication keeps the copy of the highest priority")
@@ -149,17 +149,17 @@ class HubSource(SourceBase):
         "scripts.workflow.pin fills it in",
     )
     subset: str | None = None
-    split: str = Field(default="", description="as `datasets` names it; none where `files` are stated")
+    split: str = Field(default="", description="as `datasets` names it; none if `files` are stated")
     files: str | None = Field(
         default=None, description="pattern of the only files to fetch and read, in the order of their names"
     )
-    rows: int | None = Field(default=None, gt=0, description="how many the split has; another number is an error")
+    rows: int | None = Field(default=None, gt=0, description="number of rows of the split; another one is an error")
     cut: bool = Field(default=False, description="the split has more than `rows`, of which the first are taken")
 
     @model_validator(mode="after")
     def _one_way_to_read(self) -> HubSource:
         if (self.files is None) == (not self.split):
-            raise ValueError("give either `split` (and `subset`), or `files` where `datasets` does not know the layout")
+            raise ValueError("give either `split` (and `subset`), or `files` if `datasets` does not know the layout")
         return self
 
 

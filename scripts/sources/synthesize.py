@@ -2,9 +2,8 @@
 
     python -m scripts.sources.synthesize --recipe JSON --out results/tiny/synthetic/manifest.json
 
-Writes SFT sources with planted faults, RL candidates, benchmarks, the base model's corpus and a clean
-corpus for the distillation teacher, each in a raw shape of its own, and `truth.parquet`, which only
-tests read.
+Writes SFT sources with planted faults, RL candidates, benchmarks, the base model's corpus and a clean corpus for the
+distillation teacher, each in a raw shape of its own, and `truth.parquet`, which only tests read.
 """
 
 from __future__ import annotations
@@ -58,37 +57,37 @@ def write_raw(path: Path, rows: list[Row]) -> None:
 def samples_by_source(families: Families, sizes: Synthetic, seed: int) -> dict[str, list[Sample]]:
     """The faultless samples of every SFT source."""
     rng = Random(f"samples-{seed}")
-    found: dict[str, list[Sample]] = {name: [] for name in SFT_SOURCES}
+    samples: dict[str, list[Sample]] = {name: [] for name in SFT_SOURCES}
     for domain, count in sorted(sizes.sft.items()):
         tasks = families.distinct(rng, domain, count)
         rng.shuffle(tasks)
         for name, part in shares(tasks, domain):
-            found[name] += [sample_of(task, thinking=rng.random() < sizes.thinking) for task in part]
-    return found
+            samples[name] += [sample_of(task, thinking=rng.random() < sizes.thinking) for task in part]
+    return samples
 
 
 def with_faults(
     samples: dict[str, list[Sample]], leaks: list[Task], sizes: Synthetic, seed: int
 ) -> dict[str, list[Sample]]:
-    """Every source with its faults, shuffled."""
+    """The samples of every source with its planted faults, shuffled."""
     spoiled = {}
-    for name, found in samples.items():
+    for name, faultless in samples.items():
         rng = Random(f"faults-{seed}-{name}")
         source = SFT_SOURCES[name]
         rates = {fault: rate for fault, rate in sizes.faults.items() if source.gold or not FAULTS[fault].needs_gold}
         own = [task for task in leaks if task.domain in source.domains] or leaks
-        planted = plant(found, own, rates, rng)
+        planted = plant(faultless, own, rates, rng)
         rng.shuffle(planted)
         spoiled[name] = planted
     return spoiled
 
 
 def write_sft(out: Path, samples: dict[str, list[Sample]]) -> list[Row]:
-    """Write the SFT sources; the rows of the truth file are returned."""
+    """Write the SFT sources and return the rows of the truth file."""
     truth = []
-    for name, found in samples.items():
-        write_raw(out / SFT_SOURCES[name].file, [SFT_SOURCES[name].row(sample) for sample in found])
-        truth += [truth_row(name, position, sample) for position, sample in enumerate(found)]
+    for name, planted in samples.items():
+        write_raw(out / SFT_SOURCES[name].file, [SFT_SOURCES[name].row(sample) for sample in planted])
+        truth += [truth_row(name, position, sample) for position, sample in enumerate(planted)]
     return truth
 
 
