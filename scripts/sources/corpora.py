@@ -213,9 +213,9 @@ def shares(samples: Sequence[Task], domain: Domain) -> Iterator[tuple[str, Seque
 
 
 def pretraining_text(families: Families, rng: Random) -> str:
-    """A document of plain text: facts by their frequency, sums, sentences, or a line said twice.
+    """A document of plain text: facts by their frequency, sums, sentences, or a line repeated once.
 
-    Lines said twice teach copying, without which a small model cannot follow a prompt.
+    Repeated lines teach copying, without which a small model cannot follow a prompt.
     """
     kind = rng.random()
     if kind < 0.4:

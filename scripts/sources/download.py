@@ -27,7 +27,7 @@ def main() -> None:
         wanted = run.settings
         if wanted.revision == UNPINNED:
             raise SourceError(
-                f"sources.{wanted.name}.revision: {wanted.dataset} is {UNPINNED}. Pin it where there is a network, "
+                f"sources.{wanted.name}.revision: {wanted.dataset} is {UNPINNED}. Pin it on a machine with a network, "
                 "with `python -m scripts.workflow.pin --scale <scale>`, or state the commit"
             )
         copy_snapshot(

@@ -35,7 +35,7 @@ def with_options(question: str, options: Sequence[str]) -> str:
 
 
 def letter(target: Any, options: Sequence[str]) -> str:
-    """The letter of an option that is given by its place from 0, its letter or its text. Raises RowError."""
+    """The letter of an option, from its place (counted from 0), its letter or its text. Raises RowError."""
     letters = LETTERS[: len(options)]
     index = place(target)
     if index is not None and 0 <= index < len(options):
@@ -48,7 +48,7 @@ def letter(target: Any, options: Sequence[str]) -> str:
 
 
 def to_start_from(problem: str, starter: str) -> str:
-    """A programming problem as LiveCodeBench's own runner asks it (`get_generic_question_template_answer`)."""
+    """A programming problem in the prompt of LiveCodeBench's runner (`get_generic_question_template_answer`)."""
     code, task = (starter, STARTED) if starter else ("# YOUR CODE HERE", READING)
     return (
         f"### Question:\n{problem}\n\n### Format: {task}\n```python\n{code}\n```\n\n"
@@ -152,7 +152,7 @@ def _test(case: Mapping[str, Any], function: str) -> str | dict[str, str]:
 def _literal(text: str) -> str:
     """A JSON value as Python. Raises ValueError for what is not JSON, and for NaN and infinities: nothing equals them.
 
-    Python's own reader of JSON takes `NaN` and `Infinity`, and makes an infinity of `1e999`.
+    Python's JSON reader accepts `NaN` and `Infinity`, and reads `1e999` as an infinity.
     """
     return repr(json.loads(text, parse_float=_finite, parse_constant=_finite))
 

@@ -155,11 +155,11 @@ def _refuse_other_kinds(path: Path, start: bytes) -> None:
 def _first_character(handle: IO[bytes], encoding: str) -> str:
     """The first character that is not blank; the handle is at the start afterwards."""
     handle.seek(0)
-    decoder, found = codecs.getincrementaldecoder(encoding)("replace"), ""
-    while not found and (piece := handle.read(BEGINNING)):
-        found = decoder.decode(piece).lstrip(BLANK)
+    decoder, text = codecs.getincrementaldecoder(encoding)("replace"), ""
+    while not text and (piece := handle.read(BEGINNING)):
+        text = decoder.decode(piece).lstrip(BLANK)
     handle.seek(0)
-    return found[:1]
+    return text[:1]
 
 
 def _lines(handle: IO[bytes], encoding: str) -> Iterator[bytes]:
@@ -182,7 +182,7 @@ def _line_rows(path: Path, lines: Iterable[bytes]) -> Iterator[dict[str, Any] | 
 
 
 def _goes_on(line: bytes) -> bool:
-    """Whether a line is the beginning of a JSON value that later lines end."""
+    """Whether a line is the beginning of a JSON value that ends on a later line."""
     text = line.decode("utf-8", "replace").strip(BLANK)
     try:
         json.loads(text)

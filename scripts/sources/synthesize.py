@@ -75,8 +75,8 @@ def with_faults(
         rng = Random(f"faults-{seed}-{name}")
         source = SFT_SOURCES[name]
         rates = {fault: rate for fault, rate in sizes.faults.items() if source.gold or not FAULTS[fault].needs_gold}
-        own = [task for task in leaks if task.domain in source.domains] or leaks
-        planted = plant(faultless, own, rates, rng)
+        related = [task for task in leaks if task.domain in source.domains] or leaks
+        planted = plant(faultless, related, rates, rng)
         rng.shuffle(planted)
         spoiled[name] = planted
     return spoiled

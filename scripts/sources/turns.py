@@ -1,8 +1,8 @@
-"""Turns of a conversation: what a turn and its row carry besides role and text is taken over, or the row is dropped.
+"""Turns of a conversation to messages, which hold role and text alone.
 
-Records hold role and text alone. A turn's reasoning becomes the think block before its text, text parts become one
-text. Tools, images and the like have no place in a record, so a row that uses them would say something else without
-them: it is dropped with the key as the reason.
+A turn's reasoning becomes the think block before its text, and text parts become one text. Records have no place for
+tools, images and the like. Without them a conversation has another meaning, so its row is dropped, and the key is the
+reason.
 """
 
 from __future__ import annotations
@@ -61,14 +61,14 @@ def message(turn: Any, form: Form) -> Message:
 
 
 def check_weight(turn: Any) -> None:
-    """Raise RowError if a turn says that it is not trained on, or in part. Only the last turn of a record is."""
+    """Raise RowError if the last turn, the only one that is trained on, has another weight than 1."""
     for key in WEIGHTS:
         if isinstance(turn, dict) and not is_gap(turn.get(key)) and turn[key] != 1:
             raise RowError(f"message-with-{key}")
 
 
 def check_row(row: dict[str, Any], adapter: Adapter) -> None:
-    """Raise RowError if a row has a part of its conversation where the adapter does not read it."""
+    """Raise RowError if a column that belongs to the conversation holds something and the adapter does not name it."""
     named = {path.split(".")[0] for path in adapter.fields}
     for key in BESIDE:
         if key in row and key not in named and not is_empty(row[key]):
@@ -76,7 +76,7 @@ def check_row(row: dict[str, Any], adapter: Adapter) -> None:
 
 
 def unread_keys(turns: Sequence[Any]) -> set[str]:
-    """Keys of turns that hold something and have no meaning here (`name`, `timestamp`): they are left out, counted."""
+    """Keys of turns that hold something and have no place in a message (`name`, `timestamp`): left out, and counted."""
     return {
         str(key)
         for turn in turns

@@ -62,7 +62,7 @@ def test_shapes(row: dict[str, Any], settings: dict[str, Any]) -> None:
     assert mapped(row, **settings)["messages"] == [USER, ASSISTANT]
 
 
-def test_only_an_empty_system_turn_at_the_start_is_left_out() -> None:
+def test_an_empty_system_turn_is_left_out_at_the_start_alone() -> None:
     stated, empty = {"role": "system", "content": "be brief"}, {"role": "system", "content": ""}
     for messages in ([stated, USER, ASSISTANT], [USER, empty, ASSISTANT], [{**USER, "content": ""}, ASSISTANT]):
         assert mapped({"m": messages}, shape="messages", prompt="m")["messages"] == messages
@@ -125,7 +125,7 @@ def test_answers(row: dict[str, Any], settings: dict[str, Any], answer: dict[str
         ({"p": "q", "t": []}, {"shape": "pair", "prompt": "p", "answer": "code", "tests": "t"}, "malformed-tests"),
     ],
 )
-def test_what_cannot_be_mapped_says_why(row: dict[str, Any], settings: dict[str, Any], reason: str) -> None:
+def test_a_row_that_cannot_be_mapped_has_a_reason(row: dict[str, Any], settings: dict[str, Any], reason: str) -> None:
     with pytest.raises(RowError, match=f"^{reason}$"):
         mapped(row, **settings)
 
@@ -283,14 +283,14 @@ def test_a_check_without_the_name_of_its_function_drops_the_row() -> None:
         code_spec({"tests": "def check(candidate):\n    assert candidate(1)"})
 
 
-def test_what_a_data_set_runs_before_its_tests_is_run_before_each() -> None:
+def test_the_setup_of_the_tests_is_run_before_each() -> None:
     """MBPP's `test_setup_code`, which makes the objects that some of its tests use."""
     row = {"tests": ["assert depth(root) == 1", "assert depth(None) == 0"], "s": "root = Node(1)"}
     assert code_spec(row, test_setup="s")["tests"] == [f"root = Node(1)\n{test}" for test in row["tests"]]
     assert code_spec({**row, "s": ""}, test_setup="s")["tests"] == row["tests"]
 
 
-def test_what_comes_before_every_program_is_kept_for_tests_of_any_form() -> None:
+def test_the_setup_of_programs_is_kept_with_tests_of_any_form() -> None:
     assert code_spec({"tests": ["assert f(1)"]}, setup="import math")["setup"] == "import math"
 
 
@@ -386,7 +386,7 @@ def test_the_papers_worked_solutions_and_proofs(solution: str, target: str | Non
     assert json.loads(answer["spec"]) == ({} if target is None else {"target": target})
 
 
-def test_rows_without_a_match_may_be_kept_only_where_there_is_a_pattern() -> None:
+def test_rows_without_a_match_may_be_kept_only_if_there_is_a_pattern() -> None:
     with pytest.raises(ValueError, match="give one"):
         Adapter(shape="pair", answer="math", target="a", unanswered="keep")
 

@@ -170,8 +170,8 @@ def packed(cases: list[dict[str, str]]) -> str:
     return base64.b64encode(zlib.compress(pickle.dumps(json.dumps(cases)))).decode()
 
 
-def case(given: str, wanted: str, kind: str = "stdin") -> dict[str, str]:
-    return {"input": given, "output": wanted, "testtype": kind}
+def case(stdin: str, stdout: str, kind: str = "stdin") -> dict[str, str]:
+    return {"input": stdin, "output": stdout, "testtype": kind}
 
 
 STDIN = {

@@ -1,4 +1,4 @@
-"""The normalize step: raw = kept + dropped, every source kind, and errors that name the fix."""
+"""The step that normalizes: raw = kept + dropped, every kind of source, and errors that name the fix."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_every_row_is_kept_or_dropped_with_a_reason(tmp_path: Path) -> None:
     assert {row["step"] for row in dropped} == {"normalize"} and json.loads(dropped[0]["meta"])["raw"] == "nonsense\n"
 
 
-def test_text_that_parquet_cannot_hold_is_dropped_wherever_it_stands(tmp_path: Path) -> None:
+def test_text_that_parquet_cannot_hold_is_dropped_in_any_field(tmp_path: Path) -> None:
     lines = [
         b'{"p": "q", "r": "\\udc00"}',
         b'{"p": "q", "r": "r", "m": ["\\ud83d"]}',
@@ -213,7 +213,7 @@ def test_a_hub_data_set_is_fetched_whole_and_read_without_a_network(tmp_path: Pa
     assert [records.response_of(row["messages"]) for row in records.read(tmp_path / "out" / "records")] == ["r"]
 
 
-def test_a_download_holds_what_was_asked_for_whatever_else_the_cache_holds(tmp_path: Path, downloaded: Path) -> None:
+def test_a_download_holds_the_files_of_its_pattern_alone(tmp_path: Path, downloaded: Path) -> None:
     snapshot = tmp_path / "hub" / "hub" / "datasets--org--data" / "snapshots" / REVISION
     (snapshot / "other").mkdir()
     for name in ("README.md", "other/train.jsonl", "data/train.csv"):

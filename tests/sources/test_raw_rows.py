@@ -52,15 +52,15 @@ def test_an_array_is_read_in_pieces_of_any_size(
 ) -> None:
     monkeypatch.setattr(rows, "PIECE", piece)
     content = json.dumps(values, ensure_ascii=False, indent=indent).encode("utf-8", "surrogatepass")
-    found = list(read_rows(written(tmp_path / "a.json", content)))
-    assert [row for row in found if isinstance(row, dict)] == [value for value in values if isinstance(value, dict)]
-    assert len(found) == len(values)
+    result = list(read_rows(written(tmp_path / "a.json", content)))
+    assert [row for row in result if isinstance(row, dict)] == [value for value in values if isinstance(value, dict)]
+    assert len(result) == len(values)
 
 
 @pytest.mark.parametrize(
     "content", [b'[{"a": 1}', b'[{"a": 1} {"a": 2}]', b'[{"a": }]', b"[1, ]", b"[1] x", b'["\xff"]']
 )
-def test_an_array_that_is_none_is_an_error_that_names_it(tmp_path: Path, content: bytes) -> None:
+def test_a_damaged_array_is_an_error_that_names_it(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(SourceError, match=r"a.json starts as a JSON array and is not one .*fetch it again"):
         list(read_rows(written(tmp_path / "a.json", content)))
 
@@ -74,9 +74,9 @@ def test_a_line_of_ten_megabytes_is_a_row(tmp_path: Path) -> None:
 
 def test_bad_lines_keep_their_place_and_say_why(tmp_path: Path) -> None:
     path = written(tmp_path / "x.jsonl", b'{"a": 1}\nno json\n\xff\xfe\n[1]\n\n{"a": 2}\n')
-    found = list(read_rows(path))
-    assert found[0] == {"a": 1} and found[-1] == {"a": 2}
-    assert [row.reason for row in found if isinstance(row, BadRow)] == ["not-json", "not-utf8", "no-object"]
+    result = list(read_rows(path))
+    assert result[0] == {"a": 1} and result[-1] == {"a": 2}
+    assert [row.reason for row in result if isinstance(row, BadRow)] == ["not-json", "not-utf8", "no-object"]
 
 
 @pytest.mark.parametrize("kind", ["parquet", "gzip", "array"])
@@ -102,13 +102,12 @@ def test_a_damaged_gzip_is_an_error_that_names_it(tmp_path: Path) -> None:
 
 
 def test_a_row_nested_beyond_reading(tmp_path: Path) -> None:
-    """On a line of its own it is a bad row; in an array nobody knows where it ends."""
+    """On a line of its own it is a bad row; in an array its end is not known."""
     deep = b'{"a": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"
-    found = list(read_rows(written(tmp_path / "a.jsonl", b'{"a": 1}\n' + deep + b'\n{"a": 2}\n')))
-    assert found[::2] == ROWS
-    assert (
-        isinstance(found[1], BadRow) and found[1].reason == "nested-too-deep" and found[1].text.startswith('{"a": [[')
-    )
+    result = list(read_rows(written(tmp_path / "a.jsonl", b'{"a": 1}\n' + deep + b'\n{"a": 2}\n')))
+    assert result[::2] == ROWS
+    assert isinstance(result[1], BadRow) and result[1].reason == "nested-too-deep"
+    assert result[1].text.startswith('{"a": [[')
     with pytest.raises(SourceError, match=r"a.json has a row nested too deep .*give one object per line"):
         list(read_rows(written(tmp_path / "a.json", b"[" + deep + b"]")))
 
@@ -138,8 +137,8 @@ def test_a_mark_may_stand_before_any_row(tmp_path: Path) -> None:
 
 def test_half_of_a_surrogate_pair_in_utf16_costs_its_row_alone(tmp_path: Path) -> None:
     text = '{"a": 1}\n{"a": "\ud800"}\n{"a": 2}\n'
-    found = list(read_rows(written(tmp_path / "x.jsonl", text.encode("utf-16", "surrogatepass"))))
-    assert found[::2] == ROWS and isinstance(found[1], BadRow) and found[1].reason == "not-utf8"
+    result = list(read_rows(written(tmp_path / "x.jsonl", text.encode("utf-16", "surrogatepass"))))
+    assert result[::2] == ROWS and isinstance(result[1], BadRow) and result[1].reason == "not-utf8"
 
 
 def test_utf16_that_is_cut_is_an_error_that_names_it(tmp_path: Path) -> None:
@@ -192,8 +191,8 @@ def test_rows_on_lines_within_an_object_are_an_error_too(tmp_path: Path) -> None
     "first", [b'{"a": ', b'{"a": "tex', b"{", b'{"a": 1', b"nonsense", b"a,b,c", b'{"a": 1}{"a": 2}']
 )
 def test_a_damaged_first_line_costs_itself_alone(tmp_path: Path, first: bytes) -> None:
-    found = list(read_rows(written(tmp_path / "x.jsonl", first + b'\n{"a": 1}\n{"a": 2}\n')))
-    assert found[1:] == ROWS and isinstance(found[0], BadRow) and found[0].reason == "not-json"
+    result = list(read_rows(written(tmp_path / "x.jsonl", first + b'\n{"a": 1}\n{"a": 2}\n')))
+    assert result[1:] == ROWS and isinstance(result[0], BadRow) and result[0].reason == "not-json"
 
 
 def test_an_arrow_file_is_read_as_a_stream_is(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Turns of conversations: what a turn carries besides its text is taken over, or the row is dropped with the key."""
+"""Turns of conversations: keys besides the text are taken over, or the row is dropped with the key as the reason."""
 
 from __future__ import annotations
 

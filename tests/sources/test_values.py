@@ -1,4 +1,4 @@
-"""Values of every type that Parquet has: what JSON holds of them, and numbers in digits."""
+"""Values of every type that Parquet has, as JSON, and numbers in digits."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_values_that_json_has_no_type_for(value: Any, held: Any) -> None:
 
 
 @pytest.mark.parametrize(("value", "reason"), [(b"\xff", "m-not-utf8"), (Unreadable("x"), "m-unreadable")])
-def test_what_json_cannot_hold_drops_the_row(value: Any, reason: str) -> None:
+def test_a_value_that_json_cannot_hold_drops_the_row(value: Any, reason: str) -> None:
     for nested in (value, [value], {"a": value}):
         with pytest.raises(RowError, match=f"^{reason}$"):
             as_json(nested, "m")
@@ -72,7 +72,7 @@ def test_a_place_is_an_integer_however_it_is_stored(number: int) -> None:
 
 
 @pytest.mark.parametrize("value", [True, False, 0.5, math.nan, math.inf, Decimal("Infinity"), "1", None, [1]])
-def test_what_is_not_an_integer_is_no_place(value: Any) -> None:
+def test_only_an_integer_is_a_place(value: Any) -> None:
     assert place(value) is None
 
 
@@ -83,7 +83,7 @@ def test_a_gap_at_the_end_of_a_path_is_missing() -> None:
 
 
 @pytest.mark.parametrize("value", [0, 1, "0", "[0]", "x", [0], {"a": "b"}, True])
-def test_what_carries_something_is_not_empty(value: Any) -> None:
+def test_a_value_that_carries_something_is_not_empty(value: Any) -> None:
     assert not is_empty(value)
 
 

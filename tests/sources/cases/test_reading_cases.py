@@ -1,4 +1,4 @@
-"""Rows of public bug reports and forum threads, in words of our own: what is read of them, and why the rest is dropped.
+"""Raw files and conversations after public bug reports and forum threads, in our own words, with the expected result.
 
 `reading.jsonl` has one small raw file per line with its adapter, and the records and drops of it; `format.jsonl` has
 conversations with the format filter's reason. `source` is the report that a case was made after.
@@ -29,7 +29,7 @@ def cases(name: str) -> list[Any]:
 
 
 @pytest.mark.parametrize("case", cases("reading.jsonl"))
-def test_a_raw_file_is_read_as_it_says(tmp_path: Path, case: dict[str, Any]) -> None:
+def test_a_raw_file_is_read_as_expected(tmp_path: Path, case: dict[str, Any]) -> None:
     path = tmp_path / "raw"
     path.write_bytes(base64.b64decode(case["base64"]) if "base64" in case else case["content"].encode())
     if "error" in case:
@@ -40,13 +40,13 @@ def test_a_raw_file_is_read_as_it_says(tmp_path: Path, case: dict[str, Any]) -> 
     source = {"role": "sft", "domain": None, "licence": "MIT", "kind": "file", "path": "raw", "sha256": "0" * 64}
     settings = Normalize.model_validate({"name": "mine", "source": {**source, "adapter": case["adapter"]}})
     dropped: list[dict[str, Any]] = []
-    kept = [seen(record) for record in normalize(settings, read_rows(path), dropped)]
+    kept = [as_written(record) for record in normalize(settings, read_rows(path), dropped)]
     assert kept == case["kept"]
     assert Counter(row["reason"] for row in dropped) == case["dropped"]
 
 
-def seen(record: dict[str, Any]) -> dict[str, Any]:
-    """A record as the cases write it: without what it does not have."""
+def as_written(record: dict[str, Any]) -> dict[str, Any]:
+    """A record as the cases write it: without an answer and meta fields that it does not have."""
     kind, meta = record["answer"]["kind"], json.loads(record["meta"])
     return {
         "messages": [[message["role"], message["content"]] for message in record["messages"]],
@@ -56,7 +56,7 @@ def seen(record: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("case", cases("format.jsonl"))
-def test_a_conversation_passes_the_format_filter_or_does_not(case: dict[str, Any]) -> None:
+def test_the_format_filter_decides_as_expected(case: dict[str, Any]) -> None:
     messages = [{"role": role, "content": content} for role, content in case["messages"]]
     record = {
         "id": record_id("mine", case["about"]), "source": "mine", "domain": "", "meta": "{}", "messages": messages,
