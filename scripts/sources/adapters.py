@@ -21,6 +21,7 @@ from scripts.sources.values import (
     is_number,
     listed,
     optional,
+    optional_text,
     parsed,
     required,
     text,
@@ -95,13 +96,10 @@ def _from_instruction(row: dict[str, Any], adapter: Adapter) -> list[Message]:
 def _input(row: dict[str, Any], path: str) -> str:
     """What an instruction is about: text, or a number in digits; empty if there is none."""
     value = optional(row, path)
-    if value is None:
-        return ""
     if is_number(value):
         return digits(value, path)
-    if not isinstance(value, str):
-        raise RowError(f"{path}-no-text")
-    return "" if not value.strip() or NO_INPUT.fullmatch(value.strip()) else value
+    extra = optional_text(row, path)
+    return "" if NO_INPUT.fullmatch(extra.strip()) else extra
 
 
 def _from_pair(row: dict[str, Any], adapter: Adapter) -> list[Message]:
@@ -114,7 +112,7 @@ def _formed(row: dict[str, Any], adapter: Adapter) -> str:
     if adapter.options:
         return forms.with_options(prompt, _options(row, adapter.options))
     if adapter.starter:
-        return forms.to_start_from(prompt, str(optional(row, adapter.starter) or ""))
+        return forms.to_start_from(prompt, optional_text(row, adapter.starter))
     if adapter.answer == "grid":
         return forms.to_fill(prompt, forms.houses(required(row, adapter.gold)))
     return prompt
@@ -207,9 +205,9 @@ def _code(row: dict[str, Any], adapter: Adapter) -> dict[str, Any]:
     """Tests are a list of statements, or a text that defines `check(candidate)` as HumanEval's."""
     if adapter.hidden_tests:
         return _cases(row, adapter)
-    name = str(required(row, adapter.entry_point)) if adapter.entry_point else ""
-    before = str(optional(row, adapter.test_setup) or "") if adapter.test_setup else ""
-    tests = [f"{before}\n{test}" if before.strip() else test for test in _statements(row, adapter, name)]
+    name = text(row, adapter.entry_point) if adapter.entry_point else ""
+    before = optional_text(row, adapter.test_setup) if adapter.test_setup else ""
+    tests = [f"{before}\n{test}" if before else test for test in _statements(row, adapter, name)]
     return {"tests": tests, "entry_point": name} | ({"setup": adapter.setup} if adapter.setup else {})
 
 
@@ -229,7 +227,7 @@ def _statements(row: dict[str, Any], adapter: Adapter, name: str) -> list[str]:
 
 def _cases(row: dict[str, Any], adapter: Adapter) -> dict[str, Any]:
     """LiveCodeBench's test cases, public and private: standard input and output, or calls of a method."""
-    function = str(optional(row, adapter.entry_point) or "") if adapter.entry_point else ""
+    function = optional_text(row, adapter.entry_point) if adapter.entry_point else ""
     tests = forms.tests_of(required(row, adapter.tests), function)
     hidden = forms.tests_of(required(row, str(adapter.hidden_tests)), function)
     if not tests + hidden:

@@ -56,10 +56,17 @@ class Adapter(Settings):
 
     @cached_property
     def fields(self) -> dict[str, str]:
-        """The fields that the adapter names, each with the setting that names it; defaults are not among them."""
-        named = {str(getattr(self, setting)): setting for setting in _FIELDS if getattr(self, setting) is not None}
-        stated = {path: setting for path, setting in named.items() if setting in self.model_fields_set}
-        return dict.fromkeys(self.meta, "meta") | dict.fromkeys(self.where, "where") | stated
+        """The fields that the adapter reads, each with the setting that names it."""
+        paths = {setting: getattr(self, setting) for setting in _FIELDS} | {"target": self.gold}
+        read = {path: setting for setting, path in paths.items() if path and self._misplaced(setting) is None}
+        return dict.fromkeys(self.meta, "meta") | dict.fromkeys(self.where, "where") | read
+
+    def _misplaced(self, setting: str) -> str | None:
+        """What a setting belongs to and what the adapter is, if its shape or its kind of answer does not use it."""
+        for chosen, uses in ((self.shape, _SHAPES_OF), (self.answer, _ANSWERS_OF)):
+            if chosen not in uses.get(setting, (chosen,)):
+                return f"{setting} belongs to {' or '.join(uses[setting])}, and this is {chosen}"
+        return None
 
     @field_validator("target_pattern")
     @classmethod
@@ -81,12 +88,9 @@ class Adapter(Settings):
 
     @model_validator(mode="after")
     def _every_setting_is_used(self) -> Adapter:
-        for setting in sorted(self.model_fields_set - {"shape", "answer"}):
-            if getattr(self, setting) == type(self).model_fields[setting].default:
-                continue
-            for chosen, uses in ((self.shape, _SHAPES_OF), (self.answer, _ANSWERS_OF)):
-                if chosen not in uses.get(setting, (chosen,)):
-                    raise ValueError(f"{setting} belongs to {' or '.join(uses[setting])}, and this is {chosen}")
+        for setting, field in type(self).model_fields.items():
+            if getattr(self, setting) != field.default and (problem := self._misplaced(setting)):
+                raise ValueError(problem)
         return self
 
 

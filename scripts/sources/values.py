@@ -58,6 +58,14 @@ def text(row: dict[str, Any], path: str) -> str:
     return value
 
 
+def optional_text(row: dict[str, Any], path: str) -> str:
+    """The text at a path, empty if there is none or only blanks. Raises RowError for a value of another type."""
+    value = optional(row, path)
+    if value is not None and not isinstance(value, str):
+        raise RowError(f"{path}-no-text")
+    return value if value and value.strip() else ""
+
+
 def listed(value: Any, reason: str) -> list[Any]:
     """A list, or the list that a JSON text holds. Raises RowError with `reason` for anything else."""
     if isinstance(value, str):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -14,6 +15,8 @@ from typing import Any, get_args
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from scripts.sources import adapters
 from scripts.sources.adapters import adapt
@@ -348,6 +351,22 @@ def test_an_adapter_with_a_setting_that_it_would_not_use_is_refused(settings: di
         Adapter(**settings)
 
 
+def test_an_adapter_knows_the_fields_that_it_reads() -> None:
+    stated = {
+        "shape": "pair",
+        "prompt": "p",
+        "answer": "choice",
+        "options": "c.text",
+        "meta": ["m"],
+        "where": {"w": "x"},
+    }
+    for adapter in (Adapter(**stated), Adapter(**Adapter(**stated).model_dump())):  # as a recipe has it
+        assert adapter.fields == {"m": "meta", "w": "where", "p": "prompt", "c.text": "options", "answer": "target"}
+    code = Adapter(shape="pair", answer="code", entry_point="e")
+    assert code.fields == {"prompt": "prompt", "tests": "tests", "e": "entry_point"}
+    assert Adapter(shape="text").fields == {"prompt": "prompt"}
+
+
 SHAPES = re.findall(
     r"^\| `(\{.*?\})`.*? \| `(\{shape.*?\})` \|$",
     (Path(__file__).resolve().parents[2] / "docs" / "data.md").read_text(),
@@ -389,6 +408,37 @@ def test_the_papers_worked_solutions_and_proofs(solution: str, target: str | Non
 def test_rows_without_a_match_may_be_kept_only_if_there_is_a_pattern() -> None:
     with pytest.raises(ValueError, match="give one"):
         Adapter(shape="pair", answer="math", target="a", unanswered="keep")
+
+
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4) | st.binary(max_size=3)
+SCALARS |= st.sampled_from(["[", "[]", '["a"]', "{}", "null", Decimal("NaN"), date(2024, 1, 2), Unreadable("x")])
+KEYS = st.sampled_from(
+    ["role", "content", "from", "value", "reasoning", "tool_calls", "weight", "header", "rows", "input"]
+)
+ANY = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4))
+ADAPTERS = [
+    {"shape": "messages", "prompt": "a"},
+    {"shape": "sharegpt", "prompt": "a"},
+    {"shape": "instruction", "prompt": "p", "input": "a", "response": "b"},
+    {"shape": "text", "prompt": "a"},
+    {"shape": "pair", "prompt": "p", "answer": "math", "target": "a", "meta": ["b", "b.0"]},
+    {"shape": "pair", "prompt": "p", "answer": "math", "target": "a", "target_pattern": "(.*)x?"},
+    {"shape": "pair", "prompt": "p", "answer": "choice", "target": "a"},
+    {"shape": "pair", "prompt": "p", "answer": "choice", "options": "b", "target": "a"},
+    {"shape": "pair", "prompt": "p", "answer": "grid", "target": "a"},
+    {"shape": "pair", "prompt": "p", "answer": "code", "tests": "a", "test_setup": "b", "entry_point": "p"},
+    {"shape": "pair", "prompt": "p", "answer": "code", "tests": "a", "hidden_tests": "b", "starter": "b"},
+    {"shape": "pair", "prompt": "p", "answer": "instructions", "instruction_ids": "a", "instruction_kwargs": "b"},
+]
+
+
+@given(one=ANY, other=ANY, adapter=st.sampled_from(ADAPTERS))
+def test_any_value_in_any_field_makes_a_record_or_a_reason(one: Any, other: Any, adapter: dict[str, Any]) -> None:
+    with contextlib.suppress(RowError):
+        record = mapped({"p": "q", "a": one, "b": other}, **adapter)
+        assert all(isinstance(text, str) for message in record["messages"] for text in message.values())
+        for written in (record["answer"]["spec"], record["meta"]):
+            json.loads(written, parse_constant=pytest.fail)  # NaN and infinities are not JSON
 
 
 REAL = {
