@@ -11,8 +11,15 @@ import re
 from dataclasses import dataclass
 from pathlib import PurePath
 
+from scripts.common.flops import PEAK_FLOPS, forward_flops, training_flops
 from scripts.distill.settings.sample import Draw
-from scripts.train.settings import Grpo, GrpoModel, HubModel, Opd, OpdModel, Pretrain, PretrainModel, Sft, SftModel
+from scripts.train.settings.base import Optimizer, PostTrainedModel, TrainedModel
+from scripts.train.settings.grpo import Grpo
+from scripts.train.settings.hub import HubModel
+from scripts.train.settings.on_policy import OnPolicy
+from scripts.train.settings.opd import OpdModel
+from scripts.train.settings.pretrain import Pretrain
+from scripts.train.settings.supervised import Supervised
 from scripts.workflow.artifacts import Artifact
 from scripts.workflow.config import Config
 
@@ -23,8 +30,8 @@ GB = 1e9
 class Assumptions:
     """What the formulas assume; replace a value once it has been measured."""
 
-    peak_flops: float = 989e12
-    """Dense bf16 FLOP/s of one GPU: H100 SXM, from NVIDIA's data sheet."""
+    peak_flops: float = PEAK_FLOPS["H100"]
+    """Dense bf16 FLOP/s of one GPU: H100 SXM."""
     training_mfu: float = 0.40
     """Model FLOP utilisation of training; the goal of docs/performance.md is 0.50."""
     decoding_mfu: float = 0.10
@@ -67,7 +74,8 @@ DOCUMENT_MS = {
     "curate.decontaminate": 0.7,
     "curate.classify": 0.3,
 }
-ON_GPUS = ("distill.sample", "distill.judge", "mix.encode", "evaluate.generate", "train.sft", "train.grpo", "train.opd")
+ON_GPUS = ("distill.sample", "distill.judge", "mix.encode", "evaluate.generate")
+"""Steps that use the GPUs of their budget, besides all trainings."""
 SELECTION_MS = 1.1  # embedding and selection of one candidate, measured (docs/distillation.md)
 
 
@@ -81,8 +89,12 @@ class Shape:
     """Heads times their dimension; 0 where unknown, which leaves attention out."""
 
     def forward_flops(self, context: float) -> float:
-        """FLOP of one token's forward pass behind `context` others: 2 N, and 4 L A c for scores and values."""
-        return 2 * self.parameters + 4 * self.layers * self.attention_width * context
+        """FLOP of one token's forward pass after `context` tokens."""
+        return forward_flops(self.parameters, self.layers, self.attention_width, context)
+
+    def training_flops(self, context: float) -> float:
+        """FLOP of training on one token after `context` tokens."""
+        return training_flops(self.parameters, self.layers, self.attention_width, context)
 
 
 # Qwen3 technical report, table 1.
@@ -109,9 +121,9 @@ def shape_of(config: Config, name: str) -> Shape | None:
     model = config.models[name]
     if isinstance(model, HubModel):
         return _hub_shape(model.repository)
-    if isinstance(model, PretrainModel):
-        return _pretrained_shape(config, name)
-    return shape_of(config, model.init)
+    if isinstance(model, PostTrainedModel):
+        return shape_of(config, model.init)
+    return _pretrained_shape(config, name)
 
 
 def _hub_shape(repository: str) -> Shape | None:
@@ -144,7 +156,8 @@ class Estimator:
 
         None if there is no formula: a step without one, a source that states no rows, a model on the CPU.
         """
-        if artifact.step in ON_GPUS and not self.config.budget_of(artifact.step).gpus:
+        on_gpus = artifact.step in ON_GPUS or self._trained(artifact) is not None
+        if on_gpus and not self.config.budget_of(artifact.step).gpus:
             return None
         cost = self._estimate(artifact)
         return cost if cost and (cost.gpu_hours or cost.cpu_hours or cost.download_bytes) else None
@@ -159,15 +172,19 @@ class Estimator:
             "distill.cross_verify": self._verify,
             "mix.build": self._build,
             "train.hub": self._fetch,
-            "train.sft": self._finetune,
-            "train.grpo": self._reinforce,
-            "train.opd": self._distill,
             "evaluate.generate": self._generate,
             "evaluate.score": self._score,
         }
         if "pool" in artifact.names and artifact.stage == "curate":
             return self._curate(artifact)
+        if model := self._trained(artifact):
+            return self._train(artifact.names["model"], model)
         return makers[artifact.step](artifact) if artifact.step in makers else None
+
+    def _trained(self, artifact: Artifact) -> TrainedModel | None:
+        """The model that the artifact is, if a training makes it."""
+        model = self.config.models[artifact.names["model"]] if artifact.stage == "train" else None
+        return model if isinstance(model, TrainedModel) else None
 
     # --- documents ---
 
@@ -338,66 +355,44 @@ class Estimator:
 
     def training(self, shape: Shape, tokens: float, sequence: float) -> Cost:
         """tokens x 3 forward passes behind half the sequence / (peak x training MFU); weights, and one checkpoint."""
-        flops = 3 * shape.forward_flops(sequence / 2)
+        flops = shape.training_flops(sequence / 2)
         return Cost(
             gpu_hours=tokens * flops / (self.assumed.peak_flops * self.assumed.training_mfu * 3600),
             disk_bytes=2 * shape.parameters,  # bf16
             basis=f"{tokens / 1e6:,.0f}M tokens x {flops / 1e9:.0f} GFLOP / (peak x {self.assumed.training_mfu:g})",
         )
 
-    def _finetune(self, artifact: Artifact) -> Cost | None:
-        model, settings = self.config.models[artifact.names["model"]], self.config.training_of(artifact.names["model"])
-        shape = shape_of(self.config, artifact.names["model"])
-        if shape is None or not isinstance(model, SftModel) or not isinstance(settings, Sft):
+    def _train(self, name: str, model: TrainedModel) -> Cost | None:
+        settings, shape = self.config.training_of(name), shape_of(self.config, name)
+        if shape is None:
             return None
+        if isinstance(settings, Supervised):
+            return self._supervised(shape, model, settings)
+        if isinstance(settings, OnPolicy):
+            return self._on_policy(shape, model, settings)
+        return None
+
+    def _supervised(self, shape: Shape, model: TrainedModel, settings: Supervised) -> Cost:
         sequence = self.assumed.prompt_tokens + self.answer_tokens(model.thinking, settings.max_length)
-        sequences = (
-            self.dataset_size(model.dataset) * settings.epochs
-            if settings.epochs
-            else (settings.max_steps or 0) * settings.batch_size
-        )
-        return self.training(shape, sequences * sequence, sequence)
+        return self.training(shape, self._sequences(model, settings) * sequence, sequence)
 
-    def _rollouts(self, model: GrpoModel | OpdModel, settings: Grpo | Opd, group: int) -> float:
-        if settings.epochs:
-            return self.dataset_size(model.dataset) * settings.epochs * group
-        return (settings.max_steps or 0) * settings.batch_size
+    def _sequences(self, model: TrainedModel, settings: Optimizer) -> float:
+        """Sequences of a whole training; a record of GRPO's data gives one per completion of its group."""
+        if settings.epochs is None:
+            return (settings.max_steps or 0) * settings.batch_size
+        group = settings.group_size if isinstance(settings, Grpo) else 1
+        return self.dataset_size(model.dataset) * settings.epochs * group
 
-    def _reinforce(self, artifact: Artifact) -> Cost | None:
-        model, settings = self.config.models[artifact.names["model"]], self.config.training_of(artifact.names["model"])
-        shape = shape_of(self.config, artifact.names["model"])
-        if shape is None or not isinstance(model, GrpoModel) or not isinstance(settings, Grpo):
+    def _on_policy(self, shape: Shape, model: TrainedModel, settings: OnPolicy) -> Cost | None:
+        """Decoding by the policy, one forward pass of each scorer, and training on the completions."""
+        scorers = self._scorers(shape, model, settings)
+        if scorers is None:
             return None
-        completions = self._rollouts(model, settings, settings.group_size)
-        corrected = settings.rollout.engine != "transformers" and settings.importance_correction != "none"
-        scorers = [shape] * (corrected + bool(settings.beta))  # the policy beside vLLM's figures; the reference
-        return self._on_policy(shape, model, settings, completions, scorers, "train.grpo")
-
-    def _distill(self, artifact: Artifact) -> Cost | None:
-        model, settings = self.config.models[artifact.names["model"]], self.config.training_of(artifact.names["model"])
-        if not isinstance(model, OpdModel) or not isinstance(settings, Opd):
-            return None
-        shape = shape_of(self.config, artifact.names["model"])
-        names = list(model.teachers.values()) if model.teachers else [model.teacher or ""]
-        teachers = [shape_of(self.config, name) for name in names]
-        if shape is None or None in teachers:
-            return None
-        largest = max((teacher for teacher in teachers if teacher), key=lambda teacher: teacher.parameters)
-        return self._on_policy(shape, model, settings, self._rollouts(model, settings, 1), [largest], "train.opd")
-
-    def _on_policy(
-        self,
-        shape: Shape,
-        model: GrpoModel | OpdModel,
-        settings: Grpo | Opd,
-        completions: float,
-        scorers: list[Shape],
-        step: str,
-    ) -> Cost:
-        """Decoding by the policy, one forward pass of each scorer, training on what was drawn."""
+        completions = self._sequences(model, settings)
         tokens = self.answer_tokens(model.thinking, settings.rollout.max_completion_tokens)
         sequence = self.assumed.prompt_tokens + tokens
-        drawn = self.decoding(shape, completions, tokens, model.thinking, self.config.budget_of(step).gpus)
+        gpus = self.config.budget_of(f"train.{model.kind}").gpus
+        drawn = self.decoding(shape, completions, tokens, model.thinking, gpus)
         learnt = self.training(shape, completions * sequence, sequence)
         rate = self.assumed.peak_flops * self.assumed.training_mfu * 3600
         scored = sum(completions * sequence * scorer.forward_flops(sequence / 2) / rate for scorer in scorers)
@@ -407,3 +402,15 @@ class Estimator:
             basis=f"rollouts: {drawn.basis}; training: {learnt.basis}"
             + (f"; {len(scorers)} scorer: {scored:.0f} GPU h" if scorers else ""),
         )
+
+    def _scorers(self, shape: Shape, model: TrainedModel, settings: OnPolicy) -> list[Shape] | None:
+        """Models that only score the completions; None if a teacher's shape is not known."""
+        if isinstance(model, OpdModel):
+            names = list(model.teachers.values()) if model.teachers else [model.teacher or ""]
+            teachers = [teacher for name in names if (teacher := shape_of(self.config, name))]
+            largest = max(teachers, key=lambda teacher: teacher.parameters, default=shape)
+            return [largest] if len(teachers) == len(names) else None
+        if isinstance(settings, Grpo):
+            corrected = settings.rollout.engine != "transformers" and settings.importance_correction != "none"
+            return [shape] * (corrected + bool(settings.beta))  # the policy beside vLLM's figures; the reference
+        return []

@@ -102,6 +102,18 @@ def test_damaged_file_is_refused(single: Path, damage, word: str) -> None:
         open_artifact(single)
 
 
+def test_a_card_is_not_content(folder: Path) -> None:
+    """People edit it; below the root a file of that name is content like any other."""
+    before = open_artifact(folder / "manifest.json").digest
+    (folder / "README.md").write_text("about this model")
+    assert open_artifact(folder / "manifest.json").digest == before
+    write_manifest(folder, {"kept": 1})
+    assert open_artifact(folder / "manifest.json").digest == before
+    (folder / "records" / "README.md").write_text("about these records")
+    with pytest.raises(ArtifactError, match="is not in the manifest"):
+        open_artifact(folder / "manifest.json")
+
+
 def test_every_problem_is_named(folder: Path) -> None:
     (folder / "card.md").write_text("cart")
     (folder / "records" / "00000.parquet").unlink()
