@@ -17,7 +17,7 @@ from datatrove.data import Document
 
 from scripts.common.records import record_id
 from scripts.curate.format import FormatFilter
-from scripts.curate.settings import Format
+from scripts.curate.settings.format import Format
 from scripts.curate.views import whole
 from scripts.sources.normalize import Normalize, normalize
 from scripts.sources.rows import SourceError, read_rows
