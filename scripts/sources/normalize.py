@@ -64,29 +64,36 @@ class Spool:
 
 
 class Columns:
-    """Which of the fields that an adapter names no row has had so far, and which keys of turns no record holds."""
+    """The columns of the rows, of which the adapter may miss some, and the keys of turns that no record holds."""
 
     def __init__(self, adapter: Adapter):
         self.adapter = adapter
-        self.absent = dict(adapter.fields)
-        self.of_the_first: list[str] = []
+        self.columns: dict[str, None] = {}
         self.unread: Counter[str] = Counter()
 
     def watch(self, rows: Iterable[dict[str, Any] | BadRow]) -> Iterator[dict[str, Any] | BadRow]:
-        """The rows as they are; what they have is noted."""
+        """Pass the rows through and note their columns."""
         for row in rows:
             if not isinstance(row, BadRow):
-                self.of_the_first = self.of_the_first or list(row)
-                self.absent = {path: name for path, name in self.absent.items() if path.split(".")[0] not in row}
+                self.columns |= dict.fromkeys(row)
                 self.unread.update(unread_keys(row, self.adapter))
             yield row
 
     def problem(self) -> str | None:
-        """One line about a field that no row has, with what the first row has; None if there is no such field."""
-        if not self.absent or not self.of_the_first:
+        """A field of the adapter that no row has, if rows have columns that it does not read; else None.
+
+        Without such columns the field is one that this source leaves out, such as the input of instructions.
+        """
+        read = {path.split(".")[0]: (setting, path) for path, setting in self.adapter.fields.items()}
+        absent = sorted(read[column] for column in read if column not in self.columns)
+        others = [column for column in self.columns if column not in read]
+        if not absent or not others:
             return None
-        path, setting = min(self.absent.items())
-        return f"adapter.{setting}: no row has the field {path!r}; the first has {', '.join(self.of_the_first)}"
+        setting, path = absent[0]
+        return (
+            f"adapter.{setting}: no row has the field {path!r}, and the adapter does not read {', '.join(others)}: "
+            "name the right field, or leave the setting out"
+        )
 
 
 def normalize(
