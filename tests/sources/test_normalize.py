@@ -104,9 +104,7 @@ def test_a_misspelt_field_is_an_error_and_a_missing_value_is_not(tmp_path: Path)
     assert run.returncode == 0, run.stderr
     source = file_source(tmp_path, rows, adapter={**adapter, "input": "imput"})
     run = normalize(tmp_path, source, NEBULA_CORPORA=str(tmp_path))
-    message = (
-        "sources.mine.adapter.input: no row has the field 'imput', and the adapter does not read x: name"
-    )
+    message = "sources.mine.adapter.input: no row has the field 'imput', and the adapter does not read x: name"
     assert run.returncode != 0 and message in run.stderr, run.stderr
 
 
