@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-import os
 import shutil
 import time
 from collections import Counter
@@ -38,7 +37,7 @@ from datatrove.pipeline.filters.base_filter import BaseFilter, get_filter_result
 from datatrove.utils.typeshelper import StatHints
 
 from scripts.common.records import DROPPED, KEPT, ROW_GROUP, shards
-from scripts.common.step import Run
+from scripts.common.step import Run, workers
 
 BATCH = 1_000  # records in memory as Python objects
 TASK = 10_000  # records: a task is the row groups that fill this many, at least one
@@ -404,7 +403,7 @@ def open_corpus(folders: Iterable[Path]) -> Corpus:
 def job(run: Run[Any]) -> Job:
     """The job of a step's run over its `records` inputs."""
     corpus = open_corpus(item.folder / KEPT for item in run.inputs["records"])
-    return Job(run.settings.step, corpus, run.out, run.work, int(os.environ.get("NEBULA_WORKERS", "1")))
+    return Job(run.settings.step, corpus, run.out, run.work, workers())
 
 
 def _units(shard: Path) -> tuple[pa.Schema, list[Unit]]:

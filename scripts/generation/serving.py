@@ -16,7 +16,7 @@ from scripts.common.settings import Settings
 VARIABLE = "NEBULA_SERVING"
 POLICY_SERVER = (
     'VLLM_SERVER_DEV_MODE=1 vllm serve <init> --weight-transfer-config \'{"backend": "nccl"}\' '
-    "--logprobs-mode processed_logprobs"
+    "--logprobs-mode processed_logprobs --generation-config vllm"
 )
 """What starts a server that a training can send its weights to (TRL 1.16)."""
 

@@ -26,7 +26,9 @@ from trl.models import prepare_deepspeed
 from trl.trainer.utils import create_model_from_path, maybe_gather_lm_head_ctx
 
 from scripts.train.padding import used
+from scripts.train.policy import recipe_sampling
 from scripts.train.teachers import Scorer
+from scripts.train.trainer import model_of
 
 DOMAIN = "domain"
 """Column of the prompts that names the teacher."""
@@ -116,6 +118,10 @@ class MultiTeacherTrainer(DistillationTrainer):
             prepared = self.accelerator.prepare_model(teacher, evaluation_mode=True)
         prepared.eval()  # returns None where DeepSpeed has wrapped the model
         return prepared
+
+    def _generate_single_turn(self, *arguments: Any, **options: Any) -> Any:
+        with recipe_sampling(model_of(self)):
+            return super()._generate_single_turn(*arguments, **options)
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
         output = super()._generate_and_score_completions(inputs)  # keeps the order of the rows

@@ -33,12 +33,12 @@ class VerifierReward:
         log_metric: Callable[[str, float], None],
         **_: Any,
     ) -> list[float | None]:
-        """One reward a completion; the share of each verdict goes to the log."""
+        """One reward per completion, None if it is unverifiable; the share of each verdict goes to the log."""
         texts = [completion[-1]["content"] for completion in completions]
         verdicts = verify_all(self._pool, list(zip(texts, answer, strict=True)))
         for name, share in verdict_shares(verdicts).items():
             log_metric(f"verdicts/{name}", share)
-        return [float(verdict.correct is True) for verdict in verdicts]
+        return [None if verdict.correct is None else float(verdict.correct) for verdict in verdicts]
 
 
 def verdict_shares(verdicts: Sequence[Verdict]) -> dict[str, float]:

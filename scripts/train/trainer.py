@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import stat
 import sys
 import time
 from collections.abc import Sequence
@@ -182,10 +183,13 @@ def save(trainer: Trainer, folder: Path, history: list[dict[str, Any]]) -> None:
         cast(torch.nn.Module, model).to(torch.bfloat16)
     trainer.save_model(str(folder))
     (folder / "training_args.bin").unlink(missing_ok=True)
-    with (folder / "log.jsonl").open("w") as log:
+    log_file = folder / "log.jsonl"
+    with log_file.open("w") as log:
         for entry in history:
             kept = sorted(entry.keys() - UNLOGGED - {"step"})  # a resumed run's history comes back in another order
             log.write(json.dumps({"step": entry["step"], **{key: entry[key] for key in kept}}) + "\n")
+    for file in folder.iterdir():  # safetensors writes files of mode 0600; the log's mode follows the umask
+        file.chmod(stat.S_IMODE(log_file.stat().st_mode))
 
 
 class FiniteNumbers(TrainerCallback):

@@ -74,6 +74,9 @@ def test_what_the_model_folder_holds(lab: types.SimpleNamespace) -> None:
         "tokenizer.json",
         "tokenizer_config.json",
     ], "the card is beside them, and is not content"
+    modes = {file.name: file.stat().st_mode for file in folder.iterdir()}
+    (mode,) = set(modes.values())
+    assert mode == lab.chats.stat().st_mode, "as any file made under the umask"
     for file in folder.glob("*.json*"):
         assert str(lab.folder) not in file.read_text(), file
     log = log_of(folder)
