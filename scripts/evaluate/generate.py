@@ -19,37 +19,26 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from scripts.common.artifacts import Artifact
-from scripts.common.records import KEPT, MESSAGE, SCHEMA, Message, chunks, iterate, prompt_messages
+from scripts.common.chat.templates import apply_template
+from scripts.common.records import KEPT, Message, chunks, iterate, prompt_messages
 from scripts.common.step import Run, step
-from scripts.evaluate.settings import GROUP, PROMPT, GenerateSettings, Questions
+from scripts.evaluate.generations import GENERATION, GROUP
+from scripts.evaluate.settings.generate import GenerateSettings, Questions
 from scripts.generation.engine import load
 from scripts.generation.prompts import ModelEngine
 from scripts.generation.shards import Request, generate
-
-GENERATION = pa.schema(
-    [
-        ("id", pa.string()),
-        ("sample", pa.int32()),
-        ("prompt", pa.list_(MESSAGE)),
-        ("response", pa.string()),
-        ("finish_reason", pa.string()),
-        ("tokens", pa.int32()),
-        ("thinking", pa.bool_()),
-        ("answer", SCHEMA.field("answer").type),
-    ]
-)
 
 
 class BenchmarkError(RuntimeError):
     """A benchmark cannot be put to the model: the message says which and why."""
 
 
-def asked(messages: Sequence[Message], template: str) -> list[Message]:
-    """The item's messages with the template around the last one of the user."""
+def question(messages: Sequence[Message], template: str) -> list[Message]:
+    """The item's messages with the template around the last one, which must be the user's."""
     prompt = prompt_messages(messages)
     if not prompt or prompt[-1]["role"] != "user":
         raise BenchmarkError(f"an item must end with the user's message, not {[turn['role'] for turn in prompt]}")
-    return [*prompt[:-1], {"role": "user", "content": template.replace(PROMPT, prompt[-1]["content"])}]
+    return apply_template(prompt, template)
 
 
 def items(source: Artifact, questions: Questions) -> list[dict[str, Any]]:
@@ -67,7 +56,7 @@ def answers(
     engine: ModelEngine, found: list[dict[str, Any]], questions: Questions, request: Request, work: Path
 ) -> Iterator[dict[str, Any]]:
     """One row a sample, items in their order."""
-    prompts = [asked(item["messages"], questions.template) for item in found]
+    prompts = [question(item["messages"], questions.template) for item in found]
     chats = ((item["id"], prompt) for item, prompt in zip(found, prompts, strict=True))
     for item, prompt, completions in zip(found, prompts, generate(engine, chats, request, work), strict=True):
         for number, completion in enumerate(completions):

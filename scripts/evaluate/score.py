@@ -21,7 +21,8 @@ import pyarrow.parquet as pq
 
 from scripts.common.artifacts import write_json
 from scripts.common.step import Run, step
-from scripts.evaluate.settings import GROUP, Metric, ScoreSettings
+from scripts.evaluate.generations import GROUP
+from scripts.evaluate.settings.score import Metric, ScoreSettings
 from scripts.verify import Verdict, VerifierPool
 from scripts.verify.records import reason_head, verifier_pool, verify_all
 

@@ -12,10 +12,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
+from scripts.common.chat.thinking import has_thinking
 from scripts.common.records import response_of
 from scripts.mix.settings import Dataset
 
-THINK_CLOSE = "</think>"
 JUDGED = ("accepted", "thinking", "teacher", "sample", "band", "degenerate")
 """Columns of verdicts and grades that decide, where the origin has them."""
 
@@ -96,7 +96,7 @@ def _judge_response(row: dict[str, Any], settings: Dataset) -> str | None:
         return "no response"
     if settings.thinking is None:
         return None
-    thinks = row["thinking"] if settings.responses is not None else THINK_CLOSE in own
+    thinks = row["thinking"] if settings.responses is not None else has_thinking(own)
     return None if thinks == settings.thinking else ("thinking" if thinks else "no thinking")
 
 

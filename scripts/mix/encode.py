@@ -24,10 +24,13 @@ from transformers.utils.logging import disable_progress_bar
 from scripts.common.records import KEPT, chunks, iterate, prompt_of
 from scripts.common.settings import Engine
 from scripts.common.step import Run, step
-from scripts.mix.quotas import MixError
 
 LONGEST = 1_024
 """Tokens of a prompt: what is asked is said by then."""
+
+
+class EncodeError(ValueError):
+    """The prompts cannot be embedded: the message names the folder and the cause."""
 
 
 class Encoder:
@@ -104,7 +107,7 @@ def write_vectors(run: Run[Engine]) -> dict[str, Any]:
             writer.write_table(table)
             written += len(table)
     if not written:
-        raise MixError(f"{folder} holds no record: did an earlier step drop them all?")
+        raise EncodeError(f"{folder} holds no record: did an earlier step drop them all?")
     return {"in": written, "kept": written, "dropped": {}, "width": encode.width}
 
 

@@ -13,11 +13,12 @@ from typing import Any
 import torch
 from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 
+from scripts.common.chat.rendering import load_tokenizer
 from scripts.generation.serving import POLICY_SERVER, Serving, of_this_job
 from scripts.train.rows import DataError
 from scripts.train.settings.on_policy import OnPolicy, Rollout
 from scripts.train.tokenizer import TURN_END
-from scripts.train.trainer import TrainingError, check_context, load_tokenizer, weights
+from scripts.train.trainer import TrainingError, check_context, weights
 
 
 def rollout_arguments(settings: OnPolicy, thinking: bool, model: str) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from transformers import PreTrainedTokenizerBase
 from trl import SFTConfig, SFTTrainer
 
 from scripts.common import records
+from scripts.common.chat.rendering import load_tokenizer
 from scripts.common.step import Run, step
 from scripts.train.rows import chat_row, training_set
 from scripts.train.settings.sft import SftStep
@@ -24,7 +25,6 @@ from scripts.train.trainer import (
     TrainingError,
     check_context,
     fit,
-    load_tokenizer,
     model_of,
     training_arguments,
     weights,

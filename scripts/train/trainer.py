@@ -19,9 +19,7 @@ from typing import Any, TypeVar, cast
 import torch
 from transformers import (
     AutoConfig,
-    AutoTokenizer,
     PreTrainedModel,
-    PreTrainedTokenizerBase,
     PrinterCallback,
     Trainer,
     TrainerCallback,
@@ -51,11 +49,6 @@ SUMMARY = "train_runtime"
 
 class TrainingError(RuntimeError):
     """Training cannot go on or would be worthless: the message says at which step, why, and what to change."""
-
-
-def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
-    """A checkpoint's tokenizer."""
-    return AutoTokenizer.from_pretrained(folder)
 
 
 def weights(settings: Optimizer) -> dict[str, str]:

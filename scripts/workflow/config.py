@@ -19,8 +19,9 @@ from scripts.common.budget import Budget
 from scripts.common.fingerprint import ROOT
 from scripts.common.settings import Engine, Settings
 from scripts.curate.settings import Classifiers, Pool
-from scripts.distill.settings import GradedSet, ResponseSet
-from scripts.evaluate.settings import Benchmark
+from scripts.distill.graded_sets import GradedSet
+from scripts.distill.settings.cross_verify import ResponseSet
+from scripts.evaluate.benchmarks import Benchmark
 from scripts.generation.serving import POLICY_SERVER, Serving
 from scripts.mix.settings import Dataset
 from scripts.sources.settings import Source, Synthetic

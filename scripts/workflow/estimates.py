@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import PurePath
 
 from scripts.common.flops import PEAK_FLOPS, forward_flops, training_flops
-from scripts.distill.settings import Draw
+from scripts.distill.settings.sample import Draw
 from scripts.train.settings.base import Optimizer, PostTrainedModel, TrainedModel
 from scripts.train.settings.grpo import Grpo
 from scripts.train.settings.hub import HubModel
@@ -19,6 +20,7 @@ from scripts.train.settings.on_policy import OnPolicy
 from scripts.train.settings.opd import OpdModel
 from scripts.train.settings.pretrain import Pretrain
 from scripts.train.settings.supervised import Supervised
+from scripts.workflow.artifacts import Artifact
 from scripts.workflow.config import Config
 
 GB = 1e9
@@ -149,17 +151,17 @@ class Estimator:
     config: Config
     assumed: Assumptions = ASSUMPTIONS
 
-    def cost(self, step: str, artifact: tuple[str, ...]) -> Cost | None:
-        """Cost of the job of `step` that makes `artifact`, its path's parts below results/<scale>.
+    def cost(self, artifact: Artifact) -> Cost | None:
+        """Cost of the job that makes an artifact.
 
-        None where there is no formula: a step without one, a source that states no rows, a model on the CPU.
+        None if there is no formula: a step without one, a source that states no rows, a model on the CPU.
         """
-        if (step in ON_GPUS or self._trained(artifact)) and not self.config.budget_of(step).gpus:
+        if (artifact.step in ON_GPUS or self._trained(artifact)) and not self.config.budget_of(artifact.step).gpus:
             return None
-        cost = self._estimate(step, artifact)
+        cost = self._estimate(artifact)
         return cost if cost and (cost.gpu_hours or cost.cpu_hours or cost.download_bytes) else None
 
-    def _estimate(self, step: str, artifact: tuple[str, ...]) -> Cost | None:
+    def _estimate(self, artifact: Artifact) -> Cost | None:
         makers = {
             "sources.download": self._download,
             "sources.normalize": self._normalize,
@@ -172,15 +174,15 @@ class Estimator:
             "evaluate.generate": self._generate,
             "evaluate.score": self._score,
         }
-        if step.startswith("curate.") and artifact[0] == "pools":
-            return self._curate(step, artifact)
+        if "pool" in artifact.names and artifact.stage == "curate":
+            return self._curate(artifact)
         if model := self._trained(artifact):
-            return self._train(artifact[1], model)
-        return makers[step](artifact) if step in makers else None
+            return self._train(artifact.names["model"], model)
+        return makers[artifact.step](artifact) if artifact.step in makers else None
 
-    def _trained(self, artifact: tuple[str, ...]) -> TrainedModel | None:
+    def _trained(self, artifact: Artifact) -> TrainedModel | None:
         """The model that the artifact is, if a training makes it."""
-        model = self.config.models.get(artifact[1]) if artifact[0] == "models" else None
+        model = self.config.models[artifact.names["model"]] if artifact.stage == "train" else None
         return model if isinstance(model, TrainedModel) else None
 
     # --- documents ---
@@ -201,30 +203,29 @@ class Estimator:
             basis=f"{count:,.0f} documents x {milliseconds:g} ms",
         )
 
-    def _download(self, artifact: tuple[str, ...]) -> Cost:
-        count = self.rows(artifact[1])
+    def _download(self, artifact: Artifact) -> Cost:
+        count = self.rows(artifact.names["source"])
         size = count * self.assumed.record_bytes
         return Cost(disk_bytes=size, download_bytes=size, basis=f"{count:,.0f} rows")
 
-    def _normalize(self, artifact: tuple[str, ...]) -> Cost:
-        count = self.rows(artifact[1])
+    def _normalize(self, artifact: Artifact) -> Cost:
+        count = self.rows(artifact.names["source"])
         cost = self._documents("sources.normalize", count)
-        fetched = (
-            count * self.assumed.record_bytes if "://" in getattr(self.config.sources[artifact[1]], "path", "") else 0
-        )
+        address = getattr(self.config.sources[artifact.names["source"]], "path", "")
+        fetched = count * self.assumed.record_bytes if "://" in address else 0
         return Cost(cost.gpu_hours, cost.cpu_hours, cost.disk_bytes, fetched, cost.basis)
 
-    def _curate(self, step: str, artifact: tuple[str, ...]) -> Cost | None:
-        count = self.pool_size(artifact[1]) / self.assumed.kept
-        return self._documents(step, count) if step in DOCUMENT_MS else None
+    def _curate(self, artifact: Artifact) -> Cost | None:
+        count = self.pool_size(artifact.names["pool"]) / self.assumed.kept
+        return self._documents(artifact.step, count) if artifact.step in DOCUMENT_MS else None
 
-    def _build(self, artifact: tuple[str, ...]) -> Cost:
-        dataset = self.config.datasets[artifact[1]]
-        candidates = self._candidates(artifact[1])
+    def _build(self, artifact: Artifact) -> Cost:
+        dataset = self.config.datasets[artifact.names["dataset"]]
+        candidates = self._candidates(artifact.names["dataset"])
         milliseconds = DOCUMENT_MS["sources.normalize"] if dataset.select.kind == "random" else SELECTION_MS
         return Cost(
             cpu_hours=candidates * milliseconds / 3.6e6,
-            disk_bytes=self.dataset_size(artifact[1]) * self.assumed.record_bytes,
+            disk_bytes=self.dataset_size(artifact.names["dataset"]) * self.assumed.record_bytes,
             basis=f"{candidates:,.0f} candidates x {milliseconds:g} ms",
         )
 
@@ -264,12 +265,13 @@ class Estimator:
             basis=f"{completions:,.0f} answers x {tokens:,} tokens x {flops / 1e9:.0f} GFLOP / (peak x {mfu:g})",
         )
 
-    def _sample(self, artifact: tuple[str, ...]) -> Cost | None:
-        if artifact[0] == "attempts":
-            graded = self.config.graded[artifact[1]]
+    def _sample(self, artifact: Artifact) -> Cost | None:
+        name = artifact.names["set"]
+        if "teacher" not in artifact.names:
+            graded = self.config.graded[name]
             return self._draw(graded.draw, graded.pool, graded.student)
-        responses = self.config.responses[artifact[1]]
-        return self._draw(responses.draw, responses.pool, artifact[3])
+        responses = self.config.responses[name]
+        return self._draw(responses.draw, responses.pool, artifact.names["teacher"])
 
     def _draw(self, draw: Draw, pool: str, model: str) -> Cost | None:
         if (shape := shape_of(self.config, model)) is None:
@@ -284,19 +286,19 @@ class Estimator:
         candidates = len(responses.teachers) * responses.samples + responses.keep_original
         return self._drawn(responses.draw, responses.pool) * candidates
 
-    def _judge(self, artifact: tuple[str, ...]) -> Cost | None:
-        judge = self.config.responses[artifact[1]].judge
+    def _judge(self, artifact: Artifact) -> Cost | None:
+        judge = self.config.responses[artifact.names["set"]].judge
         if judge is None or (shape := shape_of(self.config, judge.model)) is None:
             return None
         tokens = self.answer_tokens(judge.thinking, judge.sampling.max_tokens)
         gpus = self.config.budget_of("distill.judge").gpus
-        return self.decoding(shape, self._responses(artifact[1]), tokens, judge.thinking, gpus)
+        return self.decoding(shape, self._responses(artifact.names["set"]), tokens, judge.thinking, gpus)
 
-    def _verify(self, artifact: tuple[str, ...]) -> Cost:
-        return self._verdicts(self._responses(artifact[1]))
+    def _verify(self, artifact: Artifact) -> Cost:
+        return self._verdicts(self._responses(artifact.names["set"]))
 
-    def _grade(self, artifact: tuple[str, ...]) -> Cost:
-        graded = self.config.graded[artifact[1]]
+    def _grade(self, artifact: Artifact) -> Cost:
+        graded = self.config.graded[artifact.names["set"]]
         return self._verdicts(self._drawn(graded.draw, graded.pool) * graded.samples)
 
     def _verdicts(self, count: float) -> Cost:
@@ -306,12 +308,12 @@ class Estimator:
             basis=f"{count:,.0f} responses x {self.assumed.verify_ms:g} ms",
         )
 
-    def _generate(self, artifact: tuple[str, ...]) -> Cost | None:
-        shape = shape_of(self.config, artifact[1])
+    def _generate(self, artifact: Artifact) -> Cost | None:
+        shape = shape_of(self.config, artifact.names["model"])
         if shape is None:
             return None
         gpus = self.config.budget_of("evaluate.generate").gpus
-        thinking = self.config.models[artifact[1]].thinking
+        thinking = self.config.models[artifact.names["model"]].thinking
         parts = [self._answers(shape, name, thinking) for name in self._group(artifact)]
         return Cost(
             gpu_hours=sum(part.gpu_hours for part in parts) + gpus * self.assumed.start_minutes / 60,
@@ -329,12 +331,11 @@ class Estimator:
         asked = self.config.benchmarks[benchmark]
         return min(self.rows(asked.source), asked.limit or self.rows(asked.source))
 
-    def _group(self, artifact: tuple[str, ...]) -> tuple[str, ...]:
-        """The benchmarks that one job serves, named by the first of its outputs."""
-        name = artifact[2].rsplit(".", 1)[0]
-        return next(group for group in self.config.evaluation_groups() if name in group)
+    def _group(self, artifact: Artifact) -> tuple[str, ...]:
+        """The benchmarks that one job serves."""
+        return tuple(PurePath(output).stem for output in artifact.outputs)
 
-    def _score(self, artifact: tuple[str, ...]) -> Cost:
+    def _score(self, artifact: Artifact) -> Cost:
         count = sum(self._items(name) * self.config.benchmarks[name].samples for name in self._group(artifact))
         return Cost(
             cpu_hours=count * self.assumed.verify_ms / 3.6e6,
@@ -344,8 +345,8 @@ class Estimator:
 
     # --- training ---
 
-    def _fetch(self, artifact: tuple[str, ...]) -> Cost | None:
-        shape = shape_of(self.config, artifact[1])
+    def _fetch(self, artifact: Artifact) -> Cost | None:
+        shape = shape_of(self.config, artifact.names["model"])
         if shape is None:
             return None
         size = 2 * shape.parameters  # bf16

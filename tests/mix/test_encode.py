@@ -77,7 +77,7 @@ def test_a_stopped_encoding_goes_on_after_its_last_shard_to_the_same_bytes(
 
 
 def test_an_empty_pool_is_an_error(model: Path, tmp_path: Path) -> None:
-    with pytest.raises(MixError, match="holds no record"):
+    with pytest.raises(encode.EncodeError, match="holds no record"):
         run_step(encode, ENGINE, tmp_path / "x/manifest.json", pool=save_records(tmp_path / "p", []), encoder=model)
 
 
