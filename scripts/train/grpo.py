@@ -40,7 +40,7 @@ Mean over tokens (`loss`), without completions cut at the length limit if `mask_
 
 from __future__ import annotations
 
-from scripts.train import start  # first of all imports: see there
+from scripts.train import start  # the first import, for the reason given there
 
 # isort: split
 import os
@@ -186,7 +186,7 @@ def verifier_processes() -> int:
 
 
 def main() -> None:
-    """Arguments in, checkpoint out."""
+    """Run the step from the command line."""
     start.ready()
     with step(__spec__, inputs=("dataset", "init"), settings=GrpoStep) as run:
         reinforce(run)

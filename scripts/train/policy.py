@@ -14,7 +14,7 @@ import torch
 from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from scripts.common.chat.rendering import load_tokenizer
-from scripts.generation.serving import POLICY_SERVER, Serving, of_this_job
+from scripts.generation.serving import POLICY_SERVER, Serving, from_environment
 from scripts.train.rows import DataError
 from scripts.train.settings.on_policy import OnPolicy, Rollout
 from scripts.train.tokenizer import TURN_END
@@ -40,7 +40,7 @@ def engine_arguments(rollout: Rollout, model: str) -> dict[str, Any]:
         return {}
     shared = {"use_vllm": True, "vllm_mode": rollout.engine.removeprefix("vllm-")}
     if rollout.engine == "vllm-server":
-        serving = of_this_job()
+        serving = from_environment()
         return shared | {
             "vllm_server_base_url": policy_server(model, serving),
             "vllm_server_timeout": 60 * serving.start_minutes,

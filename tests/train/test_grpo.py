@@ -233,7 +233,7 @@ def test_the_recipe_alone_says_how_the_policy_samples(lab: types.SimpleNamespace
 
 def test_sequences_that_exceed_the_context_are_an_error(lab: types.SimpleNamespace, tmp_path: Path) -> None:
     rollout = GRPO["rollout"] | {"max_completion_tokens": 193}
-    with pytest.raises(TrainingError, match=r"a sequence may have 257 tokens, but the model in .* has 256 positions"):
+    with pytest.raises(TrainingError, match=r"allows sequences of 257 tokens, but the model in .* has 256 positions"):
         reinforced(lab, tmp_path, rollout=rollout)
 
 

@@ -135,7 +135,7 @@ def test_a_full_device_names_the_settings_to_change(
 
 
 def test_rows_that_exceed_the_context_are_an_error(lab: types.SimpleNamespace, tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match=r"by max_length a sequence may have 300 tokens, but .* has 256 positions"):
+    with pytest.raises(TrainingError, match=r"max_length allows sequences of 300 tokens, but .* has 256 positions"):
         finetuned(lab, tmp_path, max_length=300)
 
 
