@@ -6,6 +6,7 @@ from snakemake.settings.types import DeploymentMethod
 
 from scripts.containers import images, preflight
 from scripts.containers import launch as launching
+from scripts.train.settings.base import TrainedModel
 from scripts.workflow import plan
 
 IMAGES = sorted(set(CONFIG.environments.values()))
@@ -112,23 +113,23 @@ def image_recipe(wildcards):
     )
 
 
-def asked_of(job):
-    """What a job asks the cluster for; None where it leaves the partition to SLURM."""
-    given = job.resources.get
-    if not given("slurm_partition"):
+def sbatch_options(job):
+    """The options of `sbatch` that a job is submitted with; None if it leaves the partition to SLURM."""
+    resource = job.resources.get
+    if not resource("slurm_partition"):
         return None
     options = {
-        "partition": given("slurm_partition"),
-        "account": given("slurm_account"),
-        "qos": given("qos"),
-        "constraint": given("constraint"),
-        "time": given("runtime"),
-        "mem": given("mem_mb"),
-        "gpus": ":".join(str(part) for part in (given("gpu_model"), given("gpu")) if part),
-        "nodes": given("nodes"),
+        "partition": resource("slurm_partition"),
+        "account": resource("slurm_account"),
+        "qos": resource("qos"),
+        "constraint": resource("constraint"),
+        "time": resource("runtime"),
+        "mem": resource("mem_mb"),
+        "gpus": ":".join(str(part) for part in (resource("gpu_model"), resource("gpu")) if part),
+        "nodes": resource("nodes"),
         "cpus-per-task": job.threads,
     }
-    return preflight.Asked(job.rule.name, tuple((name, str(value)) for name, value in options.items() if value))
+    return preflight.JobRequest(job.rule.name, tuple((name, str(value)) for name, value in options.items() if value))
 
 
 onstart:
@@ -142,17 +143,18 @@ onstart:
         apptainer=DeploymentMethod.APPTAINER in workflow.deployment_settings.deployment_method,
     )
     if CONFIG.containers:
-        trainings = {
-            name for name, kind in ARTIFACTS.kinds.items() if kind.role == "train" and kind.step != "train.hub"
-        }
-        trained = {job.wildcards.model for job in jobs if job.rule.name in trainings}
+        planned = {output for job in jobs for output in job.output}
+        models = CONFIG.models.items()
+        trained = [name for name, m in models if isinstance(m, TrainedModel) and PATHS.model(name) in planned]
         problems += preflight.kernel_problems(CONFIG.training_of(name).attention for name in trained)
     problems += preflight.disk_problems(Path(CONFIG.results), CONFIG.disk_gb)
     read = {job.wildcards.source for job in jobs if job.rule.name == "normalize_source"}
     problems += plan.missing_sources(CONFIG, read, Path(CONFIG.corpora_dir or "."))
     submitted = [job for job in jobs if not job.is_local]
     if slurm and submitted:
-        asked = [found for job in submitted if (found := asked_of(job))]
-        problems += preflight.slurm_problems(asked, workflow.executor_settings.status_command, Path(CONFIG.results))
+        requests = [request for job in submitted if (request := sbatch_options(job))]
+        problems += preflight.slurm_problems(
+            requests, workflow.executor_settings.status_command, Path(CONFIG.results)
+        )
     if problems:
         raise WorkflowError(*problems)

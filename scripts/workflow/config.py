@@ -7,7 +7,6 @@ checks a scale and prints it resolved.
 from __future__ import annotations
 
 import argparse
-import difflib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -18,7 +17,9 @@ from pydantic import Field, ValidationError
 from scripts.common.budget import Budget
 from scripts.common.fingerprint import ROOT
 from scripts.common.settings import Engine, Settings
-from scripts.curate.settings import Classifiers, Pool
+from scripts.common.spelling import close_matches
+from scripts.curate.pools import Pool
+from scripts.curate.settings.classifier import Classifiers
 from scripts.distill.graded_sets import GradedSet
 from scripts.distill.settings.cross_verify import ResponseSet
 from scripts.evaluate.benchmarks import Benchmark
@@ -160,13 +161,6 @@ def scale_file(scale: str) -> Path:
         known = sorted(file.stem for file in (ROOT / "scales").glob("*.yaml"))
         raise ConfigError(f"scale: {scale!r} has no file scales/{scale}.yaml; known scales: {', '.join(known)}")
     return path
-
-
-def close_matches(name: str, known: Iterable[str]) -> str:
-    """`did you mean ...` for a misspelt name, or the list of known names."""
-    names = sorted(known)
-    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
-    return f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(names) or 'none'}"
 
 
 def _explain(error: ValidationError, where: str) -> str:

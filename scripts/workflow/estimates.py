@@ -156,7 +156,8 @@ class Estimator:
 
         None if there is no formula: a step without one, a source that states no rows, a model on the CPU.
         """
-        if (artifact.step in ON_GPUS or self._trained(artifact)) and not self.config.budget_of(artifact.step).gpus:
+        on_gpus = artifact.step in ON_GPUS or self._trained(artifact) is not None
+        if on_gpus and not self.config.budget_of(artifact.step).gpus:
             return None
         cost = self._estimate(artifact)
         return cost if cost and (cost.gpu_hours or cost.cpu_hours or cost.download_bytes) else None
