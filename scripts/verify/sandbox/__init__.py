@@ -23,7 +23,16 @@ from scripts.verify.settings import VerifySettings
 
 _MIB = 1 << 20
 _START = "import sys; sys.path.insert(0, sys.argv.pop(1)); from inside import zygote; sys.path.pop(0); zygote.main()"
-_ENVIRONMENT = {"PYTHONHASHSEED": "0", "PYTHONUTF8": "1", "LC_ALL": "C.UTF-8", "PATH": "", "HOME": "/tmp"}
+INT_DIGITS = 50_000
+"""Most digits of an integer's text, as in LiveCodeBench's runner; the interpreter's own limit is 4,300."""
+_ENVIRONMENT = {
+    "PYTHONHASHSEED": "0",
+    "PYTHONUTF8": "1",
+    "PYTHONINTMAXSTRDIGITS": str(INT_DIGITS),
+    "LC_ALL": "C.UTF-8",
+    "PATH": "",
+    "HOME": "/tmp",
+}
 _SYSTEM = ("/lib", "/lib64", "/lib32", "/usr/lib", "/usr/lib64", "/usr/lib32", "/usr/share/zoneinfo")
 _START_SECONDS = 120.0
 _GRACE_SECONDS = 60.0  # beyond the zygote's own deadline: after that it is taken for hung
@@ -70,11 +79,11 @@ class Sandbox:
         job = {"source": source, "setup": setup, "tests": list(tests), "entry_point": entry_point}
         return self._run("tests", job, [])
 
-    def run_main(self, source: str, stdin: bytes) -> Outcome:
+    def run_main(self, source: str, setup: str, stdin: bytes) -> Outcome:
         """Run a whole program on `stdin`; its standard output is in the outcome."""
         files = [_memory_file("stdin", stdin), _memory_file("stdout", b"")]
         try:
-            return self._run("main", {"source": source}, files)
+            return self._run("main", {"source": source, "setup": setup}, files)
         finally:
             for each in files:
                 os.close(each)

@@ -19,6 +19,7 @@ import os
 import random
 import select
 import signal
+import site
 import socket
 import sys
 import time
@@ -69,6 +70,8 @@ class Confinement:
             os.setsid()
             _close_all_but(descriptors)
             isolate.give_up_privileges(limits, self.isolated)
+            if self.isolated:
+                os.chdir("/tmp")  # the one folder where a program may write
             gc.enable()
             random.seed(0)
             run()
@@ -89,6 +92,7 @@ def main() -> None:
     options = json.loads(sys.argv[2])
     for name in _PRELOADED.split():
         importlib.import_module(name)
+    site.setquit()  # exit, quit: the interpreter is started without the module that defines them
     cell = Confinement(options["isolate"], options["temporary_bytes"], os.open("/proc", os.O_RDONLY))
     try:
         if cell.isolated:
@@ -171,12 +175,13 @@ def _run(request: dict[str, Any], descriptors: list[int], cell: Confinement, con
         def run_main() -> None:
             os.dup2(stdin, 0)
             os.dup2(stdout, 1)
-            program.run_as_main(_read(job)["source"], result)
+            content = _read(job)
+            program.run_as_main(content["setup"], content["source"], result, cell.isolated)
 
-        child, judge = cell.fork_confined(limits, descriptors, run_main), None
+        child, checking = cell.fork_confined(limits, descriptors, run_main), None
     else:
-        child, judge = _fork_pair(descriptors, limits, request["most_bytes"], cell)
-    overdue, waiting = _watch(child, judge, start + request["wall"], control, cell)
+        child, checking = _fork_pair(descriptors, limits, request["most_bytes"], cell)
+    overdue, waiting = _watch(child, checking, start + request["wall"], control, cell)
     status, usage = _end_child(child)
     return {
         "status": status,
@@ -192,11 +197,11 @@ def _fork_pair(descriptors: list[int], limits: isolate.Limits, most_bytes: int, 
     job, result = descriptors
     theirs, ours = socket.socketpair()
     with theirs, ours:
-        child = cell.fork_confined(limits, [theirs.fileno()], lambda: program.serve(theirs, most_bytes))
-        judge = cell.fork(
-            limits, [job, result, ours.fileno()], lambda: checker.judge(_read(job), ours, most_bytes, result)
+        child = cell.fork_confined(limits, [theirs.fileno()], lambda: program.serve(theirs, most_bytes, cell.isolated))
+        checking = cell.fork(
+            limits, [job, result, ours.fileno()], lambda: checker.verify(_read(job), ours, most_bytes, result)
         )
-    return child, judge
+    return child, checking
 
 
 def _read(descriptor: int) -> dict[str, Any]:
@@ -206,17 +211,17 @@ def _read(descriptor: int) -> dict[str, Any]:
 
 
 def _watch(
-    child: int, judge: int | None, deadline: float, control: socket.socket, cell: Confinement
+    child: int, checking: int | None, deadline: float, control: socket.socket, cell: Confinement
 ) -> tuple[bool, bool]:
-    """Wait for the job's end, or make it. Whether it was still going at the deadline, and only waiting then."""
-    overdue = not _wait(child if judge is None else judge, deadline, control, other=child)
-    waiting = overdue and all(_asleep(each, cell.host_processes) for each in (child, judge) if each is not None)
-    if judge is not None:
+    """Wait for the job's end, or end it at the deadline: (whether it had to be ended, whether it only waited then)."""
+    overdue = not _wait(child if checking is None else checking, deadline, control, other=child)
+    waiting = overdue and all(_asleep(each, cell.host_processes) for each in (child, checking) if each is not None)
+    if checking is not None:
         if overdue:
             _kill(child)  # the tests' process then reads the end of the connection
-            _wait(judge, time.monotonic() + _GRACE, control, other=None)
-        _kill(judge)
-        os.waitpid(judge, 0)
+            _wait(checking, time.monotonic() + _GRACE, control, other=None)
+        _kill(checking)
+        os.waitpid(checking, 0)
     return overdue, waiting
 
 
