@@ -1,4 +1,4 @@
-"""Code: the response's program against tests, in a sandbox that it cannot leave and whose verdict it cannot reach.
+"""Code: run the response's program against tests, in a sandbox that it can neither leave nor deceive.
 
 Assert tests run in a process of their own, where the program's functions are calls into the program's process. A test
 of standard input and output is a run of the whole program; its output is compared here.
@@ -38,7 +38,7 @@ class _Spec:
 
 
 def verify(response: str, spec: Mapping[str, Any], settings: VerifySettings) -> Verdict:
-    """True where the program passes every test; a limit that it exceeds is its failure, a sandbox's error is null."""
+    """True if the program passes every test, false also if it exceeds a limit, null if the sandbox fails."""
     tests = _spec(spec)
     source = program_of(response)
     if not source.strip():
@@ -74,20 +74,18 @@ def _spec(spec: Mapping[str, Any]) -> _Spec:
         _check_syntax(text)
     for text in map(str, texts):
         _check_encodable(text)
-    return _Spec(
-        asserts, tuple((str(given), str(wanted)) for given, wanted in runs), entry_point, setup + "\n" if setup else ""
-    )
+    return _Spec(asserts, tuple((str(stdin), str(stdout)) for stdin, stdout in runs), entry_point, setup)
 
 
 def _check_encodable(text: str) -> None:
     try:
         text.encode()
     except UnicodeEncodeError as error:
-        raise AnswerError(f"a test's input or output is no text that a program can read or write: {error}") from None
+        raise AnswerError(f"a test's input or output is not text that a program can read or write: {error}") from None
 
 
 def _unpacked(spec: Mapping[str, Any]) -> Any:
-    """`tests`, and those that stand packed beside them: base64 of zlib of their JSON, with their number."""
+    """`tests`, and then those of `packed_tests`: base64 of zlib of their JSON, with their number."""
     tests, packed = spec.get("tests"), spec.get("packed_tests")
     if packed is None or not isinstance(tests, list):
         return tests
@@ -124,10 +122,10 @@ def _run_asserts(sandbox: Sandbox, source: str, tests: _Spec, settings: VerifySe
     outcome = sandbox.run_tests(source, tests.setup, tests.asserts, tests.entry_point)
     if not outcome.result:
         return Verdict(None, "bad test: the tests themselves ran out of time or memory")
-    said = json.loads(outcome.result)
-    if said["gone"] or outcome.overdue:
-        return _ended(outcome, settings, said["reason"])
-    return Verdict(said["correct"], said["reason"])
+    verdict = json.loads(outcome.result)
+    if verdict["gone"] or outcome.overdue:
+        return _ended(outcome, settings, verdict["reason"])
+    return Verdict(verdict["correct"], verdict["reason"])
 
 
 def _run_main(
@@ -166,7 +164,7 @@ def _same_numbers(line: str | None, expected: str | None) -> bool:
 
 
 def _ended(outcome: Outcome, settings: VerifySettings, words: str) -> Verdict:
-    """The verdict on a program that did not live to its result."""
+    """The verdict on a program that ended before its result."""
     number = outcome.status & 0x7F
     by_kernel = number == signal.SIGKILL and not outcome.overdue
     if outcome.cpu >= settings.code_cpu_seconds * (_TICKS if by_kernel else 1.0):

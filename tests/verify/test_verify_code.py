@@ -225,7 +225,7 @@ def test_limits_hold_and_are_named(strict: VerifierPool, name: str) -> None:
 
 
 def test_a_program_that_waits_is_wrong() -> None:
-    """Side by side, with a wall time in which even a busy machine gets them to where they wait."""
+    """In parallel, with a wall time in which they reach their waiting even on a busy machine."""
     waiting = [
         "import time\ndef f(x):\n    time.sleep(60)",
         "import threading\ndef f(x):\n    threading.Lock().acquire() and threading.Event().wait()",
@@ -233,7 +233,7 @@ def test_a_program_that_waits_is_wrong() -> None:
     ]
     with VerifierPool(3, VerifySettings(code_cpu_seconds=1, code_wall_seconds=6.0)) as pool:
         verdicts = pool.verify_many([(program, ANSWER) for program in waiting])
-        assert all(_children(each._process.pid) for each in pool._workers)  # each has judged one, in a sandbox
+        assert all(_children(each._process.pid) for each in pool._workers)  # each has run one, in a sandbox
     expected = (False, "timeout: it waited for more than 6 s")
     assert [(verdict.correct, verdict.reason) for verdict in verdicts] == [expected] * 3
 
@@ -241,14 +241,14 @@ def test_a_program_that_waits_is_wrong() -> None:
 @pytest.mark.parametrize(
     ("cpu", "overdue", "waiting", "verdict"),
     [
-        (9.04, False, False, Verdict(False, "timeout: more than 10 s of CPU time")),  # the kernel's ticks said 10
+        (9.04, False, False, Verdict(False, "timeout: more than 10 s of CPU time")),  # 10 by the kernel's ticks
         (10.02, True, False, Verdict(False, "timeout: more than 10 s of CPU time")),
         (9.04, True, False, Verdict(None, "timeout: the machine gave it 9.0 s of CPU time in 30 s")),
         (0.1, True, True, Verdict(False, "timeout: it waited for more than 30 s")),
         (0.1, False, False, Verdict(False, "program ended by SIGKILL")),
     ],
 )
-def test_the_end_of_a_killed_program_is_told_apart(cpu: float, overdue: bool, waiting: bool, verdict: Verdict) -> None:
+def test_a_killed_program_s_end_has_its_reason(cpu: float, overdue: bool, waiting: bool, verdict: Verdict) -> None:
     outcome = Outcome(status=9, cpu=cpu, wall=30.1, overdue=overdue, waiting=waiting, result=b"")
     assert code_verifier._ended(outcome, VerifySettings(), "") == verdict
 
@@ -328,7 +328,7 @@ def _children(process: int) -> list[str]:
     return Path(f"/proc/{process}/task/{process}/children").read_text().split()
 
 
-def test_where_isolation_is_impossible_programs_are_refused() -> None:
+def test_if_isolation_is_impossible_programs_are_refused() -> None:
     """In a user namespace that allows no further ones; the configuration can allow programs in so many words."""
     script = (
         "from scripts.verify import *\n"
@@ -347,7 +347,7 @@ def test_where_isolation_is_impossible_programs_are_refused() -> None:
 
 
 def test_it_works_inside_a_container_s_user_namespace() -> None:
-    """As in a container made without privileges: a namespace whose only user is the one who made it."""
+    """As in a container made without privileges: the namespace has no other user than its maker."""
     script = (
         "from scripts.verify import *\n"
         "print(verify('def f(x): return x + 1', Answer('code', {'tests': ['assert f(1) == 2']})))"
@@ -359,7 +359,7 @@ def test_it_works_inside_a_container_s_user_namespace() -> None:
     assert done.stdout.strip() == "Verdict(correct=True, reason='passed 1 tests')"
 
 
-def test_root_without_capabilities_is_told_what_it_lacks() -> None:
+def test_root_without_capabilities_reads_which_one_is_missing() -> None:
     """As root finds itself in an Apptainer container: the kernel then refuses it any user namespace."""
     script = (
         "from scripts.verify import *\n"

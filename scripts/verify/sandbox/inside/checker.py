@@ -177,7 +177,7 @@ def _answer(endpoint: wire.Endpoint, message: Any) -> Any:
 
 
 async def _coroutine(endpoint: wire.Endpoint, number: int, type_name: str) -> Any:
-    """A coroutine of the program's, as one of ours: it runs in the program's process, from start to end at once."""
+    """A coroutine that runs a coroutine of the program's in the program's process, from start to end in one step."""
     _State.used = True
     return endpoint.decode(_value(endpoint, ["await", number]))
 

@@ -103,6 +103,7 @@ def _new_module(name: str, source: str, isolated: bool) -> types.ModuleType:
     sys.modules[name] = sys.modules["__main__"] = module
     sys.argv = [FILE]
     if isolated:
+        os.chdir(os.path.dirname(FILE))  # the one folder where a program may write
         with open(FILE, "w", errors="replace") as file:
             file.write(source)
     return module
@@ -235,7 +236,7 @@ def _finalize(namespace: dict[str, Any]) -> None:
     threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
     _flush()
-    for name in sorted(namespace, key=lambda name: not name.startswith("_")):
+    for name in sorted(namespace, key=lambda name: not str(name).startswith("_")):
         if name != "__builtins__":
             namespace[name] = None  # one by one: a finalizer may still need what was defined after its object
     gc.collect()

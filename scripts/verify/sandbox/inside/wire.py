@@ -104,7 +104,7 @@ class Endpoint:
         return bytes(data)
 
     def export(self, value: Any) -> int:
-        """A number by which the other side can refer to an object of ours."""
+        """A number by which the other side can refer to an object of this side."""
         number = self._exported_ids.get(id(value))
         if number is None:
             number = self._exported_ids[id(value)] = len(self._exported)
@@ -112,13 +112,13 @@ class Endpoint:
         return number
 
     def exported(self, number: Any) -> Any:
-        """Our object of that number."""
+        """The object of this side that has the number."""
         if not isinstance(number, int) or not 0 <= number < len(self._exported):
             raise PeerGone("a number that was never given out")
         return self._exported[number]
 
     def handle(self, kind: str, number: int, type_name: str) -> Any:
-        """What stands here for the other side's object of that number and kind (`handle_types`)."""
+        """A handle on the other side's object of that number; the kind is a key of `handle_types`."""
         return handle_types[kind](self, int(number), str(type_name)[:100])
 
     def encode(self, value: Any) -> Any:
@@ -195,7 +195,7 @@ class Handle:
 handle_types: dict[str, Callable[[Endpoint, int, str], Any]] = dict.fromkeys(
     ("object", "function", "iterator", "coroutine"), Handle
 )
-"""What stands for an object of the other side, by the object's kind. Each side sets its own."""
+"""What makes the handle on an object of the other side, by the object's kind. Each side sets its own."""
 
 
 def _handle_type(value: Any) -> str:

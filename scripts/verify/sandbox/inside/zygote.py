@@ -1,6 +1,6 @@
 """The process that closes itself in once, and then forks the processes of each job.
 
-It never runs, nor reads, anything of a job: it passes file descriptors on, watches the clock and reports how the
+It neither runs nor reads anything of a job: it passes file descriptors on, watches the clock and reports how the
 processes ended. Messages on the control socket (SOCK_SEQPACKET) are small JSON objects:
 
     in   {"mode": "tests" | "main", "limits": {...}, "wall": s, "most_bytes": n}
@@ -33,14 +33,14 @@ _PRELOADED = (
     "abc bisect cmath collections.abc contextlib copy dataclasses datetime decimal enum fractions functools heapq io"
     " itertools json math numbers operator random re statistics string textwrap threading time types typing"
 )
-"""What programs import, loaded once: an import costs more than the fork."""
+"""Modules that programs often import, loaded once: an import costs more than the fork."""
 _GRACE = 10.0  # seconds that the tests' process has, after the program's end, to write its verdict
 _PROBE = isolate.Limits(cpu_seconds=10, memory=1 << 30, file_bytes=1 << 20, threads=16)
 
 
 @dataclass
 class Confinement:
-    """What the zygote knows of its own cell."""
+    """How the zygote is closed in, and what it needs to close each program in."""
 
     isolated: bool
     temporary_bytes: int
@@ -52,7 +52,7 @@ class Confinement:
     """Time of the last change of the empty /tmp, ns."""
 
     def fork_confined(self, limits: isolate.Limits, descriptors: list[int], run: Callable[[], None]) -> int:
-        """Fork the program's process: nothing but `descriptors`, no privilege, no sight of any other process."""
+        """Fork the program's process: it has `descriptors` alone, no privilege, and sees no other process."""
         if self.isolated:
             isolate.new_process_namespace(None)
         try:
@@ -70,8 +70,6 @@ class Confinement:
             os.setsid()
             _close_all_but(descriptors)
             isolate.give_up_privileges(limits, self.isolated)
-            if self.isolated:
-                os.chdir("/tmp")  # the one folder where a program may write
             gc.enable()
             random.seed(0)
             run()
@@ -132,7 +130,7 @@ def _enter_namespaces(cell: Confinement, control: socket.socket) -> None:
 
 
 def _probe(cell: Confinement) -> None:
-    """Do once what each job does, so that a machine that cannot is found out at the start."""
+    """Do once what each job does: on a machine that cannot, the sandbox fails at its start."""
     reader, writer = os.pipe()
 
     def report() -> None:
@@ -155,7 +153,7 @@ def _close_all_but(descriptors: list[int]) -> None:
 
 
 def _receive(control: socket.socket) -> tuple[dict[str, Any], list[int]]:
-    """The next request and its descriptors; ends the process when the owner is gone."""
+    """The next request and its descriptors; ends this process if its owner has ended."""
     data, descriptors, _, _ = socket.recv_fds(control, 1 << 16, 8)
     if not data:
         _end()
@@ -195,11 +193,13 @@ def _run(request: dict[str, Any], descriptors: list[int], cell: Confinement, con
 def _fork_pair(descriptors: list[int], limits: isolate.Limits, most_bytes: int, cell: Confinement) -> tuple[int, int]:
     """The program's process, with one end of a socket and nothing else, and the tests' process with the job."""
     job, result = descriptors
-    theirs, ours = socket.socketpair()
-    with theirs, ours:
-        child = cell.fork_confined(limits, [theirs.fileno()], lambda: program.serve(theirs, most_bytes, cell.isolated))
+    program_end, tests_end = socket.socketpair()
+    with program_end, tests_end:
+        child = cell.fork_confined(
+            limits, [program_end.fileno()], lambda: program.serve(program_end, most_bytes, cell.isolated)
+        )
         checking = cell.fork(
-            limits, [job, result, ours.fileno()], lambda: checker.verify(_read(job), ours, most_bytes, result)
+            limits, [job, result, tests_end.fileno()], lambda: checker.verify(_read(job), tests_end, most_bytes, result)
         )
     return child, checking
 
@@ -239,7 +239,7 @@ def _asleep(process: int, host_processes: int) -> bool:
         finally:
             os.close(tasks)
     except (OSError, KeyError, ValueError, IndexError):
-        return False  # it cannot be told, so it is not held against the program
+        return False  # unknown, so it is not held against the program
     finally:
         os.close(watched)
 
@@ -251,7 +251,7 @@ def _text(path: str, folder: int) -> str:
 
 
 def _wait(process: int, deadline: float, control: socket.socket, other: int | None) -> bool:
-    """Whether `process` ends before the deadline. The owner's end is the end of everything."""
+    """Whether `process` ends before the deadline. If the owner ends, so does everything here."""
     watched = os.pidfd_open(process)
     poller = select.poll()
     poller.register(watched, select.POLLIN)
@@ -269,7 +269,7 @@ def _wait(process: int, deadline: float, control: socket.socket, other: int | No
 
 
 def _kill(process: int) -> None:
-    """End a process and its group; as the first of its namespace it takes everything in it along."""
+    """End a process and its group; with the first process of a namespace the kernel ends all others in it."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process, signal.SIGKILL)
     with contextlib.suppress(ProcessLookupError):
