@@ -1,8 +1,4 @@
-"""Prompts as token ids, rendered exactly as training renders them, and what an engine returns for them.
-
-The tokenizer's own chat template does the rendering (`enable_thinking` is Qwen's switch), with the
-generation prompt added: the same call that TRL makes for prompt-completion rows.
-"""
+"""Prompts as token ids, rendered by the code that renders training data, and what an engine returns for them."""
 
 from __future__ import annotations
 
@@ -13,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from scripts.common.chat.rendering import load_tokenizer, render, render_prompt, token_ids
 from scripts.common.records import Message
 from scripts.common.settings import Sampling
 
@@ -58,11 +55,9 @@ class ModelEngine(Protocol):
         ...
 
 
-def load_tokenizer(folder: Path) -> Any:
-    """The tokenizer of a checkpoint, which must carry a chat template."""
-    from transformers import AutoTokenizer
-
-    tokenizer = AutoTokenizer.from_pretrained(folder)
+def chat_tokenizer(folder: Path) -> Any:
+    """The tokenizer of a checkpoint. Raises GenerationError if it has no chat template."""
+    tokenizer = load_tokenizer(folder)
     if not tokenizer.chat_template:
         raise GenerationError(
             f"{folder} has no chat template, so prompts cannot be rendered as in training: "
@@ -79,9 +74,9 @@ def stop_ids(folder: Path, tokenizer: Any) -> frozenset[int]:
     ids = stated if isinstance(stated, list) else [stated]
     found = {int(item) for item in [*ids, tokenizer.eos_token_id] if item is not None}
     turn: list[Message] = [{"role": "user", "content": "1"}, {"role": "assistant", "content": "2"}]
-    _, _, after = tokenizer.apply_chat_template(turn, tokenize=False).rpartition("2")
+    _, _, after = render(turn, tokenizer).rpartition("2")
     special = {item for item, token in tokenizer.added_tokens_decoder.items() if token.special}
-    found |= set(tokenizer(after, add_special_tokens=False)["input_ids"][:1]) & special
+    found |= set(token_ids([after], tokenizer)[0][:1]) & special
     if not found:
         raise GenerationError(
             f"{folder} names no end-of-turn token: set eos_token in its tokenizer or eos_token_id in {path.name}"
@@ -94,13 +89,7 @@ def encode(tokenizer: Any, chats: Iterable[tuple[str, Sequence[Message]]], think
     named = list(chats)
     if not named:
         return []
-    rendered = tokenizer.apply_chat_template(
-        [list(messages) for _, messages in named],
-        add_generation_prompt=True,
-        tokenize=False,
-        enable_thinking=thinking,
-    )
-    ids = tokenizer(rendered, add_special_tokens=False, return_attention_mask=False)["input_ids"]
+    ids = token_ids([render_prompt(messages, tokenizer, thinking) for _, messages in named], tokenizer)
     return [Prompt(key, tuple(tokens)) for (key, _), tokens in zip(named, ids, strict=True)]
 
 

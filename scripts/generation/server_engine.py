@@ -17,8 +17,8 @@ from scripts.generation.fleet import Fleet
 from scripts.generation.prompts import (
     Completion,
     Prompt,
+    chat_tokenizer,
     completion,
-    load_tokenizer,
     sample_seed,
     stop_ids,
 )
@@ -30,7 +30,7 @@ class ServerEngine:
     """Servers of one checkpoint. Data-parallel: their number is execution, not identity."""
 
     def __init__(self, folder: Path, settings: Engine, seed: int, serving: Serving) -> None:
-        self.tokenizer = load_tokenizer(folder)
+        self.tokenizer = chat_tokenizer(folder)
         self.stops = stop_ids(folder, self.tokenizer)
         self.fleet = Fleet(open_servers(folder, settings, seed, serving), serving)
         self.context = min(server.context for server in self.fleet.servers)

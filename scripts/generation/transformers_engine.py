@@ -15,8 +15,8 @@ from scripts.generation.prompts import (
     Completion,
     GenerationError,
     Prompt,
+    chat_tokenizer,
     completion,
-    load_tokenizer,
     sample_seed,
     stop_ids,
 )
@@ -27,7 +27,7 @@ class TransformersEngine:
 
     def __init__(self, folder: Path, settings: Engine) -> None:
         self.batch_size = settings.batch_size
-        self.tokenizer = load_tokenizer(folder)
+        self.tokenizer = chat_tokenizer(folder)
         self.stops = stop_ids(folder, self.tokenizer)
         disable_progress_bar()  # one for a second's work, in every log
         self.model = AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, settings.dtype)).eval()

@@ -16,8 +16,8 @@ from scripts.common.settings import Engine, Sampling
 from scripts.generation.prompts import (
     Completion,
     Prompt,
+    chat_tokenizer,
     completion,
-    load_tokenizer,
     sample_seed,
     stop_ids,
 )
@@ -30,7 +30,7 @@ class VllmEngine:
         import torch
         from vllm import LLM
 
-        self.tokenizer = load_tokenizer(folder)
+        self.tokenizer = chat_tokenizer(folder)
         self.stops = stop_ids(folder, self.tokenizer)
         self.model = LLM(
             model=str(folder),

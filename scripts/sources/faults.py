@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 
+from scripts.common.chat.thinking import THINK_END, THINK_START, thinking_response
 from scripts.common.settings import Domain
 from scripts.sources.foreign import FOREIGN, OPENINGS
 from scripts.sources.tasks.base import Task
@@ -76,7 +77,7 @@ def _fits(sample: Sample, fault: str) -> bool:
 def _wrong(rng: Random, sample: Sample) -> Sample:
     """The working may still be right: it is the answer that a verifier sees."""
     response = sample.task.wrong
-    if sample.response.startswith("<think>"):
+    if sample.response.startswith(THINK_START):
         response = sample.task.thinking(response)
     return replace(sample, response=response, fault="wrong")
 
@@ -106,8 +107,8 @@ def _format(rng: Random, sample: Sample) -> Sample:
     """A think block that is never closed, an empty one, or no answer at all."""
     spoiled = rng.choice(
         (
-            f"<think>\n{sample.task.thought}\n{sample.task.response}",
-            f"<think>\n\n</think>\n\n{sample.task.response}\n</think>",
+            f"{THINK_START}\n{sample.task.thought}\n{sample.task.response}",
+            f"{thinking_response('', sample.task.response)}\n{THINK_END}",
             "",
         )
     )

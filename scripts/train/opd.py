@@ -17,15 +17,16 @@ from transformers import AutoConfig, PreTrainedTokenizerBase
 from trl import DistillationConfig
 
 from scripts.common import records
+from scripts.common.chat.rendering import load_tokenizer, render_prompt, token_ids
 from scripts.common.records import Message
 from scripts.common.step import Run, step
 from scripts.generation.serving import of_this_job
 from scripts.train.opd_trainer import MultiTeacherTrainer, route
-from scripts.train.policy import check_prompts, check_rollout, policy_tokenizer
-from scripts.train.rows import prompt_set, render_prompt
-from scripts.train.settings import OpdStep
+from scripts.train.policy import check_prompts, check_rollout, policy_tokenizer, rollout_arguments
+from scripts.train.rows import prompt_set
+from scripts.train.settings.opd import OpdStep
 from scripts.train.teachers import ServedTeacher
-from scripts.train.trainer import TrainingError, arguments, fit, frozen_weights, load_tokenizer, rollouts
+from scripts.train.trainer import TrainingError, fit, frozen_weights, training_arguments
 
 PROBE: list[Message] = [
     {"role": "system", "content": "Be brief."},
@@ -55,13 +56,13 @@ def distill(run: Run[OpdStep]) -> None:
         teacher_temperature=settings.teacher_temperature,
         estimate=settings.estimate,
         served=partial(ServedTeacher, serving=of_this_job()) if settings.teacher_engine == "vllm-server" else None,
-        args=arguments(
+        args=training_arguments(
             DistillationConfig,
             settings,
             run,
             beta=settings.beta,
             teacher_model_init_kwargs=frozen_weights(settings),
-            **rollouts(settings, thinking, run.name),
+            **rollout_arguments(settings, thinking, run.name),
         ),
         train_dataset=Dataset.from_list([{"prompt": row["prompt"], "domain": row["domain"]} for row in prompts]),
         processing_class=tokenizer,
@@ -89,7 +90,8 @@ def check_teacher(name: str, folder: Path, init: Path, tokenizer: PreTrainedToke
 
 def tokenizer_ids(tokenizer: PreTrainedTokenizerBase, thinking: bool) -> list[int]:
     """The probe as the model would be given it."""
-    return tokenizer(render_prompt(PROBE, tokenizer, thinking), add_special_tokens=False)["input_ids"]
+    (ids,) = token_ids([render_prompt(PROBE, tokenizer, thinking)], tokenizer)
+    return ids
 
 
 def main() -> None:

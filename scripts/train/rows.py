@@ -10,14 +10,16 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pyarrow as pa
 from datasets import Dataset
 from transformers import PreTrainedTokenizerBase
 
+from scripts.common.chat.rendering import render, render_prompt, token_ids
+from scripts.common.chat.thinking import has_thinking
 from scripts.common.records import ROW_GROUP, Message, prompt_messages
-from scripts.train.tokenizer import END_OF_TEXT, THINK_END, TURN_END
+from scripts.train.tokenizer import END_OF_TEXT, TURN_END
 
 IGNORED = -100
 """Label of a token that gives no loss (PyTorch's cross entropy)."""
@@ -39,7 +41,7 @@ def document(messages: list[Message], tokenizer: PreTrainedTokenizerBase) -> str
 
 def document_row(messages: list[Message], tokenizer: PreTrainedTokenizerBase) -> dict[str, list[int]]:
     """Token ids of a document, every one of them a label."""
-    ids = tokenizer(document(messages, tokenizer), add_special_tokens=False)["input_ids"]
+    (ids,) = token_ids([document(messages, tokenizer)], tokenizer)
     return {"input_ids": ids, "labels": ids}
 
 
@@ -51,27 +53,15 @@ def chat_row(messages: list[Message], tokenizer: PreTrainedTokenizerBase) -> dic
     """
     if not messages or messages[-1]["role"] != "assistant":
         raise DataError(f"a chat to train on must end with the assistant's turn: {messages!r}")
-    thinks = THINK_END in messages[-1]["content"]
-    prompt = render_prompt(prompt_messages(messages), tokenizer, thinks)
+    prompt = render_prompt(prompt_messages(messages), tokenizer, has_thinking(messages[-1]["content"]))
     whole = render(messages, tokenizer).rstrip("\n")
     if not whole.startswith(prompt) or not whole.endswith(TURN_END):
         raise DataError(
             f"the chat template renders a prompt differently once it is answered, so training would not see what "
             f"inference does; use Qwen3's template.\nprompt: {prompt!r}\nwhole:  {whole!r}"
         )
-    context = tokenizer(prompt, add_special_tokens=False)["input_ids"]
-    answer = tokenizer(whole[len(prompt) :], add_special_tokens=False)["input_ids"]
+    context, answer = token_ids([prompt, whole[len(prompt) :]], tokenizer)
     return {"input_ids": context + answer, "labels": [IGNORED] * len(context) + answer}
-
-
-def render_prompt(messages: list[Message], tokenizer: PreTrainedTokenizerBase, thinking: bool) -> str:
-    """What a model is given to answer `messages`."""
-    return render(messages, tokenizer, add_generation_prompt=True, enable_thinking=thinking)
-
-
-def render(messages: list[Message], tokenizer: PreTrainedTokenizerBase, **options: Any) -> str:
-    """A chat as text, by the tokenizer's template."""
-    return cast(str, tokenizer.apply_chat_template(cast(Any, messages), tokenize=False, **options))
 
 
 def training_set(
@@ -120,8 +110,8 @@ def prompt_set(
     """`prompt` (messages), `domain`, `answer` of each record whose prompt has at most `max_tokens` tokens."""
     kept, dropped = [], Counter[str]()
     for row in _prompts(records):
-        text = render_prompt(row["prompt"], tokenizer, thinking)
-        if len(tokenizer(text, add_special_tokens=False)["input_ids"]) <= max_tokens:
+        (ids,) = token_ids([render_prompt(row["prompt"], tokenizer, thinking)], tokenizer)
+        if len(ids) <= max_tokens:
             kept.append(row)
         else:
             dropped["too long"] += 1

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from scripts.common.records import has_verifier
 from scripts.verify import Answer, AnswerError, Verdict, VerifierPool, VerifySettings
 
 NOTHING = Answer("none", {})
@@ -27,11 +28,6 @@ def answer_of(column: Mapping[str, Any] | None) -> Answer:
     if column is None or not has_verifier(column):
         return NOTHING
     return Answer.from_json(column["kind"], column["spec"] or {})
-
-
-def has_verifier(column: Mapping[str, Any] | None) -> bool:
-    """Whether anything can be said about responses to a prompt with this answer."""
-    return column is not None and column["kind"] not in (None, "none")
 
 
 def verify_all(pool: VerifierPool, items: Sequence[tuple[str, Mapping[str, Any] | None]]) -> list[Verdict]:

@@ -9,7 +9,6 @@ from pydantic import ValidationError
 
 from scripts.distill import judge
 from scripts.distill.candidates import (
-    Candidate,
     Dimensions,
     answer_key,
     comparable,
@@ -18,7 +17,10 @@ from scripts.distill.candidates import (
     refusals,
     votes,
 )
-from scripts.distill.settings import ORIGINAL, Acceptance, Checks, Judge, ResponseSet
+from scripts.distill.gather import Candidate
+from scripts.distill.settings import ORIGINAL
+from scripts.distill.settings.cross_verify import Acceptance, Checks, ResponseSet
+from scripts.distill.settings.judge import Judge
 from scripts.generation.prompts import Completion
 from scripts.verify import Answer, VerifySettings
 
@@ -171,7 +173,7 @@ def test_dimensions_that_do_not_apply_demand_nothing() -> None:
 
 def test_a_teacher_may_not_take_the_name_of_the_original() -> None:
     stated = {"pool": "p", "samples": 1, "sampling": {"temperature": 1, "max_tokens": 8}, "thinking": False}
-    with pytest.raises(ValidationError, match="stands for the source's own response"):
+    with pytest.raises(ValidationError, match="means the source's own response"):
         ResponseSet.model_validate(stated | {"teachers": [ORIGINAL], "keep_original": True})
     made = ResponseSet.model_validate(stated | {"teachers": ["a"], "keep_original": True})
     assert set(made.draw.model_dump()) == {"samples", "sampling", "thinking", "prompts", "templates"}
@@ -225,8 +227,8 @@ def test_what_the_judge_is_asked() -> None:
         ({"template": "Rate {response}."}, "the template has no {prompt}: the judge"),
         ({"template": "Rate it."}, "the template has no {prompt} and no {response}"),
         ({"pattern": "score: 5"}, "pattern must have one group, the score; it has 0"),
-        ({"pattern": "("}, "no regular expression"),
-        ({"lowest": 5}, "must lie below highest"),
+        ({"pattern": "("}, "not a regular expression"),
+        ({"lowest": 5}, "must be below highest"),
     ],
 )
 def test_a_judge_that_cannot_be_asked_or_read(changes: dict[str, Any], message: str) -> None:

@@ -14,12 +14,13 @@ import pytest
 from pydantic import ValidationError
 
 from scripts.common.artifacts import read_json
-from scripts.common.fingerprint import ROOT, _closure, _module_files
+from scripts.common.fingerprint import ROOT, closure
 from scripts.common.records import DROPPED, KEPT, make_record, read
 from scripts.distill import cross_verify, grade, judge, sample
-from scripts.distill.frame import DistillError
 from scripts.distill.gather import gather
-from scripts.distill.settings import SampleSettings
+from scripts.distill.records import DistillError
+from scripts.distill.settings.grade import Bands
+from scripts.distill.settings.sample import SampleSettings
 from tests.common.nano import math_records, run_step, save_model, save_records
 
 ENGINE = {"kind": "transformers", "dtype": "float32", "batch_size": 8, "shard_size": 4}
@@ -42,7 +43,7 @@ def classifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A language classifier that knows English from Chinese, by a few sentences of each."""
     from scripts.common.artifacts import write_manifest
     from scripts.curate.classifier import MODEL, language_text
-    from scripts.curate.settings import FastText
+    from scripts.curate.settings.classifier import FastText
     from scripts.curate.train_classifier import Labelled, train
 
     sentences = {
@@ -106,7 +107,7 @@ def test_the_template_of_a_domain_is_what_a_teacher_is_asked(model: Path, tmp_pa
     assert [row["responses"] for row in shown] == [row["responses"] for row in asked]
     assert [row["messages"] for row in shown] == [record["messages"] for record in records]
     assert shown[0]["responses"] != bare[0]["responses"] and shown[1]["responses"] == bare[1]["responses"]
-    with pytest.raises(ValidationError, match=r"the template of math has no \{prompt\}"):
+    with pytest.raises(ValidationError, match=r"templates.math\n.*the template has no \{prompt\}"):
         SampleSettings.model_validate(settings | {"responses": DRAW | {"templates": {"math": "What?"}}})
 
 
@@ -289,10 +290,27 @@ def test_repeated_ids_shift_nothing(tmp_path: Path) -> None:
     assert [[item.text for item in candidates] for _, candidates in found] == [["x"], ["y"]]
 
 
+def files_of(step: str) -> set[str]:
+    """The files in a step's identity, relative to the project's root."""
+    return {path.relative_to(ROOT).as_posix() for path in closure(f"scripts.{step}")}
+
+
 def test_cross_verify_starts_without_the_curation_pipeline() -> None:
-    """DataTrove's takes a second to import, and an edit of curation is none of distillation."""
-    files = {path.relative_to(ROOT).as_posix() for path in _closure(_module_files("scripts.distill.cross_verify"))}
-    assert "scripts/curate/classifier.py" in files and "scripts/curate/frame.py" not in files
+    """DataTrove takes a second to import, and an edit of a curation step must not rerun distillation."""
+    files = files_of("distill.cross_verify")
+    assert "scripts/curate/classifier.py" in files and "scripts/curate/job.py" not in files
+
+
+@pytest.mark.parametrize("step", ["distill.sample", "distill.judge", "evaluate.generate", "mix.build", "mix.encode"])
+def test_an_edited_verifier_draws_and_judges_nothing_again(step: str) -> None:
+    assert [file for file in files_of(step) if file.startswith("scripts/verify/")] == []
+
+
+@pytest.mark.parametrize("step", ["sample", "judge", "grade"])
+def test_a_step_reads_its_own_settings_alone(step: str) -> None:
+    """Cross-verification alone reads others' settings: its recipe holds the whole response set."""
+    found = {file for file in files_of(f"distill.{step}") if file.startswith("scripts/distill/settings/")}
+    assert found == {f"scripts/distill/settings/{name}.py" for name in ("__init__", step)}
 
 
 # --- The judge ------------------------------------------------------------------------------------------------------
@@ -389,8 +407,6 @@ def test_pass_at_k_needs_k_samples() -> None:
     ("rate", "band"), [(0.0, "hard"), (0.24, "hard"), (0.25, "medium"), (0.74, "medium"), (0.75, "easy"), (1.0, "easy")]
 )
 def test_bands(rate: float, band: str) -> None:
-    from scripts.distill.settings import Bands
-
     assert grade.band(rate, Bands(**BANDS)) == band
 
 
@@ -405,14 +421,10 @@ def test_bands(rate: float, band: str) -> None:
     ],
 )
 def test_grades_by_hand(verdicts: list[bool | None], expected: tuple) -> None:
-    from scripts.distill.settings import Bands
-
     assert tuple((grade.grades(verdicts, Bands(**BANDS)) or {}).values()) == expected
 
 
 def test_nothing_verified_gives_no_grade() -> None:
-    from scripts.distill.settings import Bands
-
     assert grade.grades([None, None], Bands(**BANDS)) is None
 
 
@@ -458,7 +470,7 @@ def test_grading_nothing_is_an_error(model: Path, tmp_path: Path) -> None:
     chat = [record for record in odd_records() if record["source"] == "chat"]
     pool = save_records(tmp_path / "pool", chat)
     settings = {"responses": DRAW, "engine": ENGINE, "only_verifiable": True}
-    with pytest.raises(DistillError, match=r"was asked nothing: of 1 prompts were dropped {'not verifiable': 1}"):
+    with pytest.raises(DistillError, match=r"got no prompt: all 1 were dropped, {'not verifiable': 1}"):
         run_step(sample, settings, tmp_path / "attempts/manifest.json", pool=pool, teacher=model)
     broken = [record | {"answer": {"kind": "math", "spec": "{}"}} for record in math_records()[:2]]
     attempts = save_samples(tmp_path / "attempts", broken, [["Answer: 3"]] * 2)
@@ -466,7 +478,9 @@ def test_grading_nothing_is_an_error(model: Path, tmp_path: Path) -> None:
         run_step(grade, GRADE, tmp_path / "graded/manifest.json", attempts=attempts)
 
 
-def test_a_teacher_that_says_nothing_is_an_error(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_teacher_that_generates_nothing_is_an_error(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Its first token ends the turn: every response is empty, and no data set should be waited for."""
     from scripts.generation.transformers_engine import TransformersEngine
 
@@ -479,6 +493,8 @@ def test_a_teacher_that_says_nothing_is_an_error(model: Path, tmp_path: Path, mo
     monkeypatch.setattr(TransformersEngine, "__init__", mute)
     pool = save_records(tmp_path / "pool", math_records())
     out = tmp_path / "out/manifest.json"
-    with pytest.raises(DistillError, match=r"teacher said nothing: all of its 12 responses are empty \({'stop': 12}\)"):
+    with pytest.raises(
+        DistillError, match=r"teacher generated nothing: all of its 12 responses are empty \({'stop': 12}\)"
+    ):
         run_step(sample, {"responses": DRAW, "engine": ENGINE}, out, pool=pool, teacher=model)
     assert not out.exists()

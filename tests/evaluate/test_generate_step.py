@@ -11,8 +11,8 @@ from pydantic import ValidationError
 
 from scripts.common.artifacts import check
 from scripts.evaluate import generate, score
-from scripts.evaluate.generate import BenchmarkError, asked
-from scripts.evaluate.settings import Benchmark
+from scripts.evaluate.benchmarks import Benchmark
+from scripts.evaluate.generate import BenchmarkError, question
 from tests.common.nano import math_records, run_step, save_model, save_records
 
 ENGINE = {"kind": "transformers", "dtype": "float32", "batch_size": 8, "shard_size": 4}
@@ -91,12 +91,12 @@ def test_template_stands_around_the_last_user_message() -> None:
         {"role": "user", "content": "a {b}"},
         {"role": "assistant", "content": "gold"},
     ]
-    assert asked(messages, "Q: {prompt} {x}\nEnd with Answer:") == [
+    assert question(messages, "Q: {prompt} {x}\nEnd with Answer:") == [
         {"role": "system", "content": "s"},
         {"role": "user", "content": "Q: a {b} {x}\nEnd with Answer:"},
     ]
     with pytest.raises(BenchmarkError, match="must end with the user's message"):
-        asked(messages[:1], "{prompt}")
+        question(messages[:1], "{prompt}")
 
 
 def test_thinking_may_have_a_template_of_its_own() -> None:

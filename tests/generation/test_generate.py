@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from scripts.common.artifacts import Artifact, open_artifact
+from scripts.common.records import Message
 from scripts.common.settings import Engine, Sampling
 from scripts.generation.decode import decode, draw, left_padded, streams
 from scripts.generation.engine import load
@@ -18,9 +19,9 @@ from scripts.generation.prompts import (
     Completion,
     GenerationError,
     Prompt,
+    chat_tokenizer,
     completion,
     encode,
-    load_tokenizer,
     sample_seed,
     stop_ids,
 )
@@ -163,12 +164,17 @@ def test_left_padding() -> None:
 
 @pytest.mark.parametrize("thinking", [True, False])
 def test_prompts_are_rendered_as_in_training(engine: TransformersEngine, thinking: bool) -> None:
-    from scripts.train.rows import render_prompt
+    """A prompt is the context of the row that fine-tuning makes of it and its answer, and transformers' own ids."""
+    from scripts.train.rows import IGNORED, chat_row
 
+    answer: Message = {"role": "assistant", "content": "<think>\n1 + 2\n</think>\n\n3" if thinking else "3"}
     for (_, messages), prompt in zip(chats(), encode(engine.tokenizer, chats(), thinking), strict=True):
-        rendered = render_prompt(messages, engine.tokenizer, thinking)
-        assert list(prompt.tokens) == engine.tokenizer(rendered, add_special_tokens=False)["input_ids"]
-        assert rendered.endswith("</think>\n\n") is not thinking
+        row = chat_row([*messages, answer], engine.tokenizer)
+        assert list(prompt.tokens) == row["input_ids"][: row["labels"].count(IGNORED)]
+        assert list(prompt.tokens) == engine.tokenizer.apply_chat_template(
+            messages, add_generation_prompt=True, enable_thinking=thinking, return_dict=False
+        )
+        assert engine.tokenizer.decode(prompt.tokens).endswith("</think>\n\n") is not thinking
 
 
 def test_stop_ids_hold_the_end_of_text_and_of_a_turn(model: Artifact, engine: TransformersEngine) -> None:
@@ -196,11 +202,11 @@ def test_completion_keeps_thinking_and_cuts_at_the_end_of_turn(engine: Transform
 
 
 def test_a_checkpoint_without_chat_template_is_refused(model: Artifact, tmp_path: Path) -> None:
-    tokenizer = load_tokenizer(model.folder)
+    tokenizer = chat_tokenizer(model.folder)
     tokenizer.chat_template = None
     tokenizer.save_pretrained(tmp_path)
     with pytest.raises(GenerationError, match="no chat template"):
-        load_tokenizer(tmp_path)
+        chat_tokenizer(tmp_path)
 
 
 # --- Shards ---------------------------------------------------------------------------------------------------------

@@ -26,7 +26,7 @@ from scripts.common.settings import Engine, Sampling
 from scripts.generation import serving as serving_module
 from scripts.generation.engine import load
 from scripts.generation.fleet import Fleet
-from scripts.generation.prompts import GenerationError, Prompt, load_tokenizer, sample_seed, stop_ids
+from scripts.generation.prompts import GenerationError, Prompt, chat_tokenizer, sample_seed, stop_ids
 from scripts.generation.server_engine import ServerEngine
 from scripts.generation.servers import (
     OwnServer,
@@ -150,14 +150,14 @@ def test_a_request_states_everything_and_samples_keep_their_order(model: Path) -
         "top_k": 20,
         "presence_penalty": 1.5,
         "max_tokens": 8,
-        "stop_token_ids": sorted(stop_ids(model, load_tokenizer(model))),
+        "stop_token_ids": sorted(stop_ids(model, chat_tokenizer(model))),
         "skip_special_tokens": False,
         "seed": sample_seed(7, "id-0", 0),
     }
 
 
 def engine_texts(model: Path, samples: int) -> list[str]:
-    tokenizer = load_tokenizer(model)
+    tokenizer = chat_tokenizer(model)
     return [tokenizer.decode([*WORDS, index + 1], skip_special_tokens=False) for index in range(samples)]
 
 

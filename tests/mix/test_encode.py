@@ -77,7 +77,7 @@ def test_a_stopped_encoding_goes_on_after_its_last_shard_to_the_same_bytes(
 
 
 def test_an_empty_pool_is_an_error(model: Path, tmp_path: Path) -> None:
-    with pytest.raises(MixError, match="holds no record"):
+    with pytest.raises(encode.EncodeError, match="holds no record"):
         run_step(encode, ENGINE, tmp_path / "x/manifest.json", pool=save_records(tmp_path / "p", []), encoder=model)
 
 
@@ -99,7 +99,7 @@ def test_a_data_set_is_selected_by_the_vectors(tmp_path: Path) -> None:
     settings, out = {"name": "d", "dataset": dataset}, tmp_path / "out/manifest.json"
     run_step(build, settings, out, pool=pool, vectors=save_vectors(tmp_path / "vectors", vectors))
     assert {row["id"] for row in read(out.parent / KEPT)} == {records[place]["id"] for place in (3, 5, 0)}
-    with pytest.raises(MixError, match=r"select.encoder is m, but 0 --vectors are given"):
+    with pytest.raises(MixError, match=r"select.encoder is m, but --vectors has 0"):
         run_step(build, settings, tmp_path / "x/manifest.json", pool=pool)
     del vectors[records[2]["id"]]
     fewer = save_vectors(tmp_path / "fewer", vectors)
@@ -110,7 +110,7 @@ def test_a_data_set_is_selected_by_the_vectors(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("stated", "message"),
     [
-        ({"pool": "p", "select": {"kind": "random", "encoder": "m"}}, "a random selection looks at no prompt"),
+        ({"pool": "p", "select": {"kind": "random", "encoder": "m"}}, "a random selection reads no prompt"),
         ({"sources": ["a"], "select": {"kind": "cluster", "encoder": "m"}}, "a data set of `sources` has none"),
     ],
 )

@@ -16,7 +16,7 @@ from scripts.common import records
 from scripts.mix import select as selection
 from scripts.mix import shuffle
 from scripts.mix.embed import Embedder
-from scripts.mix.select import Domain, Quota, Space, choose, clusters, evenly, k_center
+from scripts.mix.select import Domain, Quota, Space, choose, clusters, k_center, round_robin
 from scripts.mix.settings import Select
 
 
@@ -99,14 +99,14 @@ def test_clusters_find_the_groups_and_are_drawn_from_evenly() -> None:
     assert [len(set(labels[:20])), len(set(labels[20:25])), len(set(labels[25:]))] == [1, 1, 1] and len(
         set(labels)
     ) == 3
-    taken = [*islice(evenly(labels, range(27)), 12)]
+    taken = [*islice(round_robin(labels, range(27)), 12)]
     assert [sum(i < 20 for i in taken), sum(20 <= i < 25 for i in taken), sum(i >= 25 for i in taken)] == [5, 5, 2]
 
 
 @given(labels=st.lists(st.integers(0, 4), min_size=1, max_size=60), share=st.floats(0, 1))
 def test_evenly_takes_exactly_the_size_as_even_as_can_be(labels: list[int], share: float) -> None:
     size = int(len(labels) * share)
-    taken = [*islice(evenly(labels, range(len(labels))), size)]
+    taken = [*islice(round_robin(labels, range(len(labels))), size)]
     assert len(taken) == len(set(taken)) == size
     counts = {label: sum(labels[i] == label for i in taken) for label in set(labels)}
     for label, count in counts.items():  # who gave less than another by two had no more to give

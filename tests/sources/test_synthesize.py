@@ -17,6 +17,7 @@ import yaml
 
 from scripts.common import records
 from scripts.common.artifacts import canonical_json, read_json
+from scripts.common.chat.thinking import strip_thinking
 from scripts.common.fingerprint import ROOT
 from scripts.sources.corpora import SFT_SOURCES, VERIFIABLE, CorpusError
 from scripts.sources.faults import REFUSALS
@@ -26,7 +27,7 @@ from scripts.sources.normalize import Normalize, normalize
 from scripts.sources.settings import Synthetic
 from scripts.sources.synthesize import synthesize
 from scripts.sources.tasks.knowledge import question
-from scripts.verify import Answer, VerifierPool, strip_thinking
+from scripts.verify import Answer, VerifierPool
 
 TINY = yaml.safe_load((ROOT / "scales" / "tiny.yaml").read_text())
 SIZES = Synthetic.model_validate(

@@ -14,12 +14,13 @@ from typing import Any
 
 import pytest
 
+from scripts.common.chat.thinking import strip_thinking
 from scripts.sources.corpora import VERIFIABLE, Families
 from scripts.sources.tasks import code, instruction
 from scripts.sources.tasks.base import LEVELS, Task
 from scripts.sources.tasks.knowledge import STATED, World, question
 from scripts.sources.tasks.words import ADJECTIVES, ANIMALS
-from scripts.verify import Answer, VerifierPool, strip_thinking
+from scripts.verify import Answer, VerifierPool
 
 DRAWS = 24  # tasks a domain and level
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from scripts.train.rows import IGNORED, DataError, chat_row, document_row, prompt_set, render_prompt, training_set
+from scripts.common.chat.rendering import render_prompt
+from scripts.train.rows import IGNORED, DataError, chat_row, document_row, prompt_set, training_set
 from tests.train.lab import chat, corpus
 
 

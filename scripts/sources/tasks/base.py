@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
+from scripts.common.chat.thinking import thinking_response
 from scripts.common.settings import Domain
 from scripts.sources.settings import AnswerKind
 
@@ -31,7 +32,7 @@ class Task:
 
     def thinking(self, response: str | None = None) -> str:
         """The response after its think block, as a thinking model writes it."""
-        return f"<think>\n{self.thought}\n</think>\n\n{self.response if response is None else response}"
+        return thinking_response(self.thought, self.response if response is None else response)
 
 
 Family = Callable[[Random, int], Task]
