@@ -98,6 +98,33 @@ def test_the_setup_s_classes_cross_as_data_and_its_helpers_are_the_tests_own(poo
     assert pool.verify(evil, answer).correct is False
 
 
+def test_the_setup_s_exceptions_are_the_tests_own(pool: VerifierPool) -> None:
+    setup = (
+        "class Refused(Exception):\n    def __init__(self, code, why):\n        super().__init__(why)\n"
+        "        self.code = code\n    def describe(self):\n        return f'{self.code} {self}'\n"
+    )
+    test = (
+        "try:\n    f()\n    assert False\nexcept Refused as error:\n"
+        "    assert (error.code, error.args, error.describe()) == (7, ('no',), '7 no')"
+    )
+    answer = code(test, entry_point="f", setup=setup)
+    raises = "def f():\n    raise Refused(7, 'no')\n"
+    assert pool.verify(raises, answer).correct is True
+    assert pool.verify(setup + raises, answer).correct is True
+    assert pool.verify("def f():\n    raise Refused(8, 'no')\n", answer).correct is False
+    lies = "def f():\n    error = Refused(8, 'no')\n    error.describe = lambda: '7 no'\n    raise error\n"
+    assert pool.verify(lies, code(test.replace("(7, ('no',)", "(8, ('no',)"), setup=setup)).correct is False
+
+
+def test_an_exception_that_no_test_catches_is_named_in_the_reason(pool: VerifierPool) -> None:
+    own = "class MyError(KeyError):\n    pass\ndef f(x):\n    raise MyError('no key')"
+    assert pool.verify(own, ANSWER).reason == "program raised MyError: 'no key' (test 1 of 2)"
+    silent = "class MyError(Exception):\n    pass\ndef f(x):\n    raise MyError"
+    assert pool.verify(silent, ANSWER).reason == "program raised MyError (test 1 of 2)"
+    at_import = "def f(x):\n    return x\nraise LookupError('early')"
+    assert pool.verify(at_import, ANSWER).reason == "program raised LookupError: early"
+
+
 def io(stdin: str, stdout: str) -> Answer:
     return code({"input": stdin, "output": stdout})
 
