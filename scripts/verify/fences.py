@@ -1,7 +1,7 @@
 """Which text of a response is its program: one of its Markdown code blocks, or all of it.
 
-Blocks are read as in CommonMark, and so are the ones that models write and CommonMark does not know: a block that ends
-where the response ends, one that the prompt began, one whose opening fence follows words on its line.
+Blocks are read as in CommonMark. Two more forms are read, since models write them: a block that the prompt began, and a
+block whose opening fence follows words on its line.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 _FENCE = re.compile(r"(?P<indent>[ \t]*+)(?P<marks>`{3,}+|~{3,}+)(?P<info>[^`]*+)")
 _LATE_FENCE = re.compile(r"(?P<indent>)[^`]*+(?P<marks>`{3,}+)[ \t]*+(?P<info>py[a-z0-9.]*+)[ \t]*+", re.IGNORECASE)
 _PYTHON = re.compile(r"[ic]?py(thon|py)?[\d.]*", re.IGNORECASE)
-_INDENTED = 4  # CommonMark: from this indentation on, a line outside of a list is not a fence
+_INDENTED = 4  # CommonMark: a line that is indented by so much more than the opening fence is not a closing one
 
 
 @dataclass(frozen=True)
@@ -30,11 +30,6 @@ class _Fence:
     @property
     def is_python(self) -> bool:
         return bool(_PYTHON.fullmatch(self.info.partition(" ")[0].strip("{}.,:")))
-
-    @property
-    def is_certain(self) -> bool:
-        """False if the line could also belong to a program, such as to an example in its docstring."""
-        return self.is_alone and self.indent < _INDENTED
 
     def closes(self, opening: _Fence) -> bool:
         """Whether it ends the block that `opening` began."""
@@ -59,7 +54,7 @@ def program_of(response: str) -> str:
     """The last code block that is named Python; else the last that reads as Python; else the last; else all of it."""
     text = response.removeprefix("\ufeff").replace("\r\n", "\n")
     blocks = list(_blocks(text.split("\n")))
-    if not blocks or (not any(block.opening.is_certain for block in blocks) and _is_python(text)):
+    if not blocks or _is_python(text):  # the fences of a text that is Python are in its strings and comments
         return text
     last = blocks[-1]
     if not last.is_closed and not last.opening.info and not any(map(_is_program, blocks)):

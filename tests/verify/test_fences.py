@@ -88,7 +88,8 @@ def test_a_program_s_docstring_is_not_taken_for_a_block() -> None:
     assert program_of(plain) == plain
     assert program_of(f"```python\n{plain}```") == plain
     assert program_of(f"```\n{plain}```\n") == plain
-    assert program_of(f"# solution: ```python\n{plain}") == f"# solution: ```python\n{plain}"
+    for comment in ("# solution: ```python\n", "# ```\n", '"""\n```\nf(1)\n```\n"""\n'):
+        assert program_of(f"{comment}{plain}") == f"{comment}{plain}"
 
 
 def test_reading_takes_time_in_proportion_to_the_text() -> None:
