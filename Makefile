@@ -10,7 +10,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 STACK := .venv-stack/.installed
 
-.PHONY: help env reproduce cell test lint plan lineage diff-lineage bench test-stack test-cluster verify-results export lock
+.PHONY: help env reproduce cell test lint plan lineage diff-lineage why bench test-stack test-cluster verify-results export lock
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-16s %s\n", $$1, $$2}'
@@ -51,6 +51,10 @@ lineage: $(STAMP) ## where a number comes from: make lineage CELL=instruct/ins-g
 diff-lineage: $(STAMP) ## in what two cells differ: make diff-lineage A=table/row/column B=table/row/column
 	@test -n "$(A)" -a -n "$(B)" || { echo 'say which two: make diff-lineage A=table/row/column B=table/row/column'; exit 2; }
 	@$(BIN)/python -m scripts.results.lineage --diff $(A) $(B) --results results/$(SCALE)
+
+why: $(STAMP) ## would it be made again, and why: make why ARTIFACT=results/tiny/models/opd, or CELL=table/row/column
+	@test -n "$(ARTIFACT)$(CELL)" || { echo 'say which: make why ARTIFACT=results/... or CELL=table/row/column'; exit 2; }
+	@$(BIN)/python -m scripts.results.why $(or $(ARTIFACT),--cell $(CELL) --results results/$(SCALE))
 
 verify-results: $(STAMP) ## every artifact against its manifest and its inputs
 	$(BIN)/python -m scripts.results.verify results/$(SCALE)

@@ -16,8 +16,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from scripts.common.fingerprint import sha256_file
+from scripts.common.provenance import commit
 from scripts.common.settings import Settings
-from scripts.common.step import commit, step
+from scripts.common.step import step
 from scripts.containers.images import definition_file, image_file, lock_file
 
 LAST_LINES = 10  # of a failed command's output

@@ -13,8 +13,8 @@ from dataclasses import astuple, dataclass
 from functools import cache
 from pathlib import Path
 
+from scripts.common.spelling import close_matches
 from scripts.containers import images
-from scripts.workflow.config import close_matches
 
 PROFILE = "slurm/profile.yaml"
 LOCAL_FILESYSTEMS = frozenset({"ext2/ext3", "xfs", "btrfs", "tmpfs", "ramfs", "overlayfs"})

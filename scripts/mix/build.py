@@ -20,6 +20,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from scripts.common.artifacts import CARD
 from scripts.common.records import KEPT, SCHEMA, iterate, prompt_messages, shards, write
 from scripts.common.step import Run, step
 from scripts.mix.candidates import Candidate, columns_needed, draw, gather
@@ -68,7 +69,7 @@ def build(
     not_selected = Counter(item.domain for item in candidates) - Counter(item.domain for item in chosen)
     left_out = dict(sorted(excluded.items())) | ({"not selected": not_selected.total()} if not_selected else {})
     text = card(settings.name, dataset.purpose, tally, settings.licences, left_out, recipe)
-    (out / "README.md").write_text(text)
+    (out / CARD).write_text(text)
     return _row_counts(chosen, excluded, not_selected) | tally.counts() | {"words": tally.percentiles()}
 
 

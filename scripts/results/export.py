@@ -205,7 +205,9 @@ def _add(crate: ROCrate, identifier: str, kind: str, properties: Mapping[str, An
 
 def main() -> int:
     parser = argparse.ArgumentParser(
-        prog="python -m scripts.results.export", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m scripts.results.export",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("out", type=Path, help="the crate, a .zip")
     parser.add_argument("cell", nargs="?", help="TABLE/ROW/COLUMN, or the cell's file; none: everything made")

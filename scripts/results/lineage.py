@@ -167,7 +167,9 @@ def results_of(cell: Path) -> Path:
 
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m scripts.results.lineage", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m scripts.results.lineage",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("cell", nargs="?", help="TABLE/ROW/COLUMN, or the cell's file")
     parser.add_argument("--diff", nargs=2, metavar=("A", "B"), help="say in what two cells differ")

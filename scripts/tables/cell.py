@@ -14,7 +14,8 @@ from typing import Any
 
 from scripts.common.artifacts import read_json
 from scripts.common.lineage import trace
-from scripts.common.step import Run, commit, dirty, step
+from scripts.common.provenance import commit, dirty
+from scripts.common.step import Run, step
 from scripts.tables.measurement import AVERAGE, Cell, CellError, Measurement, average, measurement
 
 

@@ -11,15 +11,8 @@ from typing import Any
 import yaml
 
 from scripts.common.step import Run
-from scripts.train.settings import Grpo, Opd, Optimizer, Pretrain, Sft
+from scripts.train.settings.base import Optimizer
 
-METHODS: dict[type[Optimizer], tuple[str, str]] = {
-    Pretrain: ("pretraining", "Next-token prediction from random weights"),
-    Sft: ("sft", "Supervised fine-tuning, loss on the last assistant's turn"),
-    Grpo: ("grpo", "Group relative policy optimisation on rewards of verifiers"),
-    Opd: ("opd", "On-policy distillation: the teachers' distributions on the student's own samples"),
-}
-"""Tag and sentence of each kind of training."""
 SHOWN = ("loss", "reward", "entropy", "grad_norm", "completions/mean_length")
 USE = """\
 ```python
@@ -41,16 +34,16 @@ print(tokenizer.decode(said, skip_special_tokens=True))
 def card(run: Run[Any], history: Sequence[Mapping[str, Any]]) -> str:
     """The card's text, from the training's log and the counts that `run` has by then."""
     training: Optimizer = run.settings.training
-    tag, sentence = METHODS[type(training)]
-    head = {"library_name": "transformers", "pipeline_tag": "text-generation", "tags": ["qwen3", tag]}
+    head = {"library_name": "transformers", "pipeline_tag": "text-generation", "tags": ["qwen3", training.tag]}
+    size = f"{run.counts['parameters']:,} parameters, {run.counts['steps']:,} steps, seed {run.seed}."
     parts = [
         f"---\n{yaml.safe_dump(head, sort_keys=False)}---\n",
-        f"# {sentence}\n\n{run.counts['parameters']:,} parameters, {run.counts['steps']:,} steps, seed {run.seed}.\n",
+        f"# {training.method}\n\n{size}\n",
         _table("Made from", ["input", "artifact", "manifest (SHA-256)"], _inputs(run)),
         _table("Rows", ["", ""], [[name, f"{count:,}"] for name, count in _rows(run.counts)]),
         _table("Course", ["", "first step", "last step"], _course(history)),
     ]
-    if not isinstance(training, Pretrain):  # which is no chat model
+    if "init" in run.inputs:  # a model made from nothing is a base, which cannot chat
         thinking = getattr(run.settings, "thinking", "False  # True where its data have thoughts")
         parts.append(f"## Use\n\n{USE.format(thinking=thinking)}")
     settings = training.model_dump(mode="json", exclude_none=True)

@@ -22,11 +22,11 @@ from trl import GRPOConfig, GRPOTrainer
 from scripts.common import records
 from scripts.common.step import Run, step
 from scripts.train.padding import used
-from scripts.train.policy import check_prompts, check_rollout, policy_tokenizer
+from scripts.train.policy import check_prompts, check_rollout, policy_tokenizer, rollout_arguments
 from scripts.train.rewards import VERDICTS, VerifierReward
 from scripts.train.rows import DataError, prompt_set
-from scripts.train.settings import Grpo, GrpoStep
-from scripts.train.trainer import arguments, fit, rollouts
+from scripts.train.settings.grpo import Grpo, GrpoStep
+from scripts.train.trainer import fit, training_arguments
 from scripts.verify import VerifierPool
 
 
@@ -69,8 +69,12 @@ def reinforce(run: Run[GrpoStep]) -> None:
         trainer = CompactTrainer(
             model=str(init),
             reward_funcs=[VerifierReward(pool)],
-            args=arguments(
-                GRPOConfig, settings, run, **rollouts(settings, run.settings.thinking, run.name), **policy(settings)
+            args=training_arguments(
+                GRPOConfig,
+                settings,
+                run,
+                **rollout_arguments(settings, run.settings.thinking, run.name),
+                **objective_arguments(settings),
             ),
             train_dataset=Dataset.from_list(prompts),
             processing_class=tokenizer,
@@ -84,7 +88,7 @@ def reinforce(run: Run[GrpoStep]) -> None:
         run.counts["groups"] = {"all": groups * trainer.state.global_step, "degenerate": degenerate}
 
 
-def policy(settings: Grpo) -> dict[str, Any]:
+def objective_arguments(settings: Grpo) -> dict[str, Any]:
     """GRPOConfig's arguments of the objective; each batch of completions gives one update."""
     return {
         "num_generations": settings.group_size,
@@ -94,11 +98,11 @@ def policy(settings: Grpo) -> dict[str, Any]:
         "epsilon_high": settings.epsilon_high,
         "beta": settings.beta,
         "mask_truncated_completions": settings.mask_truncated,
-        **correction(settings),
+        **correction_arguments(settings),
     }
 
 
-def correction(settings: Grpo) -> dict[str, Any]:
+def correction_arguments(settings: Grpo) -> dict[str, Any]:
     """GRPOConfig's arguments of the importance sampling between the engine that samples and the policy."""
     if settings.importance_correction == "none" or settings.rollout.engine == "transformers":
         return {"vllm_importance_sampling_correction": False}

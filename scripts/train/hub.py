@@ -10,7 +10,7 @@ from pathlib import Path
 from scripts.common.artifacts import read_json
 from scripts.common.hub import HubError, copy_snapshot
 from scripts.common.step import Run, step
-from scripts.train.settings import HubModel
+from scripts.train.settings.hub import HubModel
 
 CONTENT = ("*.json", "*.safetensors", "*.jinja", "merges.txt", "vocab.txt", "*.model")
 """What a checkpoint is made of: configuration, weights, tokenizer, chat template. No pickles."""

@@ -22,11 +22,11 @@ from scripts.common.records import Message
 from scripts.common.step import Run, step
 from scripts.generation.serving import of_this_job
 from scripts.train.opd_trainer import MultiTeacherTrainer, route
-from scripts.train.policy import check_prompts, check_rollout, policy_tokenizer
+from scripts.train.policy import check_prompts, check_rollout, policy_tokenizer, rollout_arguments
 from scripts.train.rows import prompt_set
-from scripts.train.settings import OpdStep
+from scripts.train.settings.opd import OpdStep
 from scripts.train.teachers import ServedTeacher
-from scripts.train.trainer import TrainingError, arguments, fit, frozen_weights, rollouts
+from scripts.train.trainer import TrainingError, fit, frozen_weights, training_arguments
 
 PROBE: list[Message] = [
     {"role": "system", "content": "Be brief."},
@@ -56,13 +56,13 @@ def distill(run: Run[OpdStep]) -> None:
         teacher_temperature=settings.teacher_temperature,
         estimate=settings.estimate,
         served=partial(ServedTeacher, serving=of_this_job()) if settings.teacher_engine == "vllm-server" else None,
-        args=arguments(
+        args=training_arguments(
             DistillationConfig,
             settings,
             run,
             beta=settings.beta,
             teacher_model_init_kwargs=frozen_weights(settings),
-            **rollouts(settings, thinking, run.name),
+            **rollout_arguments(settings, thinking, run.name),
         ),
         train_dataset=Dataset.from_list([{"prompt": row["prompt"], "domain": row["domain"]} for row in prompts]),
         processing_class=tokenizer,

@@ -14,9 +14,10 @@ from trl import SFTConfig, SFTTrainer
 from scripts.common import records
 from scripts.common.step import Run, step
 from scripts.train.rows import document_row, training_set
-from scripts.train.settings import Architecture, PretrainStep
+from scripts.train.settings.pretrain import Architecture, PretrainStep
+from scripts.train.supervised import supervised_arguments
 from scripts.train.tokenizer import train_tokenizer
-from scripts.train.trainer import arguments, fit, supervised, training_flops
+from scripts.train.trainer import fit, training_arguments
 
 
 def new_model(architecture: Architecture, tokenizer: PreTrainedTokenizerBase, seed: int) -> Qwen3ForCausalLM:
@@ -47,11 +48,11 @@ def pretrain(run: Run[PretrainStep]) -> None:
     rows = training_set(documents, settings.max_length, run.seed, run.work, run.counts)
     trainer = SFTTrainer(
         model=new_model(settings.architecture, tokenizer, run.seed),
-        args=arguments(SFTConfig, settings, run, **supervised(settings)),
+        args=training_arguments(SFTConfig, settings, run, **supervised_arguments(settings)),
         train_dataset=rows,
         processing_class=tokenizer,
     )
-    fit(trainer, run, training_flops(trainer, rows["length"]))
+    fit(trainer, run, rows["length"])
 
 
 def main() -> None:

@@ -18,16 +18,15 @@ from scripts.common import records
 from scripts.common.chat.rendering import load_tokenizer
 from scripts.common.step import Run, step
 from scripts.train.rows import chat_row, training_set
-from scripts.train.settings import SftStep
+from scripts.train.settings.sft import SftStep
+from scripts.train.supervised import supervised_arguments
 from scripts.train.tokenizer import CHAT_TEMPLATE, END_OF_TEXT, TURN_END, TURN_START
 from scripts.train.trainer import (
     TrainingError,
-    arguments,
     check_context,
     fit,
     model_of,
-    supervised,
-    training_flops,
+    training_arguments,
     weights,
 )
 
@@ -53,20 +52,20 @@ def finetune(run: Run[SftStep]) -> None:
     )
     trainer = SFTTrainer(
         model=str(init),
-        args=arguments(
+        args=training_arguments(
             SFTConfig,
             settings,
             run,
             model_init_kwargs=weights(settings),
             eos_token=TURN_END,  # TRL writes it into tokenizer, configuration and generation configuration
-            **supervised(settings),
+            **supervised_arguments(settings),
         ),
         train_dataset=rows,
         processing_class=tokenizer,
     )
     if settings.max_position_embeddings is not None:
         model_of(trainer).config.max_position_embeddings = settings.max_position_embeddings
-    fit(trainer, run, training_flops(trainer, rows["length"]))
+    fit(trainer, run, rows["length"])
 
 
 def main() -> None:

@@ -14,20 +14,16 @@ from typing import Any
 import torch
 from transformers import PreTrainedConfig, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-PEAK_FLOPS = {"H100 PCIe": 756e12, "H100": 989e12, "H200": 989e12, "H800": 989e12, "A100": 312e12, "A800": 312e12}
-"""Dense bf16 FLOP/s by a part of the GPU's name, from NVIDIA's data sheets; the first that fits counts."""
+from scripts.common.flops import peak_flops, training_flops
+
 TOKENS = "num_tokens"
 """Trainer's log entry that counts the tokens of all processes since the start."""
 
 
-def flops_per_token(config: PreTrainedConfig, parameters: int, context: float) -> float:
-    """FLOP of training on a token behind `context` others: three forward passes of 2 N, and 4 L A c for attention.
-
-    N parameters, L layers, A heads times their dimension (PaLM, arXiv 2204.02311, appendix B, with causal attention).
-    What gradient checkpointing computes twice does not count, so a utilisation from it is of the model, not of the GPU.
-    """
+def flops_per_token(config: PreTrainedConfig, parameters: int, lengths: Sequence[int]) -> float:
+    """FLOP of training on one token of sequences of these lengths (tokens), on average."""
     width = config.num_attention_heads * config.head_dim
-    return 3 * (2 * parameters + 4 * config.num_hidden_layers * width * context)
+    return training_flops(parameters, config.num_hidden_layers, width, mean_context(lengths))
 
 
 def mean_context(lengths: Sequence[int]) -> float:
@@ -35,12 +31,9 @@ def mean_context(lengths: Sequence[int]) -> float:
     return sum(length * (length - 1) for length in lengths) / (2 * sum(lengths))
 
 
-def peak_flops() -> float | None:
-    """Peak of this process's GPU; None on a CPU or a GPU that PEAK_FLOPS does not hold."""
-    if not torch.cuda.is_available():
-        return None
-    name = torch.cuda.get_device_name()
-    return next((flops for part, flops in PEAK_FLOPS.items() if part in name), None)
+def device_peak() -> float | None:
+    """Peak FLOP/s of this process's GPU; None on a CPU, or if the GPU's peak is not known."""
+    return peak_flops(torch.cuda.get_device_name()) if torch.cuda.is_available() else None
 
 
 def peak_memory_gb() -> float:
@@ -58,7 +51,7 @@ class Meter(TrainerCallback):
     """
 
     def __init__(self, flops: float | None) -> None:
-        peak = peak_flops()
+        peak = device_peak()
         self._share = flops / peak if flops and peak else None
         self._points: list[tuple[float, float]] = []  # (seconds, tokens) after the first, the last but one, the last
         self._processes = 1

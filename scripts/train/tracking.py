@@ -21,10 +21,10 @@ PROJECT = "nebulaexp"
 METRICS = "metrics.jsonl"
 
 
-def identity() -> dict[str, Any]:
-    """Trainer arguments that name the run at trackers."""
+def run_name() -> str | None:
+    """The run's name in the trackers: that of its model; None if nothing is reported."""
     folder = os.environ.get(FOLDER)
-    return {"project": PROJECT, "run_name": Path(folder).name} if folder else {}
+    return Path(folder).name if folder else None
 
 
 def trackers() -> list[TrainerCallback]:

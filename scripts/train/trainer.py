@@ -11,7 +11,7 @@ import math
 import os
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -28,32 +28,22 @@ from transformers import (
 )
 from transformers.trainer_utils import TrainOutput
 
-from scripts.common.artifacts import write_json
+from scripts.common.artifacts import CARD
 from scripts.common.step import Run
-from scripts.generation.serving import POLICY_SERVER, Serving, of_this_job
 from scripts.train import tracking
 from scripts.train.card import card
+from scripts.train.checkpoints import MarkComplete, checkpoints, last_checkpoint
 from scripts.train.interruption import Interruption
-from scripts.train.order import Order
-from scripts.train.settings import Grpo, Opd, Optimizer, Rollout, Supervised
-from scripts.train.speed import Meter, flops_per_token, mean_context
+from scripts.train.progress import Progress
+from scripts.train.resume_sampler import ResumeSampler
+from scripts.train.settings.base import Optimizer
+from scripts.train.speed import Meter, flops_per_token
 
 A = TypeVar("A", bound=TrainingArguments)
-COMPLETE = "complete"
-"""Written into a checkpoint when all else is in it: one without is what a killed run left."""
 UNLOGGED = frozenset({"step_time", "num_tokens", "total_flos"})
 """Times, and counters that start anew in a resumed run: no content of a model."""
 SUMMARY = "train_runtime"
 """Marks Trainer's last log entry, which holds times alone."""
-SECONDS_BETWEEN_LINES = 5.0
-SHOWN = {
-    "loss": ".4f",
-    "reward": ".4f",
-    "speed/tokens_per_second": ",.0f",
-    "speed/mfu": ".3f",
-    "speed/memory_gb": ".1f",
-}
-"""What of a step's log a line and progress.json show, and how."""
 
 
 class TrainingError(RuntimeError):
@@ -70,7 +60,7 @@ def frozen_weights(settings: Optimizer) -> dict[str, str]:
     return weights(settings) | {"dtype": "bfloat16" if settings.bf16 else "float32"}
 
 
-def arguments(kind: type[A], settings: Optimizer, run: Run[Any], **own: Any) -> A:
+def training_arguments(kind: type[A], settings: Optimizer, run: Run[Any], **own: Any) -> A:
     """Trainer arguments from settings; `own` are those of the trainer's kind. The device is the machine's."""
     gpu = torch.cuda.is_available()
     kwargs = {"min_lr_rate": settings.min_lr_ratio} if settings.min_lr_ratio is not None else None
@@ -99,7 +89,8 @@ def arguments(kind: type[A], settings: Optimizer, run: Run[Any], **own: Any) -> 
         disable_tqdm=True,
         use_cpu=not gpu,
         dataloader_pin_memory=gpu,
-        **tracking.identity(),
+        project=tracking.PROJECT,
+        run_name=tracking.run_name(),
         **own,
     )
 
@@ -110,31 +101,29 @@ def accumulation(settings: Optimizer) -> int:
     a_pass = settings.micro_batch_size * processes
     if settings.batch_size % a_pass:
         raise TrainingError(
-            f"batch_size {settings.batch_size} is no multiple of micro_batch_size {settings.micro_batch_size} "
+            f"batch_size {settings.batch_size} is not a multiple of micro_batch_size {settings.micro_batch_size} "
             f"times {processes} processes: change micro_batch_size or the number of GPUs"
         )
     return settings.batch_size // a_pass
 
 
-def checkpoints(work: Path) -> Path:
-    """Where a run keeps what it can be resumed from."""
-    return work / "checkpoints"
-
-
-def last_checkpoint(work: Path) -> Path | None:
-    """The newest checkpoint that was written to its end."""
-    found = [file.parent for file in checkpoints(work).glob(f"checkpoint-*/{COMPLETE}")]
-    return max(found, key=lambda folder: int(folder.name.rpartition("-")[2]), default=None)
-
-
-def fit(trainer: Trainer, run: Run[Any], flops: float | None = None) -> None:
+def fit(trainer: Trainer, run: Run[Any], lengths: Sequence[int] | None = None) -> None:
     """Train to the end, from the last complete checkpoint if there is one, and write the model into `run.out`.
 
-    `flops` is what training on a token takes, for the utilisation that is reported; None where there are rollouts.
+    `lengths` are the tokens of each sequence, for the utilisation (MFU) in the report; None if steps contain rollouts.
     """
-    meter = Meter(flops)
+    model = model_of(trainer)
+    meter = Meter(None if lengths is None else flops_per_token(model.config, parameters(model), lengths))
     trainer.remove_callback(PrinterCallback)
-    for callback in (meter, *tracking.trackers(), Order(), Progress(run.work), Interruption()):
+    for callback in (
+        meter,
+        *tracking.trackers(),
+        ResumeSampler(),
+        FiniteNumbers(),
+        MarkComplete(),
+        Progress(run.work),
+        Interruption(),
+    ):
         trainer.add_callback(callback)
     start = last_checkpoint(run.work)
     if start is not None:
@@ -142,7 +131,7 @@ def fit(trainer: Trainer, run: Run[Any], flops: float | None = None) -> None:
     result = train(trainer, start)
     trainer.accelerator.wait_for_everyone()  # the others still list their checkpoints, which the first clears away
     history = [entry for entry in trainer.state.log_history if SUMMARY not in entry]
-    run.counts |= {"steps": trainer.state.global_step, "parameters": parameters(model_of(trainer))}
+    run.counts |= {"steps": trainer.state.global_step, "parameters": parameters(model)}
     run.notes |= meter.notes() | {
         "train_seconds": round(result.metrics[SUMMARY], 3),
         "cpu_seconds": round(time.process_time(), 3),  # of the whole process: start, data and training
@@ -151,13 +140,7 @@ def fit(trainer: Trainer, run: Run[Any], flops: float | None = None) -> None:
         "resumed_at": int(start.name.rpartition("-")[2]) if start else None,
     }
     save(trainer, run.out, history)
-    (run.out / "README.md").write_text(card(run, history))
-
-
-def training_flops(trainer: Trainer, lengths: Iterable[int]) -> float:
-    """FLOP of training on a token of sequences of these lengths."""
-    model = model_of(trainer)
-    return flops_per_token(model.config, parameters(model), mean_context(list(lengths)))
+    (run.out / CARD).write_text(card(run, history))
 
 
 def train(trainer: Trainer, start: Path | None) -> TrainOutput:
@@ -198,19 +181,8 @@ def save(trainer: Trainer, folder: Path, history: list[dict[str, Any]]) -> None:
             log.write(json.dumps({"step": entry["step"], **{key: entry[key] for key in kept}}) + "\n")
 
 
-class Progress(TrainerCallback):
-    """Says how far a training is, marks complete checkpoints, and stops it where numbers are no longer finite."""
-
-    def __init__(self, work: Path) -> None:
-        self._file = work / "progress.json"
-        self._started = self._said = 0.0
-        self._first = 0
-
-    def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
-        self._started, self._first = time.monotonic(), state.global_step
-        self._file.parent.mkdir(parents=True, exist_ok=True)
+class FiniteNumbers(TrainerCallback):
+    """Raises TrainingError at the first step whose loss or gradient norm is not finite."""
 
     def on_log(
         self,
@@ -220,91 +192,13 @@ class Progress(TrainerCallback):
         logs: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        if not logs or SUMMARY in logs:
-            return
         for name in ("loss", "grad_norm"):
-            if not math.isfinite(logs.get(name, 0.0)):
+            value = (logs or {}).get(name, 0.0)
+            if not math.isfinite(value):
                 raise TrainingError(
-                    f"step {state.global_step}: {name} is {logs[name]}. Lower learning_rate (now "
+                    f"step {state.global_step}: {name} is {value}. Lower learning_rate (now "
                     f"{args.learning_rate:g}) or max_grad_norm (now {args.max_grad_norm:g}), or look for broken rows"
                 )
-        now = time.monotonic()
-        if state.is_world_process_zero and (
-            now - self._said >= SECONDS_BETWEEN_LINES or state.global_step == state.max_steps
-        ):
-            self._say(state, logs, now)
-
-    def _say(self, state: TrainerState, logs: dict[str, Any], now: float) -> None:
-        self._said = now
-        shown = {name: logs[name] for name in SHOWN if name in logs}
-        rate = (state.global_step - self._first) / max(now - self._started, 1e-9)
-        values = " ".join(f"{name.removeprefix('speed/')} {value:{SHOWN[name]}}" for name, value in shown.items())
-        print(f"step {state.global_step}/{state.max_steps} {values} {rate:.2f} steps/s", file=sys.stderr, flush=True)
-        write_json(self._file, {"step": state.global_step, "steps": state.max_steps, **shown})
-
-    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        if torch.distributed.is_initialized():
-            torch.distributed.barrier()  # each process writes the state of its own random generators
-        if state.is_world_process_zero:
-            (Path(str(args.output_dir)) / f"checkpoint-{state.global_step}" / COMPLETE).touch()
-
-
-def supervised(settings: Supervised) -> dict[str, Any]:
-    """SFTConfig's arguments for rows of token ids: packed, or each micro batch of like lengths."""
-    if settings.packing:
-        return {"packing": True, "max_length": settings.max_length}
-    return {
-        "max_length": None,
-        "dataset_kwargs": {"skip_prepare_dataset": True},
-        "train_sampling_strategy": "batch_rebalance",
-    }
-
-
-def rollouts(settings: Grpo | Opd, thinking: bool, model: str) -> dict[str, Any]:
-    """Arguments of the trainers that sample, for the model of that name: GRPOConfig and DistillationConfig agree."""
-    rollout = settings.rollout
-    return {
-        "model_init_kwargs": weights(settings),
-        "temperature": rollout.temperature,
-        "top_p": rollout.top_p,
-        "max_completion_length": rollout.max_completion_tokens,
-        "chat_template_kwargs": {"enable_thinking": thinking},
-        **engine(rollout, model),
-    }
-
-
-def engine(rollout: Rollout, model: str) -> dict[str, Any]:
-    """Arguments that say who samples; the colocated engine gives the GPU back while the policy is trained."""
-    if rollout.engine == "transformers":
-        return {}
-    shared = {"use_vllm": True, "vllm_mode": rollout.engine.removeprefix("vllm-")}
-    if rollout.engine == "vllm-server":
-        serving = of_this_job()
-        return shared | {
-            "vllm_server_base_url": policy_server(model, serving),
-            "vllm_server_timeout": 60 * serving.start_minutes,
-        }
-    return shared | {
-        "vllm_gpu_memory_utilization": rollout.gpu_memory,
-        "vllm_enable_sleep_mode": True,
-        "vllm_max_model_length": rollout.max_prompt_tokens + rollout.max_completion_tokens,
-    }
-
-
-def policy_server(model: str, serving: Serving) -> str:
-    """The server that samples for the model. Raises TrainingError without one, or without a GPU."""
-    if not torch.cuda.is_available():
-        raise TrainingError(
-            "rollout.engine vllm-server sends the weights to the server by NCCL, and this machine has no GPU: "
-            "set rollout.engine to transformers, or resources.train.*.gpus"
-        )
-    urls = serving.urls.get(model, ())
-    if len(urls) != 1:
-        raise TrainingError(
-            f"rollout.engine vllm-server needs one server in serving.urls.{model}, not {list(urls)}: start it on other "
-            f"GPUs with {POLICY_SERVER}, or set rollout.engine to vllm-colocate"
-        )
-    return urls[0]
 
 
 def check_context(folder: Path, needed: int, settings: str) -> None:

@@ -14,7 +14,7 @@ import pytest
 from pydantic import ValidationError
 
 from scripts.common.artifacts import read_json
-from scripts.common.fingerprint import ROOT, _closure, _module_files
+from scripts.common.fingerprint import ROOT, closure
 from scripts.common.records import DROPPED, KEPT, make_record, read
 from scripts.distill import cross_verify, grade, judge, sample
 from scripts.distill.gather import gather
@@ -295,7 +295,7 @@ def test_repeated_ids_keep_their_own_samples(tmp_path: Path) -> None:
 
 def files_of(step: str) -> set[str]:
     """The files in a step's identity, relative to the project's root."""
-    return {path.relative_to(ROOT).as_posix() for path in _closure(_module_files(f"scripts.{step}"))}
+    return {path.relative_to(ROOT).as_posix() for path in closure(f"scripts.{step}")}
 
 
 def test_cross_verify_starts_without_the_curation_pipeline() -> None:

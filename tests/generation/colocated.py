@@ -27,14 +27,14 @@ def main() -> None:
     if not torch.cuda.is_available():
         from vllm.model_executor.layers import utils
 
-        from scripts.train import trainer
+        from scripts.train import policy
 
-        stated = trainer.engine
+        stated = policy.engine_arguments
 
         def awake(*given: Any) -> dict[str, Any]:
             return stated(*given) | {"vllm_enable_sleep_mode": False}
 
-        trainer.engine = awake
+        policy.engine_arguments = awake
         utils.dispatch_cpu_unquantized_gemm = unpacked
     step.main()
 

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from scripts.generation.serving import VARIABLE, Serving
-from scripts.train.settings import Rollout
-from scripts.train.trainer import TrainingError, engine
+from scripts.train.policy import engine_arguments
+from scripts.train.settings.on_policy import Rollout
+from scripts.train.trainer import TrainingError
 from scripts.workflow.config import ConfigError, read
 
 URL = "http://node7:8000"
@@ -57,13 +58,13 @@ def test_a_job_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(
         TrainingError, match=r"by NCCL, and this machine has no GPU: set rollout.engine to transformers"
     ):
-        engine(rollout("vllm-server"), "m")
+        engine_arguments(rollout("vllm-server"), "m")
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     monkeypatch.delenv(VARIABLE, raising=False)
     with pytest.raises(TrainingError, match=r"one server in serving.urls.m, not \[\]: start it .*vllm serve <init>"):
-        engine(rollout("vllm-server"), "m")
+        engine_arguments(rollout("vllm-server"), "m")
     monkeypatch.setenv(VARIABLE, Serving(urls={"m": (URL,)}, start_minutes=2.0).model_dump_json())
-    stated = engine(rollout("vllm-server"), "m")
+    stated = engine_arguments(rollout("vllm-server"), "m")
     assert stated == {
         "use_vllm": True,
         "vllm_mode": "server",
@@ -73,5 +74,5 @@ def test_a_job_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_other_engines_need_no_server() -> None:
-    assert engine(rollout("transformers"), "m") == {}
-    assert engine(rollout("vllm-colocate"), "m")["vllm_max_model_length"] == 96
+    assert engine_arguments(rollout("transformers"), "m") == {}
+    assert engine_arguments(rollout("vllm-colocate"), "m")["vllm_max_model_length"] == 96

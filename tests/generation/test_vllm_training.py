@@ -52,7 +52,8 @@ DOMAINS = ("knowledge", "math")
 def student(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Has learned to answer with a letter. vLLM's attention on a CPU has no kernel for heads of less than 32."""
     from scripts.train import pretrain, sft
-    from scripts.train.settings import PretrainStep, SftStep
+    from scripts.train.settings.pretrain import PretrainStep
+    from scripts.train.settings.sft import SftStep
 
     folder = tmp_path_factory.mktemp("nano")
     chats = dataset(folder / "chats", corpus(200, 0))
@@ -90,7 +91,7 @@ def servers(teachers: dict[str, Path]) -> Iterator[dict[str, OwnServer]]:
 
 def distilled(folder: Path, student: Path, prompts: Path, teachers: dict[str, Path], training: dict[str, Any]) -> Path:
     from scripts.train import opd
-    from scripts.train.settings import OpdStep
+    from scripts.train.settings.opd import OpdStep
 
     settings = OpdStep(training=training, thinking=False)
     given = {"dataset": prompts, "init": student, "teachers": list(teachers.values())}

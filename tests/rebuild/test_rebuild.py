@@ -14,9 +14,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from scripts.workflow import plan
+from scripts.workflow.artifacts import Artifacts
 from scripts.workflow.config import read
-from scripts.workflow.reproduce import Order
 from tests.conftest import OVERLAY, ROOT, Checkout, copy_of_the_project
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("plans")]
@@ -386,20 +385,19 @@ JOB = re.compile(
 SHARED_OUT = re.compile(r"curate\.(?!audit|train_classifier)|distill\.(cross_verify|grade)$|evaluate\.score$")
 
 
-def test_the_plan_and_the_driver_know_every_artifacts_step_and_place(unmade: Checkout) -> None:
-    """Told by its path alone: the module that Snakemake would run, and a level above all that it is made from.
+def test_the_map_of_artifacts_says_what_snakemake_plans(unmade: Checkout) -> None:
+    """For each job: the step, the outputs, the inputs, and a level above all inputs.
 
     Steps that share their work out over processes are told of their threads.
     """
-    config = read("tiny", yaml.safe_load(PLANS.read_text()))
-    order = Order(config)
-    jobs = list(JOB.finditer(unmade.dry_run("--printshellcmds")))
+    artifacts = Artifacts(read("tiny", yaml.safe_load(PLANS.read_text())))
+    jobs = [job for job in JOB.finditer(unmade.dry_run("--printshellcmds"))]
     assert len(jobs) > 70
     for job in jobs:
         inputs, outputs = ((job[name] or "").split(", ") for name in ("inputs", "outputs"))
-        step = plan.step_of(config, Path(outputs[0]).relative_to(config.results).parts)
-        assert f"scripts.{step} " in job["command"], (step, job[0])
-        if SHARED_OUT.match(step):
+        artifact = artifacts.find(outputs[0])
+        assert f"scripts.{artifact.step} " in job["command"], job[0]
+        assert [*artifact.outputs] == outputs
+        assert set(artifact.paths_read) == set(filter(None, inputs)), job[0]
+        if SHARED_OUT.match(artifact.step):
             assert job["command"].startswith("NEBULA_WORKERS=1 "), job[0]
-        made_from = [order.level(path) for path in inputs if path.startswith(config.results)]
-        assert max(made_from, default=-1) < min(map(order.level, outputs)), job[0]

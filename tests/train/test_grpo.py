@@ -14,10 +14,11 @@ from pydantic import ValidationError
 from trl import DistillationConfig, GRPOTrainer
 
 from scripts.generation.serving import Serving
-from scripts.train import grpo, trainer
+from scripts.train import grpo, policy
 from scripts.train.rewards import VerifierReward, verdict_shares
 from scripts.train.rows import DataError
-from scripts.train.settings import Grpo, GrpoStep, Rollout
+from scripts.train.settings.grpo import Grpo, GrpoStep
+from scripts.train.settings.on_policy import Rollout
 from scripts.train.trainer import TrainingError
 from scripts.verify import Verdict, VerifierPool
 from tests.train.lab import GRPO, ROLLOUT, a_run, corpus, dataset, load, log_of
@@ -212,23 +213,23 @@ def test_the_engines_own_probabilities_are_corrected_for(
     correction: str, engine: str, expected: tuple[Any, ...]
 ) -> None:
     settings = Grpo(**GRPO | {"rollout": GRPO["rollout"] | {"engine": engine}, "importance_correction": correction})
-    assert tuple(grpo.correction(settings).values()) == expected
-    assert set(grpo.correction(settings)) <= {field.name for field in dataclasses.fields(grpo.GRPOConfig)}
+    assert tuple(grpo.correction_arguments(settings).values()) == expected
+    assert set(grpo.correction_arguments(settings)) <= {field.name for field in dataclasses.fields(grpo.GRPOConfig)}
 
 
 def test_the_policys_server_is_the_one_configured_for_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
     serving = Serving(urls={"ins-grpo": ("http://node7:8000",)})
     with pytest.raises(TrainingError, match=r"this machine has no GPU: set rollout\.engine to transformers"):
-        trainer.policy_server("ins-grpo", serving)
+        policy.policy_server("ins-grpo", serving)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert trainer.policy_server("ins-grpo", serving) == "http://node7:8000"
+    assert policy.policy_server("ins-grpo", serving) == "http://node7:8000"
     with pytest.raises(TrainingError, match=r"needs one server in serving\.urls\.opd, not \[\]: start it on other"):
-        trainer.policy_server("opd", serving)
+        policy.policy_server("opd", serving)
 
 
 def test_a_colocated_engine_gives_the_gpu_back(tmp_path: Path) -> None:
     rollout = Rollout(**GRPO["rollout"] | {"engine": "vllm-colocate"})
-    given = trainer.engine(rollout, "model")
+    given = policy.engine_arguments(rollout, "model")
     assert given["vllm_enable_sleep_mode"] and given["vllm_max_model_length"] == 64 + 12
     for kind in (grpo.GRPOConfig, DistillationConfig):
         assert set(given) <= {field.name for field in dataclasses.fields(kind)}
@@ -274,7 +275,7 @@ def test_a_base_that_cannot_stop_is_an_error(lab: types.SimpleNamespace, tmp_pat
 
 
 def test_groups_must_be_whole() -> None:
-    with pytest.raises(ValidationError, match="batch_size 16 is no multiple of group_size 3"):
+    with pytest.raises(ValidationError, match="batch_size 16 is not a multiple of group_size 3"):
         Grpo(**GRPO | {"group_size": 3})
 
 

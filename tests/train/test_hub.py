@@ -20,7 +20,7 @@ import pytest
 from pydantic import ValidationError
 
 from scripts.train.hub import HubError, check
-from scripts.train.settings import HubModel
+from scripts.train.settings.hub import HubModel
 
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 REPOSITORY = "nano/base"

@@ -14,8 +14,9 @@ import pytest
 
 from scripts.common.artifacts import read_json
 from scripts.train import sft
+from scripts.train.checkpoints import last_checkpoint
 from scripts.train.interruption import ENDED
-from scripts.train.trainer import Progress, last_checkpoint
+from scripts.train.progress import Progress
 from tests.train.lab import SUPERVISED, corpus, dataset
 
 TOLD = 4

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from scripts.train import opd
 from scripts.train.opd_trainer import MultiTeacherTrainer, UnknownDomainError, log_ratio, route
-from scripts.train.settings import Opd, OpdStep
+from scripts.train.settings.opd import Opd, OpdStep
 from scripts.train.trainer import TrainingError
 from tests.train.lab import OPD, ROLLOUT, a_run, finished, load, log_of, perturbed
 
@@ -221,7 +221,7 @@ def test_an_unknown_domain_is_an_error_before_anything_is_sampled(
 
 
 def test_a_sampled_token_estimates_no_other_divergence() -> None:
-    with pytest.raises(ValidationError, match=r"beta must be 1, which is 0\.5"):
+    with pytest.raises(ValidationError, match=r"set beta to 1 \(is 0\.5\)"):
         Opd(**OPD | {"estimate": "sampled-token", "beta": 0.5})
 
 

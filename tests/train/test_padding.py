@@ -13,7 +13,8 @@ from trl import GRPOTrainer
 from scripts.train import grpo, opd, opd_trainer
 from scripts.train.opd_trainer import MultiTeacherTrainer
 from scripts.train.padding import used
-from scripts.train.settings import GrpoStep, OpdStep
+from scripts.train.settings.grpo import GrpoStep
+from scripts.train.settings.opd import OpdStep
 from tests.train.lab import GRPO, OPD, a_run, chat, dataset, log_of
 
 SAME = ("loss", "grad_norm", "entropy", "kl", "divergence/all")

@@ -15,7 +15,8 @@ import pytest
 
 from scripts.common.artifacts import read_json
 from scripts.train import grpo, opd, pretrain, sft
-from scripts.train.trainer import Progress, last_checkpoint
+from scripts.train.checkpoints import last_checkpoint
+from scripts.train.progress import Progress
 from tests.train.lab import GRPO, OPD, PRETRAIN, SUPERVISED, corpus, dataset, log_of, perturbed
 
 LENGTH = {"max_steps": 7, "save_steps": 2}

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from scripts.generation.prompts import GenerationError
 from scripts.generation.serving import VARIABLE, Serving
 from scripts.train import opd
-from scripts.train.settings import Opd, OpdStep
+from scripts.train.settings.opd import Opd, OpdStep
 from scripts.train.teachers import ServedTeacher
 from scripts.train.trainer import TrainingError
 from scripts.workflow.config import ConfigError, read

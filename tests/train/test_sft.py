@@ -17,7 +17,8 @@ from scripts.common import records
 from scripts.common.fingerprint import sha256_file
 from scripts.train import sft
 from scripts.train.rows import IGNORED, chat_row
-from scripts.train.settings import Pretrain, Sft, SftStep
+from scripts.train.settings.pretrain import Pretrain
+from scripts.train.settings.sft import Sft, SftStep
 from scripts.train.trainer import TrainingError
 from tests.train.lab import PRETRAIN, SUPERVISED, a_run, chat, corpus, dataset, load, log_of
 
@@ -65,7 +66,6 @@ def test_the_micro_batch_does_not_change_the_loss(lab: types.SimpleNamespace, tm
 def test_what_the_model_folder_holds(lab: types.SimpleNamespace) -> None:
     folder = lab.ins.parent
     assert sorted(json.loads(lab.ins.read_text())["files"]) == [
-        "README.md",
         "chat_template.jinja",
         "config.json",
         "generation_config.json",
@@ -73,7 +73,7 @@ def test_what_the_model_folder_holds(lab: types.SimpleNamespace) -> None:
         "model.safetensors",
         "tokenizer.json",
         "tokenizer_config.json",
-    ]
+    ], "the card is beside them, and is not content"
     for file in folder.glob("*.json*"):
         assert str(lab.folder) not in file.read_text(), file
     log = log_of(folder)
@@ -160,7 +160,7 @@ def test_bfloat16_runs_leave_a_bfloat16_checkpoint(lab: types.SimpleNamespace, t
     ("changes", "message"),
     [
         ({"epochs": 1.0}, "exactly one of max_steps and epochs"),
-        ({"micro_batch_size": 3}, "batch_size 8 is no multiple of micro_batch_size 3"),
+        ({"micro_batch_size": 3}, "batch_size 8 is not a multiple of micro_batch_size 3"),
         ({"schedule": "cosine_with_min_lr"}, "min_lr_ratio belongs to schedule cosine_with_min_lr"),
         ({"learning_rat": 1.0}, "learning_rat"),
     ],

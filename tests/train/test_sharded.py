@@ -26,7 +26,7 @@ from packaging.version import Version
 from scripts.common.artifacts import read_json
 from scripts.common.fingerprint import ROOT
 from scripts.containers.launch import launch
-from scripts.train.trainer import last_checkpoint
+from scripts.train.checkpoints import last_checkpoint
 from scripts.workflow import config
 from tests.train.lab import corpus, dataset, load, log_of, perturbed
 

@@ -11,7 +11,7 @@ import pytest
 from transformers import Qwen3Config, TrainerControl, TrainerState, TrainingArguments
 
 from scripts.train import sft, speed, tracking
-from scripts.train.settings import SftStep
+from scripts.train.settings.sft import SftStep
 from tests.train.lab import SUPERVISED, a_run, log_of
 
 
@@ -21,16 +21,16 @@ def test_mean_context() -> None:
 
 
 def test_flops_of_a_token() -> None:
-    """Qwen3-8B behind 1,000 tokens: 3 x (2 x 8.2e9 + 4 x 36 x 4,096 x 1,000)."""
+    """Qwen3-8B on sequences of 2,001 tokens, so 1,000 before each: 3 x (2 x 8.2e9 + 4 x 36 x 4,096 x 1,000)."""
     config = Qwen3Config(num_hidden_layers=36, num_attention_heads=32, head_dim=128)
-    assert speed.flops_per_token(config, 8_200_000_000, 1000) == 3 * (16.4e9 + 589_824_000)
+    assert speed.flops_per_token(config, 8_200_000_000, [2001, 2001]) == 3 * (16.4e9 + 589_824_000)
 
 
 def test_the_meter_leaves_the_first_step_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Steps of 100 tokens that end at 10, 12 and 16 seconds, on a GPU of 1,000 FLOP/s at 10 FLOP a token."""
     clock = iter([10.0, 12.0, 16.0])
     monkeypatch.setattr(speed.time, "monotonic", lambda: next(clock))
-    monkeypatch.setattr(speed, "peak_flops", lambda: 1000.0)
+    monkeypatch.setattr(speed, "device_peak", lambda: 1000.0)
     meter, told = speed.Meter(10.0), [{"num_tokens": 100.0 * step} for step in (1, 2, 3)]
     args = TrainingArguments(str(tmp_path), use_cpu=True, report_to="none")
     for logs in told:

@@ -12,7 +12,7 @@ from typing import Any
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 
-class Order(TrainerCallback):
+class ResumeSampler(TrainerCallback):
     """Brings the sampler to the epoch in which training starts; the epochs after it follow by themselves."""
 
     def on_train_begin(
