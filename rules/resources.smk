@@ -153,6 +153,8 @@ onstart:
     submitted = [job for job in jobs if not job.is_local]
     if slurm and submitted:
         requests = [request for job in submitted if (request := sbatch_options(job))]
-        problems += preflight.slurm_problems(requests, workflow.executor_settings.status_command, Path(CONFIG.results))
+        problems += preflight.slurm_problems(
+            requests, workflow.executor_settings.status_command, Path(CONFIG.results)
+        )
     if problems:
         raise WorkflowError(*problems)
