@@ -14,7 +14,7 @@ from scripts.common.artifacts import canonical_json
 from scripts.common.fingerprint import fingerprint
 from scripts.common.retries import RUN_VARIABLE
 from scripts.containers import images
-from scripts.curate.settings import STEPS
+from scripts.curate.pools import STEPS, module_of
 from scripts.generation import serving
 from scripts.workflow.artifacts import Artifacts, constraint, recipe_text
 from scripts.workflow.config import load

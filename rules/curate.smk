@@ -30,7 +30,7 @@ rule train_classifier:
 
 
 for step in STEPS:
-    rule_name = f"curate_{step.replace('-', '_')}"
+    rule_name = f"curate_{module_of(step)}"
 
     rule:
         name:

@@ -15,8 +15,8 @@ from scripts.common.chat.thinking import THINK_END, THINK_START
 from scripts.common.records import Message
 from scripts.common.step import step
 from scripts.curate import views
-from scripts.curate.frame import job
-from scripts.curate.settings import Format
+from scripts.curate.job import job_of
+from scripts.curate.settings.format import Format
 
 DAMAGE = re.compile("[\ufffd\x00-\x08\x0b\x0c\x0e-\x1f]")  # the replacement character, and control characters
 ROLES = ("system", "user", "assistant")
@@ -87,7 +87,7 @@ def _thinking(turns: list[Message]) -> str | None:
 
 def main() -> None:
     with step(__spec__, inputs=("records",), settings=Format) as run:
-        run.counts |= job(run).filter(FormatFilter(run.settings), views.whole)
+        run.counts |= job_of(run).filter(FormatFilter(run.settings), views.whole)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,8 @@ from scripts.common.budget import Budget
 from scripts.common.fingerprint import ROOT
 from scripts.common.settings import Engine, Settings
 from scripts.common.spelling import close_matches
-from scripts.curate.settings import Classifiers, Pool
+from scripts.curate.pools import Pool
+from scripts.curate.settings.classifier import Classifiers
 from scripts.distill.graded_sets import GradedSet
 from scripts.distill.settings.cross_verify import ResponseSet
 from scripts.evaluate.benchmarks import Benchmark

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from scripts.curate.settings import STEPS
+from scripts.curate.pools import STEPS, module_of
 from scripts.workflow.config import Config, EnvironmentRole
 from scripts.workflow.paths import Paths
 
@@ -131,7 +131,7 @@ def _curation(config: Config, paths: Paths) -> Iterator[Kind]:
 
 
 def _pool_step(config: Config, paths: Paths, step: str, extra: list[str]) -> Kind:
-    module = step.replace("-", "_")
+    module = module_of(step)
     return Kind(
         rule=f"curate_{module}",
         step=f"curate.{module}",

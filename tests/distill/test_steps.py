@@ -43,7 +43,7 @@ def classifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A language classifier that knows English from Chinese, by a few sentences of each."""
     from scripts.common.artifacts import write_manifest
     from scripts.curate.classifier import MODEL, language_text
-    from scripts.curate.settings import FastText
+    from scripts.curate.settings.classifier import FastText
     from scripts.curate.train_classifier import Labelled, train
 
     sentences = {
@@ -299,9 +299,9 @@ def files_of(step: str) -> set[str]:
 
 
 def test_cross_verify_starts_without_the_curation_pipeline() -> None:
-    """DataTrove takes a second to import, and an edit of curation must not rerun distillation."""
+    """DataTrove takes a second to import, and an edit of a curation step must not rerun distillation."""
     files = files_of("distill.cross_verify")
-    assert "scripts/curate/classifier.py" in files and "scripts/curate/frame.py" not in files
+    assert "scripts/curate/classifier.py" in files and "scripts/curate/job.py" not in files
 
 
 @pytest.mark.parametrize("step", ["distill.sample", "distill.judge", "evaluate.generate", "mix.build", "mix.encode"])

@@ -1,4 +1,4 @@
-"""The frame of curation: every record in exactly one place, in order, the same bytes for any number of workers."""
+"""A job of curation: every record in exactly one place, in order, the same bytes for any number of workers."""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ from hypothesis import strategies as st
 
 from scripts.common import records
 from scripts.common.artifacts import write_manifest
-from scripts.curate import frame, views
+from scripts.curate import corpus, shard, views
+from scripts.curate.corpus import CurationError, open_corpus
 from scripts.curate.format import FormatFilter
-from scripts.curate.frame import CurationError, open_corpus
 from scripts.curate.length import LengthFilter
-from scripts.curate.settings import Format, Length
+from scripts.curate.settings.format import Format
+from scripts.curate.settings.length import Length
 
 LENGTH = LengthFilter(Length(step="length", minimum=2, maximum=4))
 FORMAT = FormatFilter(Format(step="format", last_role="assistant"))
@@ -41,7 +42,7 @@ def test_kept_and_dropped_are_the_input_in_its_order(tmp_path: Path) -> None:
 
 
 def test_any_number_of_workers_gives_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(frame, "TASK", 20)
+    monkeypatch.setattr(corpus, "TASK", 20)
     rows = [chat("w " * (index % 7), None) | {"id": f"{index:016x}"} for index in range(100)]
     files = []
     for workers in (1, 3):
@@ -57,7 +58,7 @@ def test_any_number_of_workers_gives_the_same_bytes(tmp_path: Path, monkeypatch:
 def test_progress_says_how_far_it_is_and_how_long_it_takes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(frame, "TASK", 20)
+    monkeypatch.setattr(corpus, "TASK", 20)
     work = job(tmp_path, "length", [chat("a b c")] * 100, group=10)
     work.filter(LENGTH, views.whole)
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("length, filter:")]
@@ -67,8 +68,8 @@ def test_progress_says_how_far_it_is_and_how_long_it_takes(
 
 
 def test_rows_are_written_in_groups_that_memory_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(frame, "BATCH", 10)
-    monkeypatch.setattr(frame, "GROUP_BYTES", 50_000)
+    monkeypatch.setattr(corpus, "BATCH", 10)
+    monkeypatch.setattr(shard, "GROUP_BYTES", 50_000)
     work = job(tmp_path, "format", [chat("q", "word " * 2_000) | {"id": str(index)} for index in range(50)])
     work.filter(FORMAT, views.whole)
     file = pq.ParquetFile(work.out / "records" / "00000.parquet")
@@ -141,7 +142,7 @@ class Killing(LengthFilter):
 
 
 def test_a_step_that_died_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(frame, "TASK", 2)
+    monkeypatch.setattr(corpus, "TASK", 2)
     rows = [chat(f"p{index}") for index in range(6)]
     work = job(tmp_path, "length", rows, group=2)
     with pytest.raises(RuntimeError, match="killed"):
@@ -154,7 +155,7 @@ def test_a_step_that_died_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: 
 
 
 def test_a_killed_process_goes_on_to_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(frame, "TASK", 20)
+    monkeypatch.setattr(corpus, "TASK", 20)
     rows = [chat("w " * (index % 7), None) | {"id": f"{index:016x}"} for index in range(100)]
     work, whole = (job(tmp_path / name, "length", rows, group=10) for name in ("killed", "whole"))
     process = multiprocessing.get_context("fork").Process(
@@ -171,7 +172,7 @@ def test_a_killed_process_goes_on_to_the_same_bytes(tmp_path: Path, monkeypatch:
 
 def test_a_worker_that_is_killed_ends_the_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As the kernel does where memory is short. Before, the step waited for that worker's task for ever."""
-    monkeypatch.setattr(frame, "TASK", 50)
+    monkeypatch.setattr(corpus, "TASK", 50)
     rows = [chat("w " * (index % 7), None) | {"id": f"{index:016x}"} for index in range(100)]
     work, whole = (job(tmp_path / str(n), "length", rows, group=10, workers=n) for n in (2, 1))
     assert len(work.corpus.tasks) == 2
