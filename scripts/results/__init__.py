@@ -1,0 +1,1 @@
+"""Questions to finished results: lineage, verification, export."""
