@@ -1,1 +1,1 @@
-"""Questions to finished results: lineage, verification, export."""
+"""What one asks of finished results: lineage, verification, export."""
