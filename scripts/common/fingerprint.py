@@ -22,6 +22,14 @@ PACKAGE = "scripts"
 EXECUTION_ONLY = {
     "scripts/common/retries.py": "decides whether a failed job starts again",
     "scripts/common/provenance.py": "fills the record of a run, which no artifact depends on",
+    "scripts/common/flops.py": "FLOP for a training's report and for estimates",
+    "scripts/generation/fleet.py": "chooses the server that answers a request, and tries it again",
+    "scripts/generation/serving.py": "says where servers run, and their timeouts and retries",
+    "scripts/train/card.py": "writes a model's README.md, which is not content",
+    "scripts/train/interruption.py": "saves a checkpoint at SIGTERM; a resumed training ends with the same bytes",
+    "scripts/train/progress.py": "prints how far a training is",
+    "scripts/train/speed.py": "measures a training for its report",
+    "scripts/train/tracking.py": "reports to TensorBoard and other trackers",
 }
 """Files that cannot change an artifact's content, each with the reason. An edit of one reruns nothing."""
 

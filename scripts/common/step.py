@@ -195,6 +195,12 @@ def is_main_process() -> bool:
     return os.environ.get("RANK", "0") == "0"
 
 
+def workers() -> int:
+    """Worker processes of a step, from the environment (NEBULA_WORKERS): their number changes no byte, so it is not a
+    setting."""
+    return int(os.environ.get("NEBULA_WORKERS", "1"))
+
+
 def _private_folder(output: Path) -> Path:
     """A new folder beside the output; what killed runs of the same output left there goes."""
     final = output.parent if output.name == MANIFEST else output

@@ -5,15 +5,16 @@ GRPOConfig and DistillationConfig name these arguments alike.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import GenerationConfig, PreTrainedTokenizerBase
+from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from scripts.common.chat.rendering import load_tokenizer
-from scripts.generation.serving import POLICY_SERVER, Serving, of_this_job
+from scripts.generation.serving import POLICY_SERVER, Serving, from_environment
 from scripts.train.rows import DataError
 from scripts.train.settings.on_policy import OnPolicy, Rollout
 from scripts.train.tokenizer import TURN_END
@@ -39,7 +40,7 @@ def engine_arguments(rollout: Rollout, model: str) -> dict[str, Any]:
         return {}
     shared = {"use_vllm": True, "vllm_mode": rollout.engine.removeprefix("vllm-")}
     if rollout.engine == "vllm-server":
-        serving = of_this_job()
+        serving = from_environment()
         return shared | {
             "vllm_server_base_url": policy_server(model, serving),
             "vllm_server_timeout": 60 * serving.start_minutes,
@@ -49,6 +50,21 @@ def engine_arguments(rollout: Rollout, model: str) -> dict[str, Any]:
         "vllm_enable_sleep_mode": True,
         "vllm_max_model_length": rollout.max_prompt_tokens + rollout.max_completion_tokens,
     }
+
+
+@contextmanager
+def recipe_sampling(model: PreTrainedModel) -> Iterator[None]:
+    """Keeps the checkpoint's generation_config.json out of `generate`, while it is entered.
+
+    What TRL's own GenerationConfig leaves open (num_beams, no_repeat_ngram_size, ...), and min_p, `generate` would take
+    from the file. vLLM takes from it the tokens that end a turn, and settings that TRL states in each request.
+    """
+    of_checkpoint = model.generation_config
+    model.generation_config = GenerationConfig()
+    try:
+        yield
+    finally:
+        model.generation_config = of_checkpoint
 
 
 def policy_server(model: str, serving: Serving) -> str:

@@ -1,11 +1,11 @@
-"""Train a Qwen3 model from nothing on texts and chats: the tiny base, which ends texts with <|endoftext|>.
+"""Train a tokenizer and a Qwen3 model on texts and chats, from random weights: the tiny scale's base model.
 
 python -m scripts.train.pretrain --recipe JSON --dataset DATASET/manifest.json --out MODEL/manifest.json
 """
 
 from __future__ import annotations
 
-from scripts.train import start  # first of all imports: see there
+from scripts.train import start  # the first import, for the reason given there
 
 # isort: split
 from transformers import GenerationConfig, PreTrainedTokenizerBase, Qwen3Config, Qwen3ForCausalLM, set_seed
@@ -40,7 +40,7 @@ def new_model(architecture: Architecture, tokenizer: PreTrainedTokenizerBase, se
 
 
 def pretrain(run: Run[PretrainStep]) -> None:
-    """Train tokenizer and model, and write both into `run.out`."""
+    """Train the tokenizer and the model, and write both into `run.out`."""
     settings, folder = run.settings.training, run.input("dataset").folder / records.KEPT
     texts = ("\n\n".join(message["content"] for message in row["messages"]) for row in records.iterate(folder))
     tokenizer = train_tokenizer(texts, settings.tokenizer.vocabulary, settings.architecture.max_position_embeddings)
@@ -56,7 +56,7 @@ def pretrain(run: Run[PretrainStep]) -> None:
 
 
 def main() -> None:
-    """Arguments in, checkpoint out."""
+    """Run the step from the command line."""
     start.ready()
     with step(__spec__, inputs=("dataset",), settings=PretrainStep) as run:
         pretrain(run)

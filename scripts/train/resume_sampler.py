@@ -1,8 +1,9 @@
-"""A resumed training goes on in its epoch's own order of rows, not in the first epoch's.
+"""A training that is resumed in a later epoch reads the rows in that epoch's order, not in the first epoch's.
 
-Trainer skips the batches that the epoch has already seen, in the order of the sampler it finds. TRL's `RepeatSampler`
-(1.16) shuffles from a generator that starts anew with the process; a sampler that is told its epoch
-(`BatchRebalanceSampler`) is reached by Transformers (5.23) in a single process only, once batches are skipped.
+When Trainer resumes, it skips the batches that the epoch has already used, in the order that the sampler gives. Two
+samplers give the first epoch's order again. TRL's `RepeatSampler` (1.16) shuffles with a generator that a new process
+starts from the seed. `BatchRebalanceSampler` needs `set_epoch`, which Transformers (5.23) no longer calls after
+skipping if there are several processes.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 
 class ResumeSampler(TrainerCallback):
-    """Brings the sampler to the epoch in which training starts; the epochs after it follow by themselves."""
+    """Moves the sampler to the epoch in which training starts. It reaches the later epochs by itself."""
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -23,10 +24,10 @@ class ResumeSampler(TrainerCallback):
             sampler.set_epoch(epoch)
             return
         for _ in range(epoch):
-            next(iter(sampler))  # draws an epoch's permutation
+            next(iter(sampler))  # draws one epoch's permutation
 
 
 def innermost(sampler: Any) -> Any:
-    """What draws the rows, below the samplers that make batches of them and share those among processes."""
+    """The sampler that draws rows, inside those that form batches and distribute them over processes."""
     inner = getattr(sampler, "batch_sampler", None) or getattr(sampler, "sampler", None)
     return sampler if inner is None else innermost(inner)

@@ -1,6 +1,6 @@
-"""Records as the rows that trainers read: token ids with labels, or prompts.
+"""Turn records into the rows that trainers read: token ids with labels, or prompts.
 
-Whatever a training leaves out it counts: `counts` goes into the artifact's manifest.
+Rows that a training leaves out are counted by reason; the counts go into the artifact's manifest.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from scripts.common.records import ROW_GROUP, Message, prompt_messages
 from scripts.train.tokenizer import END_OF_TEXT, TURN_END
 
 IGNORED = -100
-"""Label of a token that gives no loss (PyTorch's cross entropy)."""
+"""Label of a token without a loss, as PyTorch's cross entropy defines it."""
 ROWS = pa.schema(
     [("input_ids", pa.list_(pa.int32())), ("labels", pa.list_(pa.int32())), ("length", pa.int32())],
 )
@@ -33,23 +33,23 @@ class DataError(ValueError):
 
 
 def document(messages: list[Message], tokenizer: PreTrainedTokenizerBase) -> str:
-    """A record as text to pretrain on: a chat by the template, a record without a user's turn as its plain text."""
+    """A record as a text for pretraining: a chat rendered by the template, or plain text if no turn is a user's."""
     if any(message["role"] == "user" for message in messages):
         return render(messages, tokenizer).rstrip("\n") + END_OF_TEXT
     return "\n\n".join(message["content"] for message in messages) + END_OF_TEXT
 
 
 def document_row(messages: list[Message], tokenizer: PreTrainedTokenizerBase) -> dict[str, list[int]]:
-    """Token ids of a document, every one of them a label."""
+    """Token ids of a document; each is also a label."""
     (ids,) = token_ids([document(messages, tokenizer)], tokenizer)
     return {"input_ids": ids, "labels": ids}
 
 
 def chat_row(messages: list[Message], tokenizer: PreTrainedTokenizerBase) -> dict[str, list[int]]:
-    """Token ids of a chat up to its last <|im_end|>; labels are those of the last assistant's turn alone.
+    """Token ids of a chat up to its last <|im_end|>, with labels for the last assistant turn alone.
 
-    The context is exactly what the model sees when it is used: an answer without a thought follows the empty think
-    block that `enable_thinking=False` puts into the prompt, a thought is part of what is learned.
+    The context is what the model reads at inference. Before an answer without thinking it ends with the empty think
+    block that `enable_thinking=False` renders. Thinking is part of the turn that is learned.
     """
     if not messages or messages[-1]["role"] != "assistant":
         raise DataError(f"a chat to train on must end with the assistant's turn: {messages!r}")
@@ -67,21 +67,21 @@ def chat_row(messages: list[Message], tokenizer: PreTrainedTokenizerBase) -> dic
 def training_set(
     rows: Iterable[dict[str, list[int]]], max_length: int, seed: int, folder: Path, counts: dict[str, Any]
 ) -> Dataset:
-    """The rows of at most `max_length` tokens in an order drawn from `seed`, mapped from a file in `folder`.
+    """The rows of at most `max_length` tokens, shuffled by `seed` and memory-mapped from a file in `folder`.
 
-    Sets the counts `in`, `kept`, `dropped`, `tokens` and `trained_tokens` (those with a label).
+    Sets the counts `in`, `kept`, `dropped`, `tokens` and `trained_tokens` (tokens with a label).
     """
     counts |= {"in": 0, "kept": 0, "dropped": {"too long": 0}, "tokens": 0, "trained_tokens": 0}
     file = folder / "rows.arrow"
     folder.mkdir(parents=True, exist_ok=True)
-    own = folder / f"rows.arrow.{os.environ.get('RANK', '0')}"  # processes of one training all write the same
+    own = folder / f"rows.arrow.{os.environ.get('RANK', '0')}"  # every process writes the same rows
     with pa.OSFile(str(own), "wb") as sink, pa.ipc.new_stream(sink, ROWS) as writer:
         short = _short_rows(rows, max_length, counts)
         while batch := list(islice(short, ROW_GROUP)):
             writer.write_table(pa.Table.from_pylist(batch, schema=ROWS))
     if not counts["kept"]:
         raise DataError(f"none of {counts['in']} rows has at most max_length = {max_length} tokens: raise max_length")
-    own.replace(file)  # what another has mapped of the file before stays valid
+    own.replace(file)  # a process that has mapped the previous file keeps its mapping
     return Dataset.from_file(str(file)).shuffle(seed=seed, keep_in_memory=True)
 
 
@@ -107,7 +107,10 @@ def prompt_set(
     max_tokens: int,
     counts: dict[str, Any],
 ) -> list[dict[str, Any]]:
-    """`prompt` (messages), `domain`, `answer` of each record whose prompt has at most `max_tokens` tokens."""
+    """Rows `id`, `prompt` (messages), `domain`, `answer`: one per record whose prompt has at most `max_tokens` tokens.
+
+    Sets the counts `in`, `kept`, `dropped` and `domains` (kept rows per domain).
+    """
     kept, dropped = [], Counter[str]()
     for row in _prompts(records):
         (ids,) = token_ids([render_prompt(row["prompt"], tokenizer, thinking)], tokenizer)

@@ -1,4 +1,4 @@
-"""Fine-tune a model on chats, loss on the last assistant's turn alone; from then on a turn ends with <|im_end|>.
+"""Fine-tune a model on chats, with a loss on the last assistant turn alone. The new model ends a turn with <|im_end|>.
 
     python -m scripts.train.sft --recipe JSON --dataset DATASET/manifest.json --init MODEL/manifest.json \
         --out MODEL/manifest.json
@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from scripts.train import start  # first of all imports: see there
+from scripts.train import start  # the first import, for the reason given there
 
 # isort: split
 from pathlib import Path
@@ -32,7 +32,7 @@ from scripts.train.trainer import (
 
 
 def chat_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
-    """The tokenizer of a Qwen checkpoint with Qwen3's chat template, which a base may lack."""
+    """The tokenizer of a Qwen checkpoint, with Qwen3's chat template, which a base model may lack."""
     tokenizer = load_tokenizer(folder)
     missing = [text for text in (END_OF_TEXT, TURN_START, TURN_END) if text not in tokenizer.get_vocab()]
     if missing:
@@ -46,9 +46,9 @@ def finetune(run: Run[SftStep]) -> None:
     settings, init = run.settings.training, run.input("init").folder
     tokenizer = chat_tokenizer(init)
     check_context(init, settings.max_length, "max_length")
-    found = records.iterate(run.input("dataset").folder / records.KEPT, ["messages"])
+    chats = records.iterate(run.input("dataset").folder / records.KEPT, ["messages"])
     rows = training_set(
-        (chat_row(row["messages"], tokenizer) for row in found), settings.max_length, run.seed, run.work, run.counts
+        (chat_row(row["messages"], tokenizer) for row in chats), settings.max_length, run.seed, run.work, run.counts
     )
     trainer = SFTTrainer(
         model=str(init),
@@ -57,7 +57,7 @@ def finetune(run: Run[SftStep]) -> None:
             settings,
             run,
             model_init_kwargs=weights(settings),
-            eos_token=TURN_END,  # TRL writes it into tokenizer, configuration and generation configuration
+            eos_token=TURN_END,  # TRL writes it into the tokenizer, config.json and generation_config.json
             **supervised_arguments(settings),
         ),
         train_dataset=rows,
@@ -69,7 +69,7 @@ def finetune(run: Run[SftStep]) -> None:
 
 
 def main() -> None:
-    """Arguments in, checkpoint out."""
+    """Run the step from the command line."""
     start.ready()
     with step(__spec__, inputs=("dataset", "init"), settings=SftStep) as run:
         finetune(run)

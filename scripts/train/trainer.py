@@ -1,7 +1,7 @@
-"""What all trainings share: arguments, progress, checkpoints to resume from, and the checkpoint that is the artifact.
+"""What all trainings share: TRL's arguments, the training loop, and the checkpoint that becomes the artifact.
 
-A run killed at any moment and started again ends with the same weights, bit for bit (same number of processes): data
-order, optimizer, schedule and random state come from the last complete checkpoint under `run.work`.
+A run that is killed at any moment and started again ends with the same weights, bit for bit, if the number of processes
+is the same: data order, optimizer, schedule and random state come from the last complete checkpoint under `run.work`.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import stat
 import sys
 import time
 from collections.abc import Sequence
@@ -41,27 +42,30 @@ from scripts.train.speed import Meter, flops_per_token
 
 A = TypeVar("A", bound=TrainingArguments)
 UNLOGGED = frozenset({"step_time", "num_tokens", "total_flos"})
-"""Times, and counters that start anew in a resumed run: no content of a model."""
+"""Log values that are not written: times, and counters that a resumed run starts from zero."""
 SUMMARY = "train_runtime"
-"""Marks Trainer's last log entry, which holds times alone."""
+"""Key of Trainer's last log entry alone, which holds only times."""
 
 
 class TrainingError(RuntimeError):
-    """Training cannot go on or would be worthless: the message says at which step, why, and what to change."""
+    """Training cannot go on, or its result would be useless. The message says when, why, and what to change."""
 
 
 def weights(settings: Optimizer) -> dict[str, str]:
-    """How TRL loads a model that is trained: float32 weights, whatever precision the steps compute in."""
+    """How TRL loads the model to train: with float32 weights, also if the steps compute in bfloat16."""
     return {"dtype": "float32", "attn_implementation": settings.attention}
 
 
 def frozen_weights(settings: Optimizer) -> dict[str, str]:
-    """How TRL loads a teacher: in the precision that the steps compute in."""
+    """How TRL loads a teacher: with weights in the precision of the steps."""
     return weights(settings) | {"dtype": "bfloat16" if settings.bf16 else "float32"}
 
 
 def training_arguments(kind: type[A], settings: Optimizer, run: Run[Any], **own: Any) -> A:
-    """Trainer arguments from settings; `own` are those of the trainer's kind. The device is the machine's."""
+    """TRL's arguments from the settings; `own` are those that only this kind of trainer has.
+
+    The device is a GPU if the machine has one.
+    """
     gpu = torch.cuda.is_available()
     kwargs = {"min_lr_rate": settings.min_lr_ratio} if settings.min_lr_ratio is not None else None
     return kind(
@@ -71,7 +75,7 @@ def training_arguments(kind: type[A], settings: Optimizer, run: Run[Any], **own:
         learning_rate=settings.learning_rate,
         lr_scheduler_type=settings.schedule,
         lr_scheduler_kwargs=kwargs,
-        warmup_steps=settings.warmup_ratio,  # below 1: a share of all steps
+        warmup_steps=settings.warmup_ratio,  # a value below 1 is a share of all steps
         weight_decay=settings.weight_decay,
         max_grad_norm=settings.max_grad_norm,
         adam_beta2=settings.adam_beta2,
@@ -82,10 +86,10 @@ def training_arguments(kind: type[A], settings: Optimizer, run: Run[Any], **own:
         bf16=settings.bf16,
         gradient_checkpointing=settings.gradient_checkpointing,
         save_steps=settings.save_steps,
-        save_total_limit=2,  # the last is complete whenever a process is killed; three exist while one is written
+        save_total_limit=2,  # while a third is written, one of the two is complete
         logging_steps=1,
         logging_nan_inf_filter=False,
-        report_to="none",  # `fit` adds the trackers, behind the meter
+        report_to="none",  # `fit` adds the trackers after the meter
         disable_tqdm=True,
         use_cpu=not gpu,
         dataloader_pin_memory=gpu,
@@ -96,15 +100,15 @@ def training_arguments(kind: type[A], settings: Optimizer, run: Run[Any], **own:
 
 
 def accumulation(settings: Optimizer) -> int:
-    """Micro batches a step and process, so that the step's size does not depend on the number of devices."""
-    processes = int(os.environ.get("WORLD_SIZE", "1"))  # as the launcher (accelerate, torchrun) sets it
-    a_pass = settings.micro_batch_size * processes
-    if settings.batch_size % a_pass:
+    """Micro batches per step and process, so that a step has `batch_size` sequences on any number of devices."""
+    processes = int(os.environ.get("WORLD_SIZE", "1"))  # the launcher (torchrun) sets it
+    together = settings.micro_batch_size * processes
+    if settings.batch_size % together:
         raise TrainingError(
             f"batch_size {settings.batch_size} is not a multiple of micro_batch_size {settings.micro_batch_size} "
             f"times {processes} processes: change micro_batch_size or the number of GPUs"
         )
-    return settings.batch_size // a_pass
+    return settings.batch_size // together
 
 
 def fit(trainer: Trainer, run: Run[Any], lengths: Sequence[int] | None = None) -> None:
@@ -129,12 +133,12 @@ def fit(trainer: Trainer, run: Run[Any], lengths: Sequence[int] | None = None) -
     if start is not None:
         print(f"resuming from {start}", file=sys.stderr, flush=True)
     result = train(trainer, start)
-    trainer.accelerator.wait_for_everyone()  # the others still list their checkpoints, which the first clears away
+    trainer.accelerator.wait_for_everyone()  # rank 0 removes the checkpoints, which the others may still read
     history = [entry for entry in trainer.state.log_history if SUMMARY not in entry]
     run.counts |= {"steps": trainer.state.global_step, "parameters": parameters(model)}
     run.notes |= meter.notes() | {
         "train_seconds": round(result.metrics[SUMMARY], 3),
-        "cpu_seconds": round(time.process_time(), 3),  # of the whole process: start, data and training
+        "cpu_seconds": round(time.process_time(), 3),  # of the whole process: imports, data and training
         "steps_per_second": round(result.metrics["train_steps_per_second"], 3),
         "processes": trainer.args.world_size,
         "resumed_at": int(start.name.rpartition("-")[2]) if start else None,
@@ -144,7 +148,7 @@ def fit(trainer: Trainer, run: Run[Any], lengths: Sequence[int] | None = None) -
 
 
 def train(trainer: Trainer, start: Path | None) -> TrainOutput:
-    """Trainer's training. Raises TrainingError where a device's memory is full."""
+    """Run Trainer's loop. Raises TrainingError if a GPU's memory is full."""
     try:
         return trainer.train(resume_from_checkpoint=str(start) if start else None)
     except torch.OutOfMemoryError as error:
@@ -158,27 +162,30 @@ def train(trainer: Trainer, start: Path | None) -> TrainOutput:
 
 
 def model_of(trainer: Trainer) -> PreTrainedModel:
-    """The model that is trained, without what accelerate wraps around it."""
+    """The model in training, without accelerate's wrappers."""
     return cast(PreTrainedModel, trainer.accelerator.unwrap_model(trainer.model))
 
 
 def parameters(model: PreTrainedModel) -> int:
-    """Number of parameters, those that ZeRO-3 keeps in other processes included."""
+    """Number of parameters, including those that ZeRO-3 holds in other processes."""
     return sum(getattr(weight, "ds_numel", weight.numel()) for weight in model.parameters())
 
 
 def save(trainer: Trainer, folder: Path, history: list[dict[str, Any]]) -> None:
-    """Checkpoint, tokenizer, chat template and log; nothing that holds times or paths of the run."""
+    """Write checkpoint, tokenizer, chat template and log, without any times or paths of the run."""
     model = model_of(trainer)
-    model.config.use_cache = True  # Trainer turns it off, and a checkpoint without it generates slowly
+    model.config.use_cache = True  # Trainer turns it off; a checkpoint without it would generate slowly
     if trainer.args.bf16:
         cast(torch.nn.Module, model).to(torch.bfloat16)
     trainer.save_model(str(folder))
     (folder / "training_args.bin").unlink(missing_ok=True)
-    with (folder / "log.jsonl").open("w") as log:
-        for entry in history:
-            kept = sorted(entry.keys() - UNLOGGED - {"step"})  # a resumed run's history comes back in another order
+    log_file = folder / "log.jsonl"
+    with log_file.open("w") as log:
+        for entry in history:  # keys are sorted: the history of a resumed run has them in another order
+            kept = sorted(entry.keys() - UNLOGGED - {"step"})
             log.write(json.dumps({"step": entry["step"], **{key: entry[key] for key in kept}}) + "\n")
+    for file in folder.iterdir():  # safetensors writes files of mode 0600; the log's mode follows the umask
+        file.chmod(stat.S_IMODE(log_file.stat().st_mode))
 
 
 class FiniteNumbers(TrainerCallback):
@@ -202,10 +209,10 @@ class FiniteNumbers(TrainerCallback):
 
 
 def check_context(folder: Path, needed: int, settings: str) -> None:
-    """Raise TrainingError where sequences of `needed` tokens, possible by `settings`, exceed the model's positions."""
+    """Raise TrainingError if the model has fewer positions than the `needed` tokens that `settings` (a name) allows."""
     positions = AutoConfig.from_pretrained(folder).max_position_embeddings
     if needed > positions:
         raise TrainingError(
-            f"by {settings} a sequence may have {needed} tokens, but the model in {folder} has {positions} positions "
+            f"{settings} allows sequences of {needed} tokens, but the model in {folder} has {positions} positions "
             f"(max_position_embeddings): lower {settings}"
         )

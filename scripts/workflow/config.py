@@ -25,7 +25,8 @@ from scripts.distill.settings.cross_verify import ResponseSet
 from scripts.evaluate.benchmarks import Benchmark
 from scripts.generation.serving import POLICY_SERVER, Serving
 from scripts.mix.settings import Dataset
-from scripts.sources.settings import Source, Synthetic
+from scripts.sources.corpora import Synthetic
+from scripts.sources.settings import Source
 from scripts.tables.settings import AVERAGE, Reporting, Table
 from scripts.train.settings.base import Optimizer, PostTrainedModel, TrainedModel
 from scripts.train.settings.models import Model, Training

@@ -5,9 +5,12 @@ The weights go to the server by NCCL, so the way there and back needs GPUs: noth
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from accelerate import Accelerator
+from trl.generation.vllm_generation import VLLMGeneration
 
 from scripts.generation.serving import VARIABLE, Serving
 from scripts.train.policy import engine_arguments
@@ -71,6 +74,23 @@ def test_a_job_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
         "vllm_server_base_url": URL,
         "vllm_server_timeout": 120.0,
     }
+
+
+def test_a_request_states_all_that_vllm_would_take_from_the_checkpoint() -> None:
+    """vLLM's `get_diff_sampling_param` reads these six settings from generation_config.json if a request omits them."""
+    sent: dict[str, Any] = {}
+
+    def generate(prompts: list[list[int]], features: Any, **settings: Any) -> dict[str, Any]:
+        sent.update(settings)
+        return {"prompt_ids": prompts, "completion_ids": [[5]], "logprobs": None}
+
+    trl = object.__new__(VLLMGeneration)  # whose constructor connects to a server
+    trl.mode, trl.accelerator, trl.vllm_client = "server", Accelerator(cpu=True), SimpleNamespace(generate=generate)
+    trl.temperature, trl.top_p, trl.top_k, trl.min_p, trl.repetition_penalty = 0.7, 0.9, 0, None, 1.0
+    trl.max_completion_length, trl.logprobs, trl.structured_outputs_regex, trl.generation_kwargs = 16, 0, None, {}
+    trl.generate([[1, 2]], images=None, num_generations=1)
+    stated = {"temperature": 0.7, "top_p": 0.9, "top_k": 0, "min_p": 0.0, "repetition_penalty": 1.0, "max_tokens": 16}
+    assert {name: sent[name] for name in stated} == stated
 
 
 def test_the_other_engines_need_no_server() -> None:

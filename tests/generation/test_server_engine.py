@@ -37,7 +37,7 @@ from scripts.generation.servers import (
     serve_command,
     spawn,
 )
-from scripts.generation.serving import Serving, of_this_job
+from scripts.generation.serving import Serving, from_environment
 from scripts.generation.shards import Request, generate
 from tests.common.nano import save_model
 
@@ -286,7 +286,7 @@ def test_urls_that_are_none(url: str) -> None:
 
 def test_a_job_reads_its_servers_from_the_environment(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(serving_module.VARIABLE, raising=False)
-    assert of_this_job() == Serving()
+    assert from_environment() == Serving()
     script = Script(model)
     with serve(script) as url:
         monkeypatch.setenv(serving_module.VARIABLE, json.dumps({"urls": {model.name: [url]}}))
@@ -305,7 +305,7 @@ def test_a_job_that_gave_up_goes_on_at_its_last_finished_shard(model: Path, tmp_
     with serve(script) as url:
         whole = [*generate(engine(model, url), chats, asked, tmp_path / "whole")]
     failing = Script(model, [None, None, *[error(500)] * 100])
-    with serve(failing) as url, pytest.raises(GenerationError, match="What is finished is kept"):
+    with serve(failing) as url, pytest.raises(GenerationError, match="Finished work is kept"):
         [*generate(engine(model, url), chats, asked, tmp_path / "killed")]
     rest = Script(model)
     with serve(rest) as url:

@@ -116,6 +116,25 @@ def load(folder: Path, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
     return AutoModelForCausalLM.from_pretrained(folder, dtype=dtype).eval()
 
 
+STATED = {
+    "num_beams": 4,
+    "min_p": 0.99,
+    "no_repeat_ngram_size": 1,
+    "top_k": 1,
+    "temperature": 0.01,
+    "max_new_tokens": 3,
+}
+"""Settings of a generation_config.json, each of which changes how a model samples."""
+
+
+def stating(source: Path, target: Path) -> Path:
+    """The manifest of a copy of the model in `source` whose generation_config.json says STATED."""
+    shutil.copytree(source, target)
+    file = target / "generation_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | STATED | {"do_sample": True}))
+    return finished(target)
+
+
 def perturbed(source: Path, target: Path, seed: int) -> Path:
     """The manifest of a copy of the model in `source` with noise on its weights: a teacher that differs."""
     shutil.copytree(source, target)

@@ -14,14 +14,14 @@ from pydantic import ValidationError
 from trl import DistillationConfig, GRPOTrainer
 
 from scripts.generation.serving import Serving
-from scripts.train import grpo, policy
+from scripts.train import grpo, policy, rewards
 from scripts.train.rewards import VerifierReward, verdict_shares
 from scripts.train.rows import DataError
 from scripts.train.settings.grpo import Grpo, GrpoStep
 from scripts.train.settings.on_policy import Rollout
 from scripts.train.trainer import TrainingError
 from scripts.verify import Verdict, VerifierPool
-from tests.train.lab import GRPO, ROLLOUT, a_run, corpus, dataset, load, log_of
+from tests.train.lab import GRPO, ROLLOUT, STATED, a_run, corpus, dataset, load, log_of, stating
 
 LIMIT = 5
 """New tokens at which some of the nano model's answers are cut and some are not."""
@@ -57,18 +57,27 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     return found
 
 
-def by_hand(rewards: list[float], group: int, scale: str) -> list[float]:
-    """Advantages: reward minus the group's mean, over the sample standard deviation of group or batch plus 1e-4."""
+def by_hand(rewards: list[float | None], group: int, scale: str) -> list[float]:
+    """Advantages: reward minus the group's mean, over the sample standard deviation of group or batch plus 1e-4.
 
-    def deviation(values: list[float]) -> float:
-        mean = sum(values) / len(values)
-        return (sum((value - mean) ** 2 for value in values) / (len(values) - 1)) ** 0.5
+    A reward of None is in no mean and in no deviation; its advantage is 0, and so is that of a group's only reward.
+    """
+
+    def deviation(values: list[float | None]) -> float:
+        known = [value for value in values if value is not None]
+        mean = sum(known) / len(known)
+        return (sum((value - mean) ** 2 for value in known) / (len(known) - 1)) ** 0.5
 
     advantages = []
     for start in range(0, len(rewards), group):
         own = rewards[start : start + group]
+        known = [reward for reward in own if reward is not None]
+        if len(known) < 2:
+            advantages += [0.0] * group
+            continue
         width = {"group": deviation(own), "batch": deviation(rewards), "none": 1 - 1e-4}[scale]
-        advantages += [(reward - sum(own) / group) / (width + 1e-4) for reward in own]
+        mean = sum(known) / len(known)
+        advantages += [0.0 if reward is None else (reward - mean) / (width + 1e-4) for reward in own]
     return advantages
 
 
@@ -78,6 +87,23 @@ def test_advantages(lab: types.SimpleNamespace, tmp_path: Path, seen: list[dict[
     for batch in seen:
         assert len(set(batch["rewards"])) == 2, "the batch must hold right and wrong completions"
         assert batch["advantages"].tolist() == pytest.approx(by_hand(batch["rewards"], 4, scale), abs=1e-5)
+
+
+@pytest.mark.parametrize("scale", ["group", "batch", "none"])
+def test_an_unverifiable_completion_is_left_out_of_its_groups_baseline(
+    lab: types.SimpleNamespace, tmp_path: Path, seen: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch, scale: str
+) -> None:
+    """The verifier times out on one completion of the first group, three of the second and all four of the third."""
+    correct = [None, True, False, False, None, None, None, True, None, None, None, None, True, False, True, True]
+    verdicts = [Verdict(each, "timeout" if each is None else "") for each in correct]
+    monkeypatch.setattr(rewards, "verify_all", lambda pool, items: verdicts)
+    run = reinforced(lab, tmp_path, scale_rewards=scale, max_steps=1, micro_batch_size=16)
+    advantages = seen[0]["advantages"].tolist()
+    assert advantages == pytest.approx(by_hand(seen[0]["rewards"], 4, scale), abs=1e-5)
+    if scale == "none":  # the means are 1/3 and 3/4
+        assert advantages == pytest.approx([0, 2 / 3, -1 / 3, -1 / 3, *[0] * 8, 1 / 4, -3 / 4, 1 / 4, 1 / 4])
+    assert log_of(run.out)[0]["reward"] == pytest.approx(5 / 8)
+    assert run.counts["verdicts"] == {"correct": 5, "wrong": 3, "unverifiable": 8}
 
 
 @pytest.mark.parametrize("loss", ["grpo", "dapo", "dr_grpo", "bnpo"])
@@ -194,9 +220,20 @@ def test_groups_of_one_reward_are_counted_and_teach_nothing(lab: types.SimpleNam
     assert all(torch.equal(before[name], weight) for name, weight in after.items())
 
 
+def test_the_recipe_alone_says_how_the_policy_samples(lab: types.SimpleNamespace, tmp_path: Path) -> None:
+    """Nothing of the checkpoint's generation_config.json reaches the rollouts, and the new checkpoint says it again."""
+    init = stating(lab.ins.parent, tmp_path / "init")
+    plain = reinforced(lab, tmp_path / "plain", max_steps=1)
+    stated = reinforced(lab, tmp_path / "stated", init=init, max_steps=1)
+    assert log_of(stated.out) == log_of(plain.out)
+    assert (stated.out / "model.safetensors").read_bytes() == (plain.out / "model.safetensors").read_bytes()
+    kept = json.loads((stated.out / "generation_config.json").read_text())
+    assert {name: kept[name] for name in STATED} == STATED
+
+
 def test_sequences_that_exceed_the_context_are_an_error(lab: types.SimpleNamespace, tmp_path: Path) -> None:
     rollout = GRPO["rollout"] | {"max_completion_tokens": 193}
-    with pytest.raises(TrainingError, match=r"a sequence may have 257 tokens, but the model in .* has 256 positions"):
+    with pytest.raises(TrainingError, match=r"allows sequences of 257 tokens, but the model in .* has 256 positions"):
         reinforced(lab, tmp_path, rollout=rollout)
 
 
@@ -240,7 +277,7 @@ def test_unverifiable_is_no_reward_and_is_counted() -> None:
     good, bad = {"kind": "choice", "spec": '{"target": "A"}'}, {"kind": "choice", "spec": '{"goal": "A"}'}
     torn = {"kind": "choice", "spec": '{"target": "A'}
     with VerifierPool(1) as pool:
-        rewards = VerifierReward(pool)(
+        given = VerifierReward(pool)(
             completions=[
                 [{"role": "assistant", "content": text}]
                 for text in ("Answer: A", "Answer: B", "Answer: A", "Answer: A")
@@ -249,7 +286,7 @@ def test_unverifiable_is_no_reward_and_is_counted() -> None:
             log_metric=shares.__setitem__,
             prompts=[],
         )
-    assert rewards == [1.0, 0.0, 0.0, 0.0]
+    assert given == [1.0, 0.0, None, None]
     assert shares == {"verdicts/correct": 0.25, "verdicts/wrong": 0.25, "verdicts/unverifiable": 0.5}
 
 

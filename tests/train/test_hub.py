@@ -135,7 +135,7 @@ def test_a_checkpoint_with_a_shard_missing_is_an_error(lab: types.SimpleNamespac
     index = {"weight_map": {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}}
     (tmp_path / "model" / "model.safetensors.index.json").write_text(json.dumps(index))
     (tmp_path / "model" / "model-00001-of-00002.safetensors").touch()
-    with pytest.raises(HubError, match=r"no whole checkpoint: model-00002-of-00002\.safetensors missing"):
+    with pytest.raises(HubError, match=r"not a whole checkpoint: model-00002-of-00002\.safetensors missing"):
         check(tmp_path / "model", "model")
 
 

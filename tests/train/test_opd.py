@@ -15,14 +15,15 @@ from scripts.train import opd
 from scripts.train.opd_trainer import MultiTeacherTrainer, UnknownDomainError, log_ratio, route
 from scripts.train.settings.opd import Opd, OpdStep
 from scripts.train.trainer import TrainingError
-from tests.train.lab import OPD, ROLLOUT, a_run, finished, load, log_of, perturbed
+from tests.train.lab import OPD, ROLLOUT, a_run, finished, load, log_of, perturbed, stating
 
 
 def distilled(lab: types.SimpleNamespace, folder: Path, teachers: dict[str, Path], **changes: Any) -> Any:
     """A finished distillation of the nano chat model with settings changed."""
+    init = changes.pop("init", lab.ins)
     settings = OpdStep(training=OPD | changes, thinking=False)
     names = {"teachers": list(teachers)}
-    run = a_run(settings, folder, names=names, dataset=lab.prompts, init=lab.ins, teachers=list(teachers.values()))
+    run = a_run(settings, folder, names=names, dataset=lab.prompts, init=init, teachers=list(teachers.values()))
     opd.distill(run)
     return run
 
@@ -211,6 +212,16 @@ def test_distillation_brings_the_student_to_the_teacher(
     run = distilled(lab, tmp_path, others, max_steps=16, learning_rate=1e-2)
     losses = [entry["loss"] for entry in log_of(run.out)]
     assert sum(losses[-3:]) < 0.5 * sum(losses[:3])
+
+
+def test_the_recipe_alone_says_how_the_student_samples(
+    lab: types.SimpleNamespace, others: dict[str, Path], tmp_path: Path
+) -> None:
+    """Nothing of the checkpoint's generation_config.json reaches the rollouts."""
+    plain = distilled(lab, tmp_path / "plain", others, max_steps=1)
+    stated = distilled(lab, tmp_path / "stated", others, init=stating(lab.ins.parent, tmp_path / "init"), max_steps=1)
+    assert log_of(stated.out) == log_of(plain.out)
+    assert (stated.out / "model.safetensors").read_bytes() == (plain.out / "model.safetensors").read_bytes()
 
 
 def test_an_unknown_domain_is_an_error_before_anything_is_sampled(

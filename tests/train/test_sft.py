@@ -74,6 +74,9 @@ def test_what_the_model_folder_holds(lab: types.SimpleNamespace) -> None:
         "tokenizer.json",
         "tokenizer_config.json",
     ], "the card is beside them, and is not content"
+    modes = {file.name: file.stat().st_mode for file in folder.iterdir()}
+    (mode,) = set(modes.values())
+    assert mode == lab.chats.stat().st_mode, "as any file made under the umask"
     for file in folder.glob("*.json*"):
         assert str(lab.folder) not in file.read_text(), file
     log = log_of(folder)
@@ -132,7 +135,7 @@ def test_a_full_device_names_the_settings_to_change(
 
 
 def test_rows_that_exceed_the_context_are_an_error(lab: types.SimpleNamespace, tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match=r"by max_length a sequence may have 300 tokens, but .* has 256 positions"):
+    with pytest.raises(TrainingError, match=r"max_length allows sequences of 300 tokens, but .* has 256 positions"):
         finetuned(lab, tmp_path, max_length=300)
 
 

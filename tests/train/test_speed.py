@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from transformers import Qwen3Config, TrainerControl, TrainerState, TrainingArguments
+from transformers import Qwen3Config, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from scripts.train import sft, speed, tracking
+from scripts.common.artifacts import write_manifest
+from scripts.common.fingerprint import EXECUTION_ONLY
+from scripts.train import sft, speed, tracking, trainer
 from scripts.train.settings.sft import SftStep
 from tests.train.lab import SUPERVISED, a_run, log_of
 
@@ -60,6 +62,27 @@ def test_reports_have_times_and_the_model_has_none(
     assert not [name for entry in log_of(run.out) for name in entry if "speed" in name or "time" in name]
     assert run.notes["tokens_per_second"] > 0 and run.notes["memory_gb"] > 0
     assert not {"speed", "memory_gb", "tokens_per_second"} & set(run.counts)
+
+
+def test_what_only_reports_changes_no_byte(
+    lab: types.SimpleNamespace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The callbacks of execution-only modules, left out: the fingerprint may leave their code out too."""
+    files = [f"scripts/train/{name}.py" for name in ("interruption", "progress", "speed", "tracking", "card")]
+    assert set(files) <= EXECUTION_ONLY.keys()
+    monkeypatch.setenv(tracking.FOLDER, str(tmp_path / "reports"))
+    whole = tracked(lab, tmp_path / "whole")
+    for name in ("Meter", "Progress", "Interruption"):
+        monkeypatch.setattr(getattr(trainer, name), "on_log", TrainerCallback.on_log)
+        for moment in ("on_train_begin", "on_step_end", "on_save", "on_train_end"):
+            monkeypatch.setattr(getattr(trainer, name), moment, getattr(TrainerCallback, moment))
+    monkeypatch.setattr(tracking, "trackers", list)
+    monkeypatch.setattr(tracking, "run_name", lambda: None)
+    monkeypatch.setattr(trainer, "card", lambda run, history: "")
+    plain = tracked(lab, tmp_path / "plain")
+    for run in (whole, plain):
+        write_manifest(run.out, run.counts)
+    assert (whole.out / "manifest.json").read_bytes() == (plain.out / "manifest.json").read_bytes()
 
 
 def test_tensorboard_is_told(lab: types.SimpleNamespace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
