@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from scripts.results import lineage as command
 from scripts.common.artifacts import ArtifactError, read_json, sha256_file, write_json, write_manifest
 from scripts.common.lineage import flat, read_node, trace
+from scripts.results import lineage as command
 
 R = Path("results/tiny")
 CELL = R / "cells/instruct/ins-sft/ifeval.json"

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts.results import verify as verify_results
 from scripts.common.artifacts import read_json, sha256_file, write_json, write_manifest
+from scripts.results import verify as verify_results
 from scripts.results.verify import artifacts, problems
 
 R = Path("results/tiny")
