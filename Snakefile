@@ -45,9 +45,7 @@ localrules:
 rule all:
     default_target: True
     input:
-        PATHS.at("report.html") if CONFIG.tables else PATHS.at("funnel.json"),
-        PATHS.audit(),
-        [PATHS.dataset(name) for name in CONFIG.datasets],
+        PATHS.everything(),
 
 
 rule data:

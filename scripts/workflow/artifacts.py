@@ -147,6 +147,18 @@ class Artifacts:
             by_outputs.setdefault(artifact.outputs, (artifact, []))[1].append(path)
         return list(by_outputs.values())
 
+    def behind(self, paths: Iterable[str]) -> dict[str, Artifact]:
+        """Every file that must be there for the paths, these included, with the artifact that it belongs to."""
+        files: dict[str, Artifact] = {}
+        todo = list(paths)
+        while todo:
+            path = todo.pop()
+            if path not in files:
+                artifact = self.find(path)
+                files |= dict.fromkeys(artifact.outputs, artifact)
+                todo += artifact.paths_read
+        return files
+
     def level(self, path: str) -> int:
         """1 more than the highest level of what the artifact is made from: lower levels are made first."""
         if path not in self._levels:

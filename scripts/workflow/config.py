@@ -25,8 +25,9 @@ from scripts.distill.settings.cross_verify import ResponseSet
 from scripts.evaluate.benchmarks import Benchmark
 from scripts.generation.serving import POLICY_SERVER, Serving
 from scripts.mix.settings import Dataset
-from scripts.sources.settings import Source, Synthetic
-from scripts.tables.settings import AVERAGE, Table
+from scripts.sources.corpora import Synthetic
+from scripts.sources.settings import Source
+from scripts.tables.settings import AVERAGE, Reporting, Table
 from scripts.train.settings.base import Optimizer, PostTrainedModel, TrainedModel
 from scripts.train.settings.models import Model, Training
 from scripts.train.settings.on_policy import OnPolicy
@@ -66,6 +67,7 @@ class Config(Settings):
         default=(), description="benchmarks that one job generates and scores; one not named stands alone"
     )
     tables: dict[str, Table] = Field(default={})
+    report: Reporting = Field(default=Reporting(), description="what tables state of a scale's noise")
     resources: dict[str, Budget] = Field(
         default={}, description="by step (`train.sft`), and `default`: never part of an artifact's identity"
     )

@@ -448,7 +448,7 @@ def _cell_settings(config: Config, paths: Paths, names: Names) -> dict[str, Any]
 def _table_settings(config: Config, name: str) -> dict[str, Any]:
     table = config.tables[name]
     titles = {column: config.benchmarks[column].title for column in table.columns[:-1]}
-    return {"name": name, "table": table, "titles": titles}
+    return {"name": name, "table": table, "titles": titles, "training_noise": config.report.training_noise}
 
 
 def _report_inputs(config: Config, paths: Paths) -> Inputs:

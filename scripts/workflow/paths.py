@@ -32,6 +32,11 @@ class Paths:
         """The log of a job; its first line is the command that repeats the job by hand."""
         return self.at("logs", *parts) + ".log"
 
+    def everything(self) -> list[str]:
+        """What a run without targets makes, besides all that is needed for it."""
+        last = self.at("report.html") if self.config.tables else self.at("funnel.json")
+        return [last, *self.audit(), *(self.dataset(name) for name in self.config.datasets)]
+
     # --- data ---
 
     def raw(self, source: str) -> str:

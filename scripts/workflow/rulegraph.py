@@ -24,19 +24,12 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
 from scripts.common.fingerprint import ROOT
+from scripts.common.lineage import STAGES
 from scripts.workflow.artifacts import Artifacts
 from scripts.workflow.config import read
 
-COLOURS = {
-    "sources": "#4e79a7",
-    "curate": "#59a14f",
-    "distill": "#edc948",
-    "mix": "#f28e2b",
-    "train": "#e15759",
-    "evaluate": "#b07aa1",
-    "tables": "#9c755f",
-}
-"""Stage to colour, in the order of the pipeline; each is a file of rules/."""
+COLOURS = dict(zip(STAGES, ("#4e79a7", "#59a14f", "#edc948", "#f28e2b", "#e15759", "#b07aa1", "#9c755f"), strict=True))
+"""Stage to colour, in the order of the pipeline."""
 TARGET = "#777777"
 COLUMN, ROW = 2.6, 0.62  # inches between columns and between rows
 WIDTH, HEIGHT = 1.75, 0.32  # inches of a box

@@ -1,4 +1,4 @@
-"""What a task is: one prompt, how a perfect assistant answers it, and a plausible wrong answer."""
+"""A task: one prompt, the response of a perfect assistant, and a plausible wrong response."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from scripts.common.settings import Domain
 from scripts.sources.settings import AnswerKind
 
 LEVELS = (1, 2, 3)
-"""Easy, medium, hard, by construction: what a small model finds hard is measured, not stated."""
+"""Easy, medium and hard by construction. How hard they are for a small model is measured, not stated."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Task:
     thought: str
     """The working that leads to the response, without the tags of a think block."""
     wrong: str
-    """A response of the right form that the verifier rejects; empty where nothing verifies."""
+    """A response of the right form that the verifier rejects; empty if the task has no verifier."""
     kind: AnswerKind = "none"
     spec: dict[str, Any] = field(default_factory=dict)
 
