@@ -1,4 +1,4 @@
-"""Generation: the decoding loop against transformers' own, streams that belong to a sample, shards that resume."""
+"""Generation: decoding against `generate` of transformers, random streams per sample, shards that resume."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ def test_left_padding() -> None:
 
 @pytest.mark.parametrize("thinking", [True, False])
 def test_prompts_are_rendered_as_in_training(engine: TransformersEngine, thinking: bool) -> None:
-    """A prompt is the context of the row that fine-tuning makes of it and its answer, and transformers' own ids."""
+    """A prompt's ids are the context of the row that fine-tuning makes of it, and those that transformers makes."""
     from scripts.train.rows import IGNORED, chat_row
 
     answer: Message = {"role": "assistant", "content": "<think>\n1 + 2\n</think>\n\n3" if thinking else "3"}
@@ -213,7 +213,7 @@ def test_a_checkpoint_without_chat_template_is_refused(model: Artifact, tmp_path
 
 
 class Counting:
-    """The engine, counting the prompts it is given, and failing when told to."""
+    """An engine that counts its prompts, and fails after a number of them if told to."""
 
     def __init__(self, engine: TransformersEngine, fail_at: int | None = None) -> None:
         self.engine, self.fail_at, self.seen = engine, fail_at, list[str]()
@@ -226,7 +226,7 @@ class Counting:
         return self.engine.complete(prompts, sampling, samples, seed)
 
 
-def test_a_killed_job_goes_on_at_its_last_finished_shard(
+def test_a_killed_job_resumes_after_its_last_finished_shard(
     engine: TransformersEngine, model: Artifact, tmp_path: Path
 ) -> None:
     whole = [*generate(engine, chats(), ask(model), tmp_path / "whole")]

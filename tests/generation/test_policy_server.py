@@ -1,4 +1,4 @@
-"""Rollouts by a server: what is missing is told when a run is planned and again by the job, with the setting to change.
+"""Rollouts by a server: the plan, and again the job, report what is missing and which setting to change.
 
 The weights go to the server by NCCL, so the way there and back needs GPUs: nothing here starts one.
 """
@@ -32,8 +32,8 @@ def test_a_plan_needs_the_servers_url() -> None:
         planned()
     with pytest.raises(ConfigError, match=r"needs one server"):
         planned(serving={"urls": {"ins-grpo": [URL, "http://node8:8000"]}})
-    found = planned(serving={"urls": {"ins-grpo": [URL]}})
-    assert found.training_of("ins-grpo").rollout.engine == "vllm-server"
+    config = planned(serving={"urls": {"ins-grpo": [URL]}})
+    assert config.training_of("ins-grpo").rollout.engine == "vllm-server"
 
 
 def test_a_plan_needs_gpus() -> None:
@@ -48,7 +48,7 @@ def test_a_colocated_engine_needs_gpus() -> None:
         read("paper", {"resources": {"train.grpo": {"gpus": 0}}})
 
 
-def test_a_server_of_an_unknown_model_is_no_server() -> None:
+def test_a_server_of_an_unknown_model_is_an_error() -> None:
     with pytest.raises(ConfigError, match=r"serving.urls: 'ins-gprp' is not defined; did you mean ins-grpo"):
         read("paper", {"serving": {"urls": {"ins-gprp": [URL]}}})
 
@@ -57,7 +57,7 @@ def rollout(kind: str) -> Rollout:
     return Rollout(temperature=1.0, max_prompt_tokens=64, max_completion_tokens=32, engine=kind)  # type: ignore[arg-type]
 
 
-def test_a_job_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_job_names_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(
         TrainingError, match=r"by NCCL, and this machine has no GPU: set rollout.engine to transformers"
     ):

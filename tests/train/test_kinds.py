@@ -30,5 +30,5 @@ def test_a_kind_has_its_step_its_rule_and_its_words_in_the_card(kind: str) -> No
     settings = KINDS[kind].SETTINGS
     assert settings.tag and settings.method
     assert find_spec(f"scripts.train.{kind}"), "the step"
-    (made,) = [found for found in kinds(config.read("tiny")) if found.step == f"train.{kind}"]
-    assert re.search(rf"^rule {made.rule}:$", (ROOT / "rules" / "train.smk").read_text(), re.M), "the rule"
+    (artifact,) = [each for each in kinds(config.read("tiny")) if each.step == f"train.{kind}"]
+    assert re.search(rf"^rule {artifact.rule}:$", (ROOT / "rules" / "train.smk").read_text(), re.M), "the rule"

@@ -96,10 +96,10 @@ def test_a_chat_turn_ends_generation(lab: types.SimpleNamespace, tokenizer: Any)
     base = load(lab.base.parent)
     assert (base.config.eos_token_id, base.generation_config.eos_token_id) == (text, text)
     messages = [{"role": "user", "content": "7: which letter does Cadore like?"}]
-    given = tokenizer.apply_chat_template(
+    inputs = tokenizer.apply_chat_template(
         messages, add_generation_prompt=True, enable_thinking=False, return_tensors="pt", return_dict=True
     )
-    made = model.generate(**given, max_new_tokens=40)[0, given["input_ids"].shape[1] :].tolist()
+    made = model.generate(**inputs, max_new_tokens=40)[0, inputs["input_ids"].shape[1] :].tolist()
     assert made[-1] == end and made.count(end) == 1 and len(made) < 40
 
 

@@ -29,16 +29,16 @@ def test_flops_of_a_token() -> None:
 
 
 def test_the_meter_leaves_the_first_step_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Steps of 100 tokens that end at 10, 12 and 16 seconds, on a GPU of 1,000 FLOP/s at 10 FLOP a token."""
+    """Steps of 100 tokens that end at 10, 12 and 16 seconds, on a GPU of 1,000 FLOP/s at 10 FLOP per token."""
     clock = iter([10.0, 12.0, 16.0])
     monkeypatch.setattr(speed.time, "monotonic", lambda: next(clock))
     monkeypatch.setattr(speed, "device_peak", lambda: 1000.0)
-    meter, told = speed.Meter(10.0), [{"num_tokens": 100.0 * step} for step in (1, 2, 3)]
+    meter, steps = speed.Meter(10.0), [{"num_tokens": 100.0 * step} for step in (1, 2, 3)]
     args = TrainingArguments(str(tmp_path), use_cpu=True, report_to="none")
-    for logs in told:
+    for logs in steps:
         meter.on_log(args, TrainerState(), TrainerControl(), logs)
-    assert [logs.get("speed/tokens_per_second") for logs in told] == [None, 50, 25]
-    assert [logs.get("speed/mfu") for logs in told] == [None, 0.5, 0.25]
+    assert [logs.get("speed/tokens_per_second") for logs in steps] == [None, 50, 25]
+    assert [logs.get("speed/mfu") for logs in steps] == [None, 0.5, 0.25]
     notes = meter.notes()
     assert (notes["tokens_per_second"], notes["mfu"]) == (round(200 / 6, 4), round(200 / 6 / 100, 4))
 
@@ -85,7 +85,7 @@ def test_what_only_reports_changes_no_byte(
     assert (whole.out / "manifest.json").read_bytes() == (plain.out / "manifest.json").read_bytes()
 
 
-def test_tensorboard_is_told(lab: types.SimpleNamespace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_tensorboard_gets_values(lab: types.SimpleNamespace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     pytest.importorskip("tensorboard", reason="no TensorBoard here; it is in the environment `train`")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
