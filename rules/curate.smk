@@ -1,6 +1,6 @@
 """curate: a chain of filters over each pool.
 
-makes   results/<scale>/classifiers/{classifier}/, pools/{pool}/{step}/, audit.md, funnel.{json,md}
+makes   results/<scale>/classifiers/domain/, pools/{pool}/{step}/, audit.md, funnel.{json,md}
 needs   raw/{source}/ of the pool's sources, and of the benchmarks (decontaminate)
 """
 
@@ -12,7 +12,6 @@ AUDIT = [f"{R}/audit.md"] if DECONTAMINATED else []
 
 # What a step reads besides the records, by the option's name.
 CURATE_EXTRAS = {
-    "language": ("--classifier", [f"{R}/classifiers/language/manifest.json"]),
     "classify": ("--classifier", [f"{R}/classifiers/domain/manifest.json"]),
     "decontaminate": ("--benchmarks", raw(BENCHMARK_SOURCES)),
 }
@@ -22,22 +21,16 @@ rule train_classifier:
     input:
         sources=raw(POOL_SOURCES),
     output:
-        f"{R}/classifiers/{{classifier}}/manifest.json",
+        f"{R}/classifiers/domain/manifest.json",
     log:
-        f"{R}/logs/classifiers/{{classifier}}.log",
-    wildcard_constraints:
-        classifier="language|domain",
+        f"{R}/logs/classifiers/domain.log",
     container:
         image("data")
     threads: cpus("curate.train_classifier")
     resources:
         **resources("curate.train_classifier"),
     params:
-        recipe=recipe(
-            "scripts.curate.train_classifier",
-            "data",
-            lambda w: {"target": w.classifier, "training": getattr(CONFIG.classifiers, w.classifier)},
-        ),
+        recipe=recipe("scripts.curate.train_classifier", "data", lambda w: CONFIG.classifiers.domain),
     shell:
         "python -m scripts.curate.train_classifier --recipe {params.recipe:q} --sources {input.sources}"
         " --out {output} > {log} 2>&1"

@@ -2,7 +2,7 @@
 
 makes   results/<scale>/responses/{set}/samples/{teacher}/, responses/{set}/scores/ (where the set has a judge),
         responses/{set}/verdicts/, attempts/{set}/, graded/{set}/
-needs   the pool's last step, the teachers', judges' and students' checkpoints, classifiers/language/
+needs   the pool's last step, the teachers', judges' and students' checkpoints
 """
 
 
@@ -71,7 +71,6 @@ rule cross_verify_responses:
         pool=lambda w: pool(CONFIG.responses[w.set].pool),
         samples=lambda w: samples(w.set),
         scores=lambda w: [f"{R}/responses/{w.set}/scores/manifest.json"] if CONFIG.responses[w.set].judge else [],
-        classifier=f"{R}/classifiers/language/manifest.json",
     output:
         f"{R}/responses/{{set}}/verdicts/manifest.json",
     log:
@@ -91,8 +90,7 @@ rule cross_verify_responses:
         ),
     shell:
         "NEBULA_WORKERS={threads} python -m scripts.distill.cross_verify --recipe {params.recipe:q} --pool {input.pool}"
-        " --samples {input.samples} --scores {input.scores} --classifier {input.classifier}"
-        " --out {output} > {log} 2>&1"
+        " --samples {input.samples} --scores {input.scores} --out {output} > {log} 2>&1"
 
 
 rule sample_attempts:

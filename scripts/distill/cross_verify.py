@@ -4,14 +4,13 @@ One row a candidate: a teacher's sample, or the source's own response (`teacher`
 dropped: `accepted` says what the configured rule says, and a data set may choose by any other column.
 
 python -m scripts.distill.cross_verify --recipe JSON --pool MANIFEST --samples MANIFEST... \
-    [--scores MANIFEST] --classifier MANIFEST --out MANIFEST
+    [--scores MANIFEST] --out MANIFEST
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -19,7 +18,7 @@ import pyarrow as pa
 from scripts.common.artifacts import Artifact
 from scripts.common.records import KEPT, chunks, extended, iterate, write
 from scripts.common.step import Run, step
-from scripts.curate.classifier import MODEL, check_labels
+from scripts.curate.languages import check_languages
 from scripts.distill.candidates import (
     Candidate,
     Dimensions,
@@ -64,14 +63,13 @@ def assess(
     scores: Iterator[Row] | None,
     verifiers: VerifierPool,
     settings: CrossVerifySettings,
-    model: Path,
 ) -> Iterator[Row]:
     """The rows of some prompts' candidates, with every dimension; `scores` is the judge's next row for each."""
     texts = [(item.text, record["answer"]) for record, candidates in batch for item in candidates]
     verdicts = iter(verify_all(verifiers, texts))
     for record, candidates in batch:
         judged = [_score(record, item, scores) for item in candidates]
-        found = _dimensions(record, candidates, judged, settings.responses, settings.verify, model)
+        found = _dimensions(record, candidates, judged, settings.responses, settings.verify)
         for item, score, dimensions in zip(candidates, judged, found, strict=True):
             row = _row(record, item, dimensions, next(verdicts), settings.responses)
             yield row | {"judge_reason": score["reason"]}
@@ -94,7 +92,6 @@ def _dimensions(
     judged: list[Row],
     settings: ResponseSet,
     verify: VerifySettings,
-    model: Path,
 ) -> list[Dimensions]:
     polled = _poll(record, candidates, verify)
     return [
@@ -102,7 +99,7 @@ def _dimensions(
             vote=vote,
             agreement=agreement,
             format_ok=format_problem(item, settings.thinking) is None,
-            language_ok=language_ok(item.text, settings.checks, model),
+            language_ok=language_ok(item.text, settings.checks),
             length_ok=length_ok(item.text, settings.checks),
             judge_score=score["score"],
         )
@@ -180,9 +177,8 @@ def cross_verify(run: Run[CrossVerifySettings], pool: Artifact, samples: Mapping
     """Write one row a candidate; return the counts. `samples` holds each teacher's artifact by name."""
     settings, tally = run.settings.responses, Tally()
     progress = Progress(min(size_of(pool), settings.prompts or size_of(pool)))
-    model = run.input("classifier").folder / MODEL
     scores = _scores(run)
-    check_labels(model, settings.checks.languages)
+    check_languages(settings.checks.languages)
 
     def rows() -> Iterator[Row]:
         gathered = gather(
@@ -194,7 +190,7 @@ def cross_verify(run: Run[CrossVerifySettings], pool: Artifact, samples: Mapping
             for batch in chunks(gathered, CHUNK):
                 tally.prompts += len(batch)
                 tally.without += sum(not candidates for _, candidates in batch)
-                for row in assess(batch, scores, verifiers, run.settings, model):
+                for row in assess(batch, scores, verifiers, run.settings):
                     tally.add(row)
                     yield row
                 progress.add(len(batch))
@@ -214,7 +210,7 @@ def _scores(run: Run[CrossVerifySettings]) -> Iterator[Row] | None:
 
 
 def main() -> None:
-    with step(__spec__, inputs=("pool", "samples", "scores", "classifier"), settings=CrossVerifySettings) as run:
+    with step(__spec__, inputs=("pool", "samples", "scores"), settings=CrossVerifySettings) as run:
         samples = by_teacher(run.inputs["samples"], run.settings.responses.teachers)
         run.counts |= cross_verify(run, run.input("pool"), samples)
 

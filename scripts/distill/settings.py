@@ -46,8 +46,11 @@ class Draw(Settings):
 class Checks(Settings):
     """Bounds of the dimensions that need one."""
 
-    languages: tuple[str, ...] = Field(default=("en",), min_length=1, description="labels of the language classifier")
-    language_threshold: Share = Field(default=0.5, description="least probability of these languages together")
+    languages: tuple[str, ...] = Field(default=("en",), min_length=1, description="labels of fastText's lid.176")
+    language_threshold: Share = Field(
+        default=0.5,
+        description="least ratio of the probability of these languages together to that of the likeliest other one",
+    )
     minimum_letters: int = Field(default=40, ge=0, description="with fewer letters no language is told: it passes")
     minimum_words: int = Field(default=1, ge=0, description="of the answer after any thinking")
     maximum_words: int | None = Field(default=None, gt=0, description="of the whole response; null: no bound")

@@ -187,7 +187,7 @@ def ran(folder: Path, artifact: str, step: str, seconds: float) -> None:
 
 def test_a_measured_run_comes_before_a_formula_and_that_before_the_steps_mean(paper: Config, tmp_path: Path) -> None:
     ran(tmp_path, "models/ins-sft-1", "train.sft", 3600)
-    ran(tmp_path, "classifiers/language", "curate.train_classifier", 60)
+    ran(tmp_path, "classifiers/one", "curate.train_classifier", 60)
     ran(tmp_path, "classifiers/other", "curate.train_classifier", 120)
     outputs = [f"{path}/manifest.json" for path in ("models/ins-sft-1", "models/ins-sft-2", "classifiers/domain")]
     priced = {item.job.outputs[0]: item for item in plan.price(paper, plan.jobs_of(paper, outputs), tmp_path)}
