@@ -1,10 +1,16 @@
 """Drop responses that repeat themselves, by Gopher's rules over a regex tokenizer.
 
+Text of a form repeats by nature: statements of one kind share many words, formulas have the same first and last line.
+So lines of fewer than three words (an environment's `begin`, `</tr>`, `}`) count as duplicates only right after the
+same line, a ruled line of a table is one word, and the scales look at longer n-grams than Gopher: the ones that rows of
+data share are short, and a loop repeats at any length.
+
 python -m scripts.curate.repetition --recipe JSON --records MANIFEST... --out MANIFEST
 """
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 
@@ -21,12 +27,19 @@ from scripts.curate.job import job_of
 from scripts.curate.settings.repetition import Repetition
 from scripts.curate.words import RegexTokenizer, words
 
+LINE_WORDS = 3  # a line with fewer words is the frame of something else
+RULE = re.compile(r"([^\w\s])\1{2,}")  # of a table or a heading: `-----`, `=====`
+CHARACTER_LOOP = re.compile(r"(\S{1,8}?)\1{24,}")
+"""A loop within one word, which no n-gram of words sees: `3.333...`, `hahaha...`, `!!!...`."""
+LOOP_CHARACTERS = 200  # of such a loop that is most of the response
+
 
 class RepetitionFilter(GopherRepetitionFilter):
     """DataTrove's filter, for responses long enough that a share of repeated text means repetition.
 
-    Its decisions and reasons (the n-grams shortest first), without a joined string for each n-gram: a share is computed
-    only where a bound by counts does not already say that it is below its threshold.
+    It has DataTrove's decisions and reasons (the n-grams shortest first) except for lines of fewer than LINE_WORDS
+    words, ruled lines and loops of characters. It joins no string per n-gram: a share is computed only if a bound by
+    counts does not already say that it is below its threshold.
     """
 
     name = "repetition"
@@ -44,17 +57,20 @@ class RepetitionFilter(GopherRepetitionFilter):
         self.minimum_words = settings.minimum_words
 
     def filter(self, doc: Document) -> bool | tuple[bool, str]:
-        found = words(doc.text)
+        if _loops_in_a_word(doc.text):
+            return False, "repeated_characters"
+        text = RULE.sub(r"\1", doc.text)
+        found = words(text)
         if len(found) < self.minimum_words:
             return True
         if not found:
             return super().filter(doc)
-        reason = self._lines(doc.text) or self._ngrams(doc.text, found)
+        reason = self._lines(text) or self._ngrams(text, found)
         return (False, reason) if reason else True
 
     def _lines(self, text: str) -> str | None:
         lines = self._line_splitter.split(text)
-        number, characters = find_duplicates(lines)
+        number, characters = find_duplicates(_counted(lines))
         if self.dup_line_frac and number / len(lines) > self.dup_line_frac:
             return "dup_line_frac"
         return (
@@ -77,8 +93,24 @@ class RepetitionFilter(GopherRepetitionFilter):
         return None
 
 
+def _counted(lines: list[str]) -> list[str]:
+    """The lines that may be duplicates: those with LINE_WORDS words, and shorter ones right after the same line."""
+    previous = ["", *lines]
+    return [
+        line
+        for line, before in zip(lines, previous, strict=False)
+        if line == before or sum(word.isalnum() for word in words(line)) >= LINE_WORDS
+    ]
+
+
+def _loops_in_a_word(text: str) -> bool:
+    return any(
+        len(match[0]) >= LOOP_CHARACTERS and 2 * len(match[0]) > len(text) for match in CHARACTER_LOOP.finditer(text)
+    )
+
+
 def duplicate_bound(found: list[str], n: int, enough: float) -> float:
-    """At least the characters in repeated n-grams; a rough bound where that is not above `enough`.
+    """At least the characters in repeated n-grams; a rough bound if that is not above `enough`.
 
     Each n-gram that counts is an occurrence after the first, and no word counts twice: so they hold no more than the
     longest n words for every occurrence after the first.
