@@ -16,6 +16,7 @@ from scripts.curate.languages import check_languages, foreign
 from scripts.curate.settings.language import Language
 
 HIT = [("language", pa.string()), ("probability", pa.float64()), ("kept_probability", pa.float64())]
+TEXT = views.whole
 
 
 class LanguageFilter(BaseFilter):
@@ -41,9 +42,12 @@ class LanguageFilter(BaseFilter):
         return True
 
 
+FILTER = LanguageFilter
+
+
 def main() -> None:
     with step(__spec__, inputs=("records",), settings=Language) as run:
-        run.counts |= job_of(run).filter(LanguageFilter(run.settings), views.whole, hit=HIT)
+        run.counts |= job_of(run).filter(LanguageFilter(run.settings), TEXT, hit=HIT)
 
 
 if __name__ == "__main__":

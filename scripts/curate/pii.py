@@ -23,6 +23,7 @@ from scripts.curate.job import job_of
 from scripts.curate.settings.pii import Pii
 
 HIT = [("matched", pa.string())]
+TEXT = views.whole
 DOTTED = re.compile(r"\d\.\d{1,3}\.\d")  # in every IP address, and quicker to rule out
 TOP_LEVEL = re.compile(
     r"\.(?:[a-z]{2}|com|org|net|edu|gov|mil|int|info|biz|name|pro|jobs|mobi|asia|app|dev|cloud|online|site|tech|store|shop|"
@@ -105,9 +106,12 @@ def _is_address(match: re.Match[str]) -> bool:
     return NETWORK.search(line) is not None or SOFTWARE.search(line) is None
 
 
+FILTER = PiiFilter
+
+
 def main() -> None:
     with step(__spec__, inputs=("records",), settings=Pii) as run:
-        run.counts |= job_of(run).filter(PiiFilter(run.settings), views.whole, hit=HIT)
+        run.counts |= job_of(run).filter(PiiFilter(run.settings), TEXT, hit=HIT)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from scripts.curate.job import job_of
 from scripts.curate.settings.refusal import Refusal
 
 HIT = [("matched", pa.string())]
+TEXT = views.final_answer
 STRAIGHT = str.maketrans("\u2019\u2018", "''")  # one apostrophe for the patterns
 QUOTED = re.compile(
     r'```.*?(?:```|\Z)|`[^`\n]*`|"[^"\n]*"|\u201c[^\u201d\n]*\u201d|\u300c[^\u300d\n]*\u300d|\u300e[^\u300f\n]*\u300f',
@@ -45,9 +46,12 @@ class RefusalFilter(BaseFilter):
         return False, "refusal"
 
 
+FILTER = RefusalFilter
+
+
 def main() -> None:
     with step(__spec__, inputs=("records",), settings=Refusal) as run:
-        run.counts |= job_of(run).filter(RefusalFilter(run.settings), views.final_answer, hit=HIT)
+        run.counts |= job_of(run).filter(RefusalFilter(run.settings), TEXT, hit=HIT)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 
+import pyarrow as pa
 from datatrove.data import Document
 from datatrove.pipeline.filters.gopher_repetition_filter import (
     GopherRepetitionFilter,
@@ -27,6 +28,8 @@ from scripts.curate.job import job_of
 from scripts.curate.settings.repetition import Repetition
 from scripts.curate.words import RegexTokenizer, words
 
+HIT = [("share", pa.float64())]
+TEXT = views.response
 LINE_WORDS = 3  # a line with fewer words is the frame of something else
 RULE = re.compile(r"([^\w\s])\1{2,}")  # of a table or a heading: `-----`, `=====`
 CHARACTER_LOOP = re.compile(r"(\S{1,8}?)\1{24,}")
@@ -57,7 +60,9 @@ class RepetitionFilter(GopherRepetitionFilter):
         self.minimum_words = settings.minimum_words
 
     def filter(self, doc: Document) -> bool | tuple[bool, str]:
-        if _loops_in_a_word(doc.text):
+        loop = max((len(match[0]) for match in CHARACTER_LOOP.finditer(doc.text)), default=0)
+        if loop >= LOOP_CHARACTERS and 2 * loop > len(doc.text):
+            doc.metadata["share"] = loop / len(doc.text)
             return False, "repeated_characters"
         text = RULE.sub(r"\1", doc.text)
         found = words(text)
@@ -65,31 +70,34 @@ class RepetitionFilter(GopherRepetitionFilter):
             return True
         if not found:
             return super().filter(doc)
-        reason = self._lines(text) or self._ngrams(text, found)
-        return (False, reason) if reason else True
+        repeated = self._lines(text) or self._ngrams(text, found)
+        if repeated is None:
+            return True
+        reason, doc.metadata["share"] = repeated
+        return False, reason
 
-    def _lines(self, text: str) -> str | None:
+    def _lines(self, text: str) -> tuple[str, float] | None:
         lines = self._line_splitter.split(text)
         number, characters = find_duplicates(_counted(lines))
-        if self.dup_line_frac and number / len(lines) > self.dup_line_frac:
-            return "dup_line_frac"
-        return (
-            "dup_line_char_frac"
-            if self.dup_line_char_frac and characters / len(text) > self.dup_line_char_frac
-            else None
+        shares = (
+            ("dup_line_frac", number / len(lines), self.dup_line_frac),
+            ("dup_line_char_frac", characters / len(text), self.dup_line_char_frac),
         )
+        return next(((name, share) for name, share, most in shares if most and share > most), None)
 
-    def _ngrams(self, text: str, found: list[str]) -> str | None:
+    def _ngrams(self, text: str, found: list[str]) -> tuple[str, float] | None:
         longest, commonest = max(map(len, found)), len(found)
-        for n, share in sorted(self.top_n_grams):  # an n-gram occurs no more often than the shorter ones in it
-            if len(found) >= n and commonest * (n * longest + n - 1) > share * len(text):
+        for n, most in sorted(self.top_n_grams):  # an n-gram occurs no more often than the shorter ones in it
+            if len(found) >= n and commonest * (n * longest + n - 1) > most * len(text):
                 gram, commonest = Counter(tuples(found, n)).most_common(1)[0]
-                if commonest * len(" ".join(gram)) / len(text) > share:
-                    return f"top_{n}_gram"
-        for n, share in self.dup_n_grams:
-            possible = duplicate_bound(found, n, share * len(text)) > share * len(text)
-            if possible and find_all_duplicate(found, n) / len(text) > share:
-                return f"duplicated_{n}_n_grams"
+                share = commonest * len(" ".join(gram)) / len(text)
+                if share > most:
+                    return f"top_{n}_gram", share
+        for n, most in self.dup_n_grams:
+            if duplicate_bound(found, n, most * len(text)) > most * len(text):
+                share = find_all_duplicate(found, n) / len(text)
+                if share > most:
+                    return f"duplicated_{n}_n_grams", share
         return None
 
 
@@ -101,12 +109,6 @@ def _counted(lines: list[str]) -> list[str]:
         for line, before in zip(lines, previous, strict=False)
         if line == before or sum(word.isalnum() for word in words(line)) >= LINE_WORDS
     ]
-
-
-def _loops_in_a_word(text: str) -> bool:
-    return any(
-        len(match[0]) >= LOOP_CHARACTERS and 2 * len(match[0]) > len(text) for match in CHARACTER_LOOP.finditer(text)
-    )
 
 
 def duplicate_bound(found: list[str], n: int, enough: float) -> float:
@@ -125,9 +127,12 @@ def tuples(found: list[str], n: int) -> Iterator[tuple[str, ...]]:
     return zip(*(found[place:] for place in range(n)), strict=False)
 
 
+FILTER = RepetitionFilter
+
+
 def main() -> None:
     with step(__spec__, inputs=("records",), settings=Repetition) as run:
-        run.counts |= job_of(run).filter(RepetitionFilter(run.settings), views.response)
+        run.counts |= job_of(run).filter(RepetitionFilter(run.settings), TEXT, hit=HIT)
 
 
 if __name__ == "__main__":

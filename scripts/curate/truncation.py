@@ -9,6 +9,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
+import pyarrow as pa
 from datatrove.data import Document
 from datatrove.pipeline.filters.base_filter import BaseFilter
 
@@ -18,6 +19,9 @@ from scripts.curate.job import job_of
 from scripts.curate.settings.truncation import Truncation
 from scripts.curate.words import STOPS, WIDE_STOPS, words
 
+HIT = [("ending", pa.string())]
+TEXT = views.final_answer
+ENDING = 80  # characters of the end of a response that a dropped row shows
 FENCE = re.compile(r"^\s*(```+|~~~+)(.*)$", re.MULTILINE)
 SPAN = re.compile(r"(?<!`)(`+)(?!`)[^\n]+?(?<!`)\1(?!`)")
 COMMAND = r"(?<!\\)(?:\\\\)*\\"  # the backslash of a command: that of a row's end (`\\[6pt]`) opens nothing
@@ -34,8 +38,8 @@ UNIT = (
     r"°\s?[CF]|K|[kcmnµ]?m[²³]?|[kmµ]?g|[mn]?s|min|h|[kMG]?Hz|[km]?W|kWh|m?V|m?A|k?J|N|[kM]?Pa|mol|m?[lL]|km/h|mph|m/s[²]?|"
     r"[KMGT]B|px|dB|lb|oz|ft|USD|EUR|GBP"
 )
-WHOLE = re.compile(rf"https?://\S+$|[:=]\s*\S*[\dA-Z]$|\d\s?(?:{UNIT})$|(?:^|\s)[#@]\w+$")
-"""The end of a line that is finished without a stop: a link, `Answer: 42`, `x = 8.75`, `180 °C`, `#summer`."""
+WHOLE = re.compile(rf"https?://\S+$|[:=]\s*\S*[\dA-Z]$|[≈≠≤≥⊂⊆∈]\s*\S+$|\d\s?(?:{UNIT})$|(?:^|\s)[#@]\w+$")
+"""The end of a line that is finished without a stop: a link, `Answer: 42`, `x = 8.75`, `N ⊆ R`, `180 °C`, `#summer`."""
 CLOSING = re.compile(
     r"^\s*(?:\w+ ){0,3}(?:regards|sincerely|faithfully|truly|wishes|love|cheers|thanks|best|yours)\s*,$", re.IGNORECASE
 )
@@ -57,6 +61,7 @@ class TruncationFilter(BaseFilter):
 
     def filter(self, doc: Document) -> bool | tuple[bool, str]:
         text = doc.text.rstrip()
+        doc.metadata["ending"] = text[-ENDING:]
         fences = [(match[1], match[2]) for match in FENCE.finditer(text)]
         if _open_fence(fences) and _open_nested_fence(fences):
             return False, "open-code-fence"
@@ -134,9 +139,12 @@ def _open_box(text: str) -> bool:
     return box.count("{") > box.count("}")
 
 
+FILTER = TruncationFilter
+
+
 def main() -> None:
     with step(__spec__, inputs=("records",), settings=Truncation) as run:
-        run.counts |= job_of(run).filter(TruncationFilter(run.settings), views.final_answer)
+        run.counts |= job_of(run).filter(TruncationFilter(run.settings), TEXT, hit=HIT)
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ def respelled(text: str) -> str:
     """One spelling of the same text: compatibility forms, plain dashes and quotation marks, single spaces, and no marks
     that cannot be seen.
 
-    A raised or lowered digit stays one: `5\u00b2` is `5^2`, and `1\u00bd` is `1 1/2`. NFKC alone makes them 52 and 11/2.
+    A raised or lowered digit stays one: `5\u00b2` is `5^2`, `1\u00bd` is `1 1/2`; NFKC makes them 52 and 11/2.
     """
     if not text.isascii():
         text = NOT_ASCII.sub(lambda char: _compatible(char[0]), INVISIBLE.sub("", text).translate(DASHES))
