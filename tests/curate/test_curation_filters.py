@@ -136,6 +136,13 @@ REFUSALS = RefusalFilter(Refusal(step="refusal"))
         ("My training data only goes up to 2021.", True),
         ("我是一个人工智能助手程序\uff0c无法拿垃圾。", True),
         ("对不起\uff0c我无法生成一个标题\uff0c因为没有段落。", True),
+        # what the model lacks, what the user has not given
+        ("I'm sorry, but I don't have access to external articles.", True),
+        ("I'm sorry, but you didn't provide the song lyrics.", True),
+        ("I don't have access to a car, so I walk to work.", True),  # a person's words: the price
+        ("由于您没有给定信息\uff0c我无法为您写出新闻标题。", True),
+        ("您好\uff0c我无法看到您提到的漫画。", True),
+        ("由于您没有说话\uff0c她走了。", False),
         # sympathy
         ("I'm so sorry that you couldn't get the job. It's hard when you can't see a way forward.", False),
         ("很抱歉听到您最近睡不好\uff0c不能休息真难受。试试早点睡。", False),

@@ -1,5 +1,7 @@
 """Settings of `scripts.curate.refusal`."""
 
+# ruff: noqa: RUF001 (full-width punctuation)
+
 from __future__ import annotations
 
 import re
@@ -33,6 +35,8 @@ A_MODEL = (
 )
 MONTH = "january|february|march|april|may|june|july|august|september|october|november|december"
 DEVELOPER = r"(?:openai|anthropic|google|meta|deepseek|alibaba|mistral)"
+HELLO = r"(?:您好[，,！! ]*)?"
+SORRY = r"(?:很?抱歉|对不起|不好意思)"
 CHINESE_MODEL = (
     r"(?:一个|一名|一种|一款)?(?:人工智能|AI|(?:大型)?语言模型)(?:语言模型|助手|助理|程序|系统|机器人|模型){0,2}"
 )
@@ -54,6 +58,10 @@ class Refusal(Settings):
             r"(?= (?:this|that|your|the) request|[.!]?$)",
             r"\b(?:that|this)(?:'s| is) (?:not something (?:that )?i can|something (?:that )?i (?:can'?t|cannot)) "
             r"(?:help|assist|do|provide|discuss|support)\b",
+            # what the model lacks, or the user has not given
+            rf"^(?:{APOLOGY} )?i (?:do not|don't) have (?:access to|the ability to|real-time)",
+            rf"^{APOLOGY} you (?:did not|didn't|have not|haven't|need to|must|will need to) "
+            r"(?:provid|giv|specif|includ|suppl|shar)(?:e|en|ed|y|ied)?\b",
             # "As an AI language model, I ...", not "as an AI engineer, I ..." or "... works as an AI assistant"
             rf"\bas {A_MODEL}(?= (?:trained|developed|created|designed)\b|[,;:]? (?:i|my)\b)",
             rf"(?:^|[.!?\n] *)as {A_MODEL}(?=,[^.!?\n]{{0,80}}\b(?:i|my|me)\b)",
@@ -65,11 +73,13 @@ class Refusal(Settings):
             r"\bmy (?:knowledge|training data) (?:ends|(?:only )?goes up to|extends (?:only )?(?:to|until)) "
             rf"(?:in |about |around )?(?:the \w+ of )?(?:\d{{4}}|{MONTH})\b",
             # an apology, then what the model cannot do, or what the user has not given
-            r"^(?:很?抱歉|对不起|不好意思)(?!.{0,3}(?:听到|得知))[^。！？]{0,60}?(?:无法|不能|不会|不具备|未能)[^。！？]{0,24}?"  # noqa: RUF001
+            rf"^{HELLO}{SORRY}(?!.{{0,3}}(?:听到|得知))[^。！？]{{0,60}}?(?:无法|不能|不会|不具备|未能)[^。！？]{{0,24}}?"
             r"(?:回答|提供|帮助|协助|完成|生成|创建|制作|写|给出|判断|确定|评估|评价|建议|访问|获取|查看|看到|执行|拿取)",
-            r"^(?:很?抱歉|对不起|不好意思)[^。！？]{0,12}?(?:您|你)(?:并)?(?:没有|未)[^。！？]{0,8}?(?:提供|给|指定|说明)",  # noqa: RUF001
-            r"^(?:很?抱歉|对不起|不好意思)[，, ]*我(?:并)?不(?:知道|清楚)",  # noqa: RUF001
-            rf"(?:作为|我是){CHINESE_MODEL}(?=[，,。.；;：:！!、\s]|我|所以|因此|无法|不能|没有|$)",  # noqa: RUF001
+            rf"^{HELLO}(?:{SORRY}[^。！？]{{0,12}}?|由于|因为)?(?:您|你)(?:并)?(?:没有|未|需要)[^。！？]{{0,8}}?"
+            r"(?:提供|给|指定|说明|告诉)",
+            rf"^{HELLO}[^。！？]{{0,25}}?我无法(?:访问|看到|查看|获取|回答|提供)",
+            rf"^{SORRY}[，, ]*我(?:并)?不(?:知道|清楚)",
+            rf"(?:作为|我是){CHINESE_MODEL}(?=[，,。.；;：:！!、\s]|我|所以|因此|无法|不能|没有|$)",
         ),
         min_length=1,
         description="searched case-insensitively with straight apostrophes, in the answer without its code and without "
