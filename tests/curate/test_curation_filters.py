@@ -139,7 +139,8 @@ REFUSALS = RefusalFilter(Refusal(step="refusal"))
         # what the model lacks, what the user has not given
         ("I'm sorry, but I don't have access to external articles.", True),
         ("I'm sorry, but you didn't provide the song lyrics.", True),
-        ("I don't have access to a car, so I walk to work.", True),  # a person's words: the price
+        ("I don't have access to real-time data.", True),
+        ("I don't have access to a car, so I walk to work.", False),
         ("由于您没有给定信息\uff0c我无法为您写出新闻标题。", True),
         ("您好\uff0c我无法看到您提到的漫画。", True),
         ("由于您没有说话\uff0c她走了。", False),

@@ -59,7 +59,9 @@ class Refusal(Settings):
             r"\b(?:that|this)(?:'s| is) (?:not something (?:that )?i can|something (?:that )?i (?:can'?t|cannot)) "
             r"(?:help|assist|do|provide|discuss|support)\b",
             # what the model lacks, or the user has not given
-            rf"^(?:{APOLOGY} )?i (?:do not|don't) have (?:access to|the ability to|real-time)",
+            rf"^{APOLOGY} i (?:do not|don't) have (?:access to|the ability to|real-time)",
+            r"^i (?:do not|don't) have (?:access to|the ability to \w+) (?:real-time|live|current|external|personal|"
+            r"the internet|your|images?|files?|links?)\b",
             rf"^{APOLOGY} you (?:did not|didn't|have not|haven't|need to|must|will need to) "
             r"(?:provid|giv|specif|includ|suppl|shar)(?:e|en|ed|y|ied)?\b",
             # "As an AI language model, I ...", not "as an AI engineer, I ..." or "... works as an AI assistant"
