@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from pydantic import TypeAdapter, ValidationError
@@ -12,6 +14,7 @@ from scripts.common.chat.templates import PromptTemplate, apply_template
 from scripts.common.chat.thinking import after_thinking, has_thinking, strip_thinking, thinking_response
 from scripts.common.fingerprint import ROOT
 from scripts.common.records import Message
+from tests.common.nano import save_model
 
 # --- Thinking -------------------------------------------------------------------------------------------------------
 
@@ -80,6 +83,27 @@ def test_a_template_without_the_prompt_is_refused() -> None:
     assert TypeAdapter(PromptTemplate).validate_python("Q: {prompt}") == "Q: {prompt}"
     with pytest.raises(ValidationError, match=r"the template has no \{prompt\}"):
         TypeAdapter(PromptTemplate).validate_python("Q: {Prompt}")
+
+
+# --- Tokenizers -----------------------------------------------------------------------------------------------------
+
+SAVED_AGAIN = """
+import sys
+from pathlib import Path
+from scripts.common.chat.rendering import load_tokenizer
+load_tokenizer(Path(sys.argv[1])).save_pretrained(sys.argv[2])
+"""
+
+
+def test_a_tokenizer_is_saved_with_the_same_bytes_with_and_without_a_network(tmp_path: Path) -> None:
+    """transformers writes into tokenizer_config.json whether it was allowed to ask the hub."""
+    checkpoint = save_model(tmp_path / "model").parent
+    for offline in "01":
+        environment = os.environ | {"HF_HUB_OFFLINE": offline}
+        command = [sys.executable, "-c", SAVED_AGAIN, str(checkpoint), str(tmp_path / offline)]
+        subprocess.run(command, cwd=ROOT, env=environment, check=True)
+    saved = [{file.name: file.read_bytes() for file in (tmp_path / offline).iterdir()} for offline in "01"]
+    assert saved[0] == saved[1] and "tokenizer_config.json" in saved[0]
 
 
 # --- Cost -----------------------------------------------------------------------------------------------------------

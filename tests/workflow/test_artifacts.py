@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
+import re
 
 import pytest
 
@@ -156,3 +157,12 @@ def test_another_seed_is_another_recipe_in_another_folder(tiny: Artifacts) -> No
     other = Artifacts(changed(tiny.config, 2)).find("results/tiny-seed-2/models/opd/manifest.json")
     mine = tiny.find("results/tiny/models/opd/manifest.json")
     assert {key for key in mine.recipe if mine.recipe[key] != other.recipe[key]} == {"seed"}
+
+
+def test_the_architecture_page_names_every_rule_and_step(paper: Artifacts) -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    for rule, kind in paper.kinds.items():
+        stage, step = kind.step.split(".")
+        names = (f"`{rule}`", f"`{rule.partition('_')[0]}_*`", f"`{rule.partition('_')[0]}_{{step}}`")
+        assert any(name in page for name in names), rule
+        assert re.search(rf"`{stage}\.({step}|\{{[\w,]*\b{step}\b[\w,]*\}}|\{{step\}})`", page), kind.step

@@ -17,10 +17,13 @@ if TYPE_CHECKING:  # transformers takes seconds to import
 
 
 def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
-    """A checkpoint's tokenizer."""
+    """A checkpoint's tokenizer.
+
+    `local_files_only` is part of the files that the tokenizer saves, and by default it follows HF_HUB_OFFLINE.
+    """
     from transformers import AutoTokenizer
 
-    return AutoTokenizer.from_pretrained(folder)
+    return AutoTokenizer.from_pretrained(folder, local_files_only=True)
 
 
 def render(messages: Sequence[Message], tokenizer: PreTrainedTokenizerBase, **options: Any) -> str:
