@@ -15,9 +15,7 @@ training or a generation calls one.
 from __future__ import annotations
 
 import os
-import platform
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Literal
 
 Numerics = Literal["native", "portable"]
@@ -37,8 +35,6 @@ PORTABLE = {
 """What a job runs with besides if its numerics are portable."""
 DEPENDENT = frozenset({"sklearn", "torch"})
 """Packages whose results depend on the CPU. A job whose code imports none of them gives the same bytes anyway."""
-CPU_FEATURES = ("avx2", "fma")
-"""What portable kernels need, as /proc/cpuinfo spells it."""
 
 
 def variables(numerics: str | None) -> dict[str, str]:
@@ -51,11 +47,3 @@ def unset(numerics: str | None, environment: Mapping[str, str] = os.environ) -> 
     if numerics != "portable":
         return []
     return [name for name, value in variables(numerics).items() if environment.get(name) != value]
-
-
-def exceptions(cpuinfo: Path = Path("/proc/cpuinfo")) -> list[str]:
-    """Why portable numerics do not hold on this machine; empty on those that the promise is made for."""
-    if platform.machine() != "x86_64":
-        return [f"{platform.machine()} is another architecture than x86-64"]
-    flags = next((line.split() for line in cpuinfo.read_text().splitlines() if line.startswith("flags")), [])
-    return [f"the CPU has no {feature}" for feature in CPU_FEATURES if feature not in flags]

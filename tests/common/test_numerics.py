@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from scripts.common import numerics
+from scripts.common import numerics, provenance
 from scripts.common.artifacts import read_json
 from scripts.common.fingerprint import ROOT, packages
+from scripts.workflow.artifacts import Artifacts
 from scripts.workflow.config import ConfigError, read
 
 STEP = """
@@ -27,8 +28,6 @@ class Plain:
 with step(ModuleSpec("scripts.common.artifacts", None), inputs=(), settings=Plain) as run:
     (run.out / "rows").write_text("x")
 """
-RULES = "\n".join(path.read_text() for path in sorted((ROOT / "rules").glob("*.smk")))
-STEPS = sorted(set(re.findall(r'"(scripts\.\w+\.\w+)"', RULES)))
 
 
 def started(folder: Path, recipe: dict[str, object], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
@@ -86,14 +85,14 @@ def test_the_printed_command_brings_its_own_variables(tmp_path: Path) -> None:
         ("fpu avx2x", ["the CPU has no avx2", "the CPU has no fma"]),
     ],
 )
-def test_a_cpu_that_the_promise_is_not_made_for(tmp_path: Path, flags: str, expected: list[str]) -> None:
-    (tmp_path / "cpuinfo").write_text(f"model name\t: some\nflags\t\t: {flags}\nbugs\t\t: avx2 fma\n")
-    assert numerics.exceptions(tmp_path / "cpuinfo") == expected
+def test_a_cpu_that_the_promise_is_not_made_for(flags: str, expected: list[str]) -> None:
+    _, known = provenance.cpu(f"model name\t: some\nflags\t\t: {flags}\nbugs\t\t: avx2 fma\n")
+    assert provenance.exceptions({"machine": "x86_64", "flags": known}) == expected
 
 
-def test_another_architecture(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("platform.machine", lambda: "aarch64")
-    assert numerics.exceptions() == ["aarch64 is another architecture than x86-64"]
+def test_another_architecture() -> None:
+    machine = {"machine": "aarch64", "flags": ["asimd"]}
+    assert provenance.exceptions(machine) == ["aarch64 is another architecture than x86-64"]
 
 
 def test_a_record_says_where_the_promise_does_not_hold(tmp_path: Path) -> None:
@@ -110,8 +109,8 @@ def test_a_record_says_where_the_promise_does_not_hold(tmp_path: Path) -> None:
 
 
 def test_steps_that_compute_with_floats_of_the_cpu_say_so_in_their_recipes() -> None:
-    dependent = {name for name in STEPS if packages(name) & numerics.DEPENDENT}
-    assert dependent == {
+    steps = {f"scripts.{kind.step}" for kind in Artifacts(read("tiny")).kinds.values()}
+    assert {name for name in steps if packages(name) & numerics.DEPENDENT} == {
         "scripts.distill.judge",
         "scripts.distill.sample",
         "scripts.evaluate.generate",
@@ -119,6 +118,14 @@ def test_steps_that_compute_with_floats_of_the_cpu_say_so_in_their_recipes() -> 
         "scripts.mix.encode",
         *(f"scripts.train.{kind}" for kind in ("pretrain", "sft", "grpo", "opd")),
     }
+
+
+def test_a_recipe_states_them() -> None:
+    for scale, expected in (("tiny", "portable"), ("paper", "native")):
+        artifacts = Artifacts(read(scale))
+        root = f"results/{scale}"
+        assert artifacts.find(f"{root}/models/ins-grpo/manifest.json").recipe["numerics"] == expected
+        assert "numerics" not in artifacts.find(f"{root}/pools/sft/format/manifest.json").recipe
 
 
 def test_portable_numerics_are_of_cpus() -> None:

@@ -20,7 +20,10 @@ from scripts.generation.prompts import Prompt
 from scripts.generation.transformers_engine import TransformersEngine
 from scripts.mix.encode import Encoder
 from scripts.train import grpo, opd, pretrain, sft
-from scripts.train.settings import GrpoStep, OpdStep, PretrainStep, SftStep
+from scripts.train.settings.grpo import GrpoStep
+from scripts.train.settings.opd import OpdStep
+from scripts.train.settings.pretrain import PretrainStep
+from scripts.train.settings.sft import SftStep
 from tests.portable.operations import EXACT, MEASURED
 from tests.train.lab import GRPO, OPD, PRETRAIN, SUPERVISED, a_run
 
