@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from scripts.common.answer_kinds import AnswerKind
 from scripts.common.settings import Domain, Settings
 
-AnswerKind = Literal["math", "code", "instructions", "choice", "grid", "none"]
 Role = Literal["sft", "rl", "benchmark", "pretrain"]
 UNPINNED = "unpinned"
 """Stands for a revision that is not established yet."""

@@ -1,4 +1,4 @@
-"""Thinking is not an answer: it is removed before anything is judged."""
+"""Thinking is not an answer: it is removed before anything is verified."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from verifiers import became_true
 
 from scripts.verify import VerifySettings, __main__, batch
 from scripts.verify.batch import verify_file
-from scripts.verify.files import BLOCK
+from scripts.verify.items import BLOCK
 
 ROOT = Path(__file__).parents[2]
 QUICK = '{"response": "\\\\boxed{7}", "answer": {"kind": "math", "spec": {"target": "7"}}}\n'

@@ -294,7 +294,7 @@ def test_the_quick_path_agrees_on_near_misses_of_decimals(micro: int, off: int) 
 def test_the_quick_path_changes_no_verdict_of_a_stated_list(text: str, target: str) -> None:
     stated = mathematics.find_answer(f"Answer: {text}", VerifySettings())
     assert stated is not None
-    found = mathematics._settle(stated, target)
+    found = mathematics._settle(target, stated)
     assert found is None or found.correct == mathematics._compare(target, stated).correct
 
 

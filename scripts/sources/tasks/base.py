@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
+from scripts.common.answer_kinds import AnswerKind
 from scripts.common.settings import Domain
-from scripts.sources.settings import AnswerKind
 
 LEVELS = (1, 2, 3)
 """Easy, medium, hard, by construction: what a small model finds hard is measured, not stated."""
