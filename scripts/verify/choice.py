@@ -35,8 +35,12 @@ _FORMULA = re.compile(
 """What makes a formula or a name of a letter before it: `C = 3`, `B^2`, `E \\approx 5`, `P(A)`, `D-glucose`."""
 _LOWER = re.compile(r"[a-z](?:[.)]?$|[.)]\s)")
 """An option in lower case: alone, or marked by its point or parenthesis (`b) 14`)."""
+_NAMED_LOWER = re.compile(r"^((?i:option|choice|letter)\s)([a-z])(?=[.)]|$)")
 _LATEX_TEXT = re.compile(r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mbox)\s*\{([^{}]*)\}")
-_FRAMED = re.compile(r"<\s*([A-Z])\s*>|(?<![A-Za-z])'([A-Z])'|(?:(?<=[:=]\s)|(?<=[:=])|(?<=is ))\{\s*([A-Z])\s*\}")
+_FRAMED = re.compile(
+    r"[<\u27e8\u3008\u300a]+\s*([A-Z])\s*[>\u27e9\u3009\u300b]+|\[\[\s*([A-Z])\s*\]\]|(?<![A-Za-z])['\u2018\u201c]([A-Z])['\u2019\u201d]"
+    r"|(?:(?<=[:=]\s)|(?<=[:=])|(?<=is ))\{\s*([A-Z])\s*\}"
+)
 """A letter in quotes, angle brackets or braces, which become parentheses."""
 _LEAD = re.compile(
     r"(?i:(?:so|thus|hence|therefore|finally|overall|in conclusion)[,:]?\s+)?"
@@ -45,11 +49,12 @@ _LEAD = re.compile(
 """What may open a sentence whose rest is an option alone: `Therefore, (D).`, `So it must be D.`"""
 _ADVERB = r"(?:(?i:therefore|thus|hence|clearly|indeed|definitely|simply|most likely|probably|likely)[,\s]+)?"
 _IS = (
-    r"(?:(?:is|would|should|must|will|has|have|can only|seems|appears|turns out|comes out|ends up)"
+    r"(?:(?:is|would|should|must|will|ought|has|have|can only|seems|appears|turns out|comes out|ends up)"
     r"(?:\s+(?:then|thus|therefore|hence|clearly|to|only))*(?:\s+(?:be|being))?)"
 )
 _MARKER = re.compile(
     r"(?i:\b(?:answer|option|choice|letter|pick|selection|ans\b\.?)(?:\s+(?:to|for|among|of|here)\b[^.:\n]{0,80}?)?[*_\"']*"
+    r"(?:,\s?(?:therefore|then|thus|hence)\s?,)?"
     rf"\s*(?:{_IS}|[:=\u2192\u21d2]|-+>|[-\u2013\u2014](?=\s))[*_]*\s*:?[*_]*\s*)" + _ADVERB + r"|####\s*"
     r"|(?i:<answer>)\s*|\b(?i:ans)\.\s+"
     r"|(?i:^(?:so|thus|hence|therefore),?\s+(?=\(?[a-z]\)))"
@@ -73,7 +78,7 @@ _UNSURE = re.compile(
 """What, before it in its sentence, makes an affirmation none."""
 _BOXED = re.compile(r"\\(?:boxed|fbox)\s*\{((?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*)\}")
 _ALTERNATIVE = re.compile(
-    r"\s*[(\[]?(?:(?:\s*(?:,|/|&|\||;|\+|\\|\?|\b(?:and|or|vs|versus|then|plus|o|ou|oder|y|et|und|\u0438\u043b\u0438)\b\.?|[\u3001\u6216\u548c\u4e0e\u53ca]\u8005?|\u8fd8\u662f))+"
+    r"\s*[(\[]?(?:(?:\s*(?:,|/|&|\||;|\+|\\|\?|\b(?:and|or|vs|versus|then|plus|o|ou|oder|y|et|und|\u0438\u043b\u0438)\b\.?|[\u3001\u6216\u548c\u4e0e\u53ca]\u8005?|\u307e\u305f\u306f|\u3082\u3057\u304f\u306f|\ub610\ub294|\ud639\uc740|\u8fd8\u662f))+"
     r"\s*(?:(?:and|or|then)\s+)?"
     r"|[.!\s\u2026]*(?=\b(?i:no|wait|actually|rather)\b))"
     r"(?:(?:maybe|perhaps|possibly|probably|likely|else|even|also|option|choice|(?i:no|wait|actually|rather)\b,?)\s+)*"
@@ -219,9 +224,9 @@ def _options_at(text: str, options: Mapping[str, str]) -> set[str]:
     while match:
         letter = next(filter(None, match.groups()))
         alternative = _ALTERNATIVE.match(text, match.end())
-        if alternative is None and (
-            _DENIED.match(text, match.end()) or _is_in_formula(text, match, options.get(letter.upper(), ""))
-        ):
+        if alternative is None and _is_in_formula(text, match, options.get(letter.upper(), "")):
+            return found if re.match(r"\s*,", match[0]) else set()  # `The answer is D, F = ma`
+        if alternative is None and _DENIED.match(text, match.end()):
             return set()
         found.add(letter.upper())
         if alternative is None and not match[1] and letter in "AI" and not _AFTER.match(text, match.end()):
@@ -236,7 +241,8 @@ def _options_at(text: str, options: Mapping[str, str]) -> set[str]:
 
 def _plain_start(text: str) -> str:
     """A statement without LaTeX's words for text, an option in lower case as a capital (`b) 14`)."""
-    text = _LATEX_TEXT.sub(r"\1", text).strip()
+    text = re.sub(r"(?<=\w)\\ ", " ", _LATEX_TEXT.sub(r"\1", text)).strip()
+    text = _NAMED_LOWER.sub(lambda match: f"{match[1]}{match[2].upper()}", text)
     return text[:1].upper() + text[1:] if _LOWER.match(text) else text
 
 

@@ -68,7 +68,7 @@ _QUANTITY_CHARS = 200  # the last quantity, with the words after it
 
 def spell_prose(text: str) -> str:
     """Signs at their numbers, times of day in one word (`7:30pm`), numbers without quotes, ticks and currencies."""
-    text = _WIDE_MINUS.sub(" -", text)
+    text = _WIDE_MINUS.sub(" -", text.replace("+/-", "\xb1"))
     text = ascii_digits(_LIST_COMMA.sub(", ", text))
     text = _QUOTED.sub(lambda match: next(filter(None, match.groups()[1:])), _TAG.sub("", text))
     text = _IN_BASE.sub(lambda match: f"_{{{match[1] or match[2]}}}", text)

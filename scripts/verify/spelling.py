@@ -118,7 +118,7 @@ def spell(text: str) -> str:
     delimiters or quotes, the currency of a price, a Chinese unit."""
     if len(text) > _MAX_SPELLED:
         return text.strip()
-    text = _characters(text, _FULL_WIDTH)
+    text = _characters(text.replace("+/-", "\xb1"), _FULL_WIDTH)
     text = THOUSANDS.sub("", text).replace("\\!", "").replace("{,}", ",").replace("{:}", ":").replace("~", " ")
     text = _without_delimiters(_unbold(_without_layout(text)))
     text = _unwrapped(text)

@@ -18,6 +18,7 @@ _IMAGINARY = re.compile(r"(?<=\d)i(?![A-Za-z])")
 _UNITS = re.compile(r"[ghlms]")
 _NO_VARIABLES = re.compile(r"\\(?:text|mathrm|mbox|operatorname)\s*\{[^{}]*\}|\\[A-Za-z]+")
 _VARIABLE = re.compile(r"[A-Za-z]")
+_RELATION = re.compile(r"[<>=]|\\(?:le|ge|leq|geq|lt|gt|ne|neq|leqslant|geqslant|approx)(?![A-Za-z])")
 _TERM_FOLLOWS = re.compile(
     r"(?:[<>=(/+*]|\\(?:le|ge|leq|geq|lt|gt|ne|neq|cdot|times|leqslant|geqslant|div)(?![A-Za-z]))\s*$"
     r"|[\dA-Za-z)}]\s*[-+][^-+]*$"
@@ -44,7 +45,7 @@ def separate_imaginary(text: str) -> str:
 def _is_variable(before: str, letters: str, other: str) -> bool:
     if not _UNITS.fullmatch(letters) or _TERM_FOLLOWS.search(before):
         return True
-    beside = before.rpartition("=")[2]
+    beside = _RELATION.split(before)[-1]
     return bool(_VARIABLE.search(_NO_VARIABLES.sub(" ", beside))) or letters in _inner_variables(other)
 
 
