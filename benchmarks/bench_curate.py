@@ -68,12 +68,16 @@ from datatrove.utils.word_tokenizers import WordTokenizer
 from scripts.common import records
 from scripts.curate import classifier, decontaminate, exact_dedup, language, near_dedup, pii, views
 from scripts.curate.classify import ADDED, DomainClassifier
+from scripts.curate.corpus import open_corpus
 from scripts.curate.format import FormatFilter
-from scripts.curate.frame import Job, open_corpus
+from scripts.curate.job import Job
 from scripts.curate.length import LengthFilter
+from scripts.curate.pools import Pool
 from scripts.curate.refusal import RefusalFilter
 from scripts.curate.repetition import RepetitionFilter
-from scripts.curate.settings import Classifiers, Length, Pool, Repetition
+from scripts.curate.settings.classifier import Classifiers
+from scripts.curate.settings.length import Length
+from scripts.curate.settings.repetition import Repetition
 from scripts.curate.train_classifier import LABELLED, split, train
 from scripts.curate.truncation import TruncationFilter
 from scripts.curate.words import RegexTokenizer
@@ -186,7 +190,7 @@ def ours(work: Path, source: Path, out: Path, workers: int) -> None:
         folder = source / name
         for settings in pool.steps:
             at, before = out / name / settings.step, cpu_seconds()
-            run[settings.step](Job(settings.step, open_corpus([folder]), at, at / "work", workers), settings)
+            run[settings.step](Job(settings.step, open_corpus([folder]), at / "work", workers, at), settings)
             shutil.rmtree(at / "work")
             folder = at / records.KEPT
             print(f"{name}/{settings.step}: {cpu_seconds() - before:.2f} CPU s", file=sys.stderr)

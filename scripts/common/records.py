@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypedDict, TypeVar
@@ -25,6 +25,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 T = TypeVar("T")
+Columns = Sequence[tuple[str, pa.DataType]]
+"""Names and types of columns that a step adds."""
 
 
 class Message(TypedDict):
@@ -86,6 +88,11 @@ def response_of(messages: Sequence[Message]) -> str:
     return messages[-1]["content"] if messages and messages[-1]["role"] == "assistant" else ""
 
 
+def has_verifier(answer: Mapping[str, Any] | None) -> bool:
+    """Whether anything can be verified about responses to a prompt with this answer."""
+    return answer is not None and answer["kind"] not in (None, "none")
+
+
 def make_record(
     source: str, domain: str, messages: list[Message], answer: tuple[str, dict[str, Any]], meta: dict[str, Any]
 ) -> Record:
@@ -125,7 +132,13 @@ def read_table(folder: Path, columns: Sequence[str] | None = None) -> pa.Table:
 
 def schema_with(*columns: tuple[str, pa.DataType]) -> pa.Schema:
     """The records' schema with the columns that a step adds."""
-    return pa.schema([*SCHEMA, *(pa.field(name, kind) for name, kind in columns)])
+    return extended(SCHEMA, columns)
+
+
+def extended(schema: pa.Schema, columns: Columns) -> pa.Schema:
+    """The schema with those of the columns that it does not have yet."""
+    new = [pa.field(name, kind) for name, kind in columns if name not in schema.names]
+    return pa.schema([*schema, *new])
 
 
 def write(folder: Path, rows: Iterable[dict[str, Any]], schema: pa.Schema = SCHEMA) -> int:

@@ -1,17 +1,19 @@
 """The base of all settings, and the settings that several stages share.
 
-A stage's settings live in `scripts/<stage>/settings.py`; `scripts/workflow/config.py` composes them
-into the one model of the whole configuration. A default is written in these models or in the YAML
+A stage's settings live in `scripts/<stage>/settings.py`, or in one module per step under `scripts/<stage>/settings/`,
+so that a change of one step's settings reruns that step alone; `scripts/workflow/config.py` composes them into the one
+model of the whole configuration. A default is written in these models or in the YAML
 files, never at a call site.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 Domain = Literal["math", "code", "instruction", "knowledge", "general"]
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
 DOMAINS: tuple[Domain, ...] = ("math", "code", "instruction", "knowledge", "general")
 
 

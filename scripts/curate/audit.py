@@ -18,7 +18,7 @@ from scripts.common.records import DROPPED, KEPT, iterate
 from scripts.common.step import step
 from scripts.curate import views
 from scripts.curate.decontaminate import HIT, WHITELISTED
-from scripts.curate.settings import Audit
+from scripts.curate.settings.audit import Audit
 
 COLUMNS = ["id", "source", "messages", *(name for name, _ in HIT)]
 FOLDERS = {DROPPED: "dropped", WHITELISTED: "kept, only a template is shared"}

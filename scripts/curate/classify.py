@@ -15,8 +15,8 @@ from datatrove.pipeline.filters.base_filter import BaseFilter
 from scripts.common.records import KEPT, iterate
 from scripts.common.step import step
 from scripts.curate.classifier import MODEL, domain_text, load, probabilities
-from scripts.curate.frame import job
-from scripts.curate.settings import Classify
+from scripts.curate.job import job_of
+from scripts.curate.settings.classify import Classify
 from scripts.curate.views import prompt
 
 UNSURE = "general"
@@ -46,7 +46,7 @@ def main() -> None:
     with step(__spec__, inputs=("records", "classifier"), settings=Classify) as run:
         model = run.input("classifier").folder / MODEL
         load(model)
-        run.counts |= job(run).filter(DomainClassifier(run.settings, model), prompt, added=ADDED)
+        run.counts |= job_of(run).filter(DomainClassifier(run.settings, model), prompt, added=ADDED)
         rows = iterate(run.out / KEPT, ["domain", "domain_probability"])
         classified = Counter(row["domain"] for row in rows if row["domain_probability"] is not None)
         run.counts["classified"] = dict(sorted(classified.items()))

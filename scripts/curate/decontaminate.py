@@ -29,9 +29,10 @@ from xxhash import xxh3_64_intdigest
 from scripts.common.records import DROPPED, KEPT, iterate
 from scripts.common.step import step
 from scripts.curate import views
-from scripts.curate.frame import CurationError, Job, job
+from scripts.curate.corpus import CurationError
 from scripts.curate.grams import grams
-from scripts.curate.settings import Decontaminate
+from scripts.curate.job import Job, job_of
+from scripts.curate.settings.decontaminate import Decontaminate
 from scripts.curate.words import CJK, normalise
 
 HIT = [
@@ -275,7 +276,7 @@ def _by_benchmark(folder: Path) -> dict[str, int]:
 def main() -> None:
     with step(__spec__, inputs=("records", "benchmarks"), settings=Decontaminate) as run:
         benchmarks = tuple(item.folder / KEPT for item in run.inputs["benchmarks"])
-        run.counts |= decontaminate(job(run), run.settings, benchmarks)
+        run.counts |= decontaminate(job_of(run), run.settings, benchmarks)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,9 @@ import pyarrow.compute as pc
 from datatrove.data import Document
 from datatrove.pipeline.filters.base_filter import BaseFilter
 
-from scripts.curate.frame import Columns, Corpus, Job
+from scripts.common.records import Columns
+from scripts.curate.corpus import Corpus
+from scripts.curate.job import Job
 
 Positions = npt.NDArray[np.int64]
 HIT = [("duplicate_of", pa.string())]

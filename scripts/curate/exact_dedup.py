@@ -15,8 +15,8 @@ from xxhash import xxh3_64_intdigest
 from scripts.common.step import step
 from scripts.curate import views
 from scripts.curate.duplicates import HIT, drop, preferences_of, preferred, save
-from scripts.curate.frame import Job, job
-from scripts.curate.settings import ExactDedup
+from scripts.curate.job import Job, job_of
+from scripts.curate.settings.exact_dedup import ExactDedup
 from scripts.curate.words import normalise
 
 
@@ -52,7 +52,7 @@ def deduplicate(work: Job, settings: ExactDedup) -> dict[str, Any]:
 
 def main() -> None:
     with step(__spec__, inputs=("records",), settings=ExactDedup) as run:
-        run.counts |= deduplicate(job(run), run.settings)
+        run.counts |= deduplicate(job_of(run), run.settings)
 
 
 if __name__ == "__main__":

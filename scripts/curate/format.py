@@ -11,11 +11,12 @@ from datatrove.data import Document
 from datatrove.pipeline.filters.base_filter import BaseFilter
 from ftfy.badness import badness
 
+from scripts.common.chat.thinking import THINK_END, THINK_START
 from scripts.common.records import Message
 from scripts.common.step import step
 from scripts.curate import views
-from scripts.curate.frame import job
-from scripts.curate.settings import Format
+from scripts.curate.job import job_of
+from scripts.curate.settings.format import Format
 
 DAMAGE = re.compile("[\ufffd\x00-\x08\x0b\x0c\x0e-\x1f]")  # the replacement character, and control characters
 ROLES = ("system", "user", "assistant")
@@ -71,12 +72,12 @@ def _disorder(turns: list[Message], last: str) -> str | None:
 def _thinking(turns: list[Message]) -> str | None:
     """A thinking block is the start of an assistant's turn, closed once, not empty, and followed by an answer."""
     for content in (turn["content"] for turn in turns if turn["role"] == "assistant"):
-        opened = content.count(views.THINK_OPEN)
-        if opened != content.count(views.THINK_CLOSE):
+        opened = content.count(THINK_START)
+        if opened != content.count(THINK_END):
             return "unclosed-thinking"
         if opened:
-            before, _, rest = content.partition(views.THINK_OPEN)
-            thought, _, answer = rest.partition(views.THINK_CLOSE)
+            before, _, rest = content.partition(THINK_START)
+            thought, _, answer = rest.partition(THINK_END)
             if opened > 1 or before.strip():
                 return "misplaced-thinking"
             if not thought.strip() or not answer.strip():
@@ -86,7 +87,7 @@ def _thinking(turns: list[Message]) -> str | None:
 
 def main() -> None:
     with step(__spec__, inputs=("records",), settings=Format) as run:
-        run.counts |= job(run).filter(FormatFilter(run.settings), views.whole)
+        run.counts |= job_of(run).filter(FormatFilter(run.settings), views.whole)
 
 
 if __name__ == "__main__":

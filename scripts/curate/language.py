@@ -14,8 +14,8 @@ from datatrove.pipeline.filters.base_filter import BaseFilter
 from scripts.common.step import step
 from scripts.curate import views
 from scripts.curate.classifier import MODEL, check_labels, language_text, letters, load, probabilities
-from scripts.curate.frame import job
-from scripts.curate.settings import Language
+from scripts.curate.job import job_of
+from scripts.curate.settings.language import Language
 
 HIT = [("language", pa.string()), ("probability", pa.float64())]
 
@@ -50,7 +50,7 @@ def main() -> None:
         model = run.input("classifier").folder / MODEL
         load(model)
         check_labels(model, run.settings.keep)
-        run.counts |= job(run).filter(LanguageFilter(run.settings, model), views.whole, hit=HIT)
+        run.counts |= job_of(run).filter(LanguageFilter(run.settings, model), views.whole, hit=HIT)
 
 
 if __name__ == "__main__":

@@ -10,8 +10,8 @@ from datatrove.pipeline.filters.base_filter import BaseFilter
 
 from scripts.common.step import step
 from scripts.curate import views
-from scripts.curate.frame import job
-from scripts.curate.settings import Length
+from scripts.curate.job import job_of
+from scripts.curate.settings.length import Length
 from scripts.curate.words import words
 
 
@@ -34,7 +34,7 @@ class LengthFilter(BaseFilter):
 
 def main() -> None:
     with step(__spec__, inputs=("records",), settings=Length) as run:
-        run.counts |= job(run).filter(LengthFilter(run.settings), views.whole)
+        run.counts |= job_of(run).filter(LengthFilter(run.settings), views.whole)
 
 
 if __name__ == "__main__":

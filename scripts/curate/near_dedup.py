@@ -22,9 +22,9 @@ from xxhash import xxh3_64_intdigest
 from scripts.common.step import step
 from scripts.curate import views
 from scripts.curate.duplicates import HIT, Positions, drop, preferences_of, save
-from scripts.curate.frame import Job, job
 from scripts.curate.grams import Hashes, constants, grams, stir
-from scripts.curate.settings import NearDedup
+from scripts.curate.job import Job, job_of
+from scripts.curate.settings.near_dedup import NearDedup
 from scripts.curate.words import words
 
 SEED = 1  # of the hash functions
@@ -183,7 +183,7 @@ def lead(
 
 def main() -> None:
     with step(__spec__, inputs=("records",), settings=NearDedup) as run:
-        run.counts |= deduplicate(job(run), run.settings)
+        run.counts |= deduplicate(job_of(run), run.settings)
 
 
 if __name__ == "__main__":

@@ -17,8 +17,8 @@ from datatrove.pipeline.formatters.pii import PIIFormatter, public_ip_validator
 
 from scripts.common.step import step
 from scripts.curate import views
-from scripts.curate.frame import job
-from scripts.curate.settings import Pii
+from scripts.curate.job import job_of
+from scripts.curate.settings.pii import Pii
 
 HIT = [("matched", pa.string())]
 DOTTED = re.compile(r"\d\.\d{1,3}\.\d")  # in every IP address, and quicker to rule out
@@ -54,7 +54,7 @@ class PiiFilter(BaseFilter):
 
 def main() -> None:
     with step(__spec__, inputs=("records",), settings=Pii) as run:
-        run.counts |= job(run).filter(PiiFilter(run.settings), views.whole, hit=HIT)
+        run.counts |= job_of(run).filter(PiiFilter(run.settings), views.whole, hit=HIT)
 
 
 if __name__ == "__main__":

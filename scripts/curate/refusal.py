@@ -13,9 +13,10 @@ from datatrove.pipeline.filters.base_filter import BaseFilter
 
 from scripts.common.step import step
 from scripts.curate import views
-from scripts.curate.frame import job
-from scripts.curate.settings import Refusal
+from scripts.curate.job import job_of
+from scripts.curate.settings.refusal import Refusal
 
+HIT = [("matched", pa.string())]
 STRAIGHT = str.maketrans("\u2019\u2018`", "'''")  # one apostrophe for the patterns
 
 
@@ -41,7 +42,7 @@ class RefusalFilter(BaseFilter):
 
 def main() -> None:
     with step(__spec__, inputs=("records",), settings=Refusal) as run:
-        run.counts |= job(run).filter(RefusalFilter(run.settings), views.final_answer, hit=[("matched", pa.string())])
+        run.counts |= job_of(run).filter(RefusalFilter(run.settings), views.final_answer, hit=HIT)
 
 
 if __name__ == "__main__":

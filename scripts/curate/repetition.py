@@ -17,8 +17,8 @@ from datatrove.pipeline.filters.gopher_repetition_filter import (
 
 from scripts.common.step import step
 from scripts.curate import views
-from scripts.curate.frame import job
-from scripts.curate.settings import Repetition
+from scripts.curate.job import job_of
+from scripts.curate.settings.repetition import Repetition
 from scripts.curate.words import RegexTokenizer, words
 
 
@@ -95,7 +95,7 @@ def tuples(found: list[str], n: int) -> Iterator[tuple[str, ...]]:
 
 def main() -> None:
     with step(__spec__, inputs=("records",), settings=Repetition) as run:
-        run.counts |= job(run).filter(RepetitionFilter(run.settings), views.response)
+        run.counts |= job_of(run).filter(RepetitionFilter(run.settings), views.response)
 
 
 if __name__ == "__main__":

@@ -29,8 +29,8 @@ from scripts.common.records import KEPT
 from scripts.common.step import step
 from scripts.curate import views
 from scripts.curate.classifier import LABEL, MODEL, best, domain_view, language_text, probabilities
-from scripts.curate.frame import CurationError, open_corpus
-from scripts.curate.settings import FastText, TrainClassifier
+from scripts.curate.corpus import CurationError, open_corpus
+from scripts.curate.settings.classifier import FastText, TrainClassifier
 
 M_PERTURB = -6  # of malloc.h
 SENTENCES = Path(__file__).parent / "data" / "languages.tsv"

@@ -12,8 +12,8 @@ from datatrove.pipeline.filters.base_filter import BaseFilter
 
 from scripts.common.step import step
 from scripts.curate import views
-from scripts.curate.frame import job
-from scripts.curate.settings import Truncation
+from scripts.curate.job import job_of
+from scripts.curate.settings.truncation import Truncation
 from scripts.curate.words import STOPS, WIDE_STOPS, words
 
 FENCE = re.compile(r"^\s*(```|~~~)", re.MULTILINE)
@@ -88,7 +88,7 @@ def _open_box(text: str) -> bool:
 
 def main() -> None:
     with step(__spec__, inputs=("records",), settings=Truncation) as run:
-        run.counts |= job(run).filter(TruncationFilter(run.settings), views.final_answer)
+        run.counts |= job_of(run).filter(TruncationFilter(run.settings), views.final_answer)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,8 @@ from datatrove.data import Document
 from datatrove.pipeline.filters.base_filter import BaseFilter
 
 from scripts.common import records
-from scripts.curate.frame import Job, open_corpus
+from scripts.curate.corpus import open_corpus
+from scripts.curate.job import Job
 
 Row = dict[str, Any]
 
@@ -50,7 +51,7 @@ def write(folder: Path, rows: Sequence[Row], group: int = records.ROW_GROUP) -> 
 def job(root: Path, name: str, *inputs: Sequence[Row], workers: int = 1, group: int = records.ROW_GROUP) -> Job:
     """A job over inputs written below `root`, one folder each."""
     folders = [write(root / f"in-{index}", rows, group) for index, rows in enumerate(inputs)]
-    return Job(name, open_corpus(folders), root / "out", root / "work", workers)
+    return Job(name, open_corpus(folders), root / "work", workers, root / "out")
 
 
 def kept(work: Job) -> list[Row]:

@@ -10,7 +10,8 @@ from scripts.common import records
 from scripts.common.artifacts import open_artifact, write_manifest
 from scripts.curate.audit import page, spread
 from scripts.curate.decontaminate import decontaminate
-from scripts.curate.settings import Audit, Decontaminate
+from scripts.curate.settings.audit import Audit
+from scripts.curate.settings.decontaminate import Decontaminate
 
 SETTINGS = Decontaminate(step="decontaminate", ngram=5, minimum_words=3, threshold=0.5, template_items=3)
 FOX = "The quick brown fox jumps over the lazy dog near the old river bank"

@@ -19,9 +19,11 @@ from curation import chat, decide, dropped, job, kept, record, write
 from scripts.common.artifacts import read_json, write_manifest
 from scripts.curate import classifier, views
 from scripts.curate.classify import ADDED, DomainClassifier
-from scripts.curate.frame import CurationError
+from scripts.curate.corpus import CurationError
 from scripts.curate.language import HIT, LanguageFilter
-from scripts.curate.settings import Classify, FastText, Language
+from scripts.curate.settings.classifier import FastText
+from scripts.curate.settings.classify import Classify
+from scripts.curate.settings.language import Language
 from scripts.curate.train_classifier import (
     Labelled,
     evaluate,

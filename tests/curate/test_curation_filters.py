@@ -15,7 +15,12 @@ from scripts.curate.length import LengthFilter
 from scripts.curate.pii import PiiFilter
 from scripts.curate.refusal import RefusalFilter
 from scripts.curate.repetition import RepetitionFilter
-from scripts.curate.settings import Format, Length, Pii, Refusal, Repetition, Truncation
+from scripts.curate.settings.format import Format
+from scripts.curate.settings.length import Length
+from scripts.curate.settings.pii import Pii
+from scripts.curate.settings.refusal import Refusal
+from scripts.curate.settings.repetition import Repetition
+from scripts.curate.settings.truncation import Truncation
 from scripts.curate.truncation import TruncationFilter
 from scripts.curate.words import RegexTokenizer, normalise, words
 

@@ -9,9 +9,9 @@ import pytest
 from curation import Row, chat, dropped, job, kept, record, write
 
 from scripts.common import records
+from scripts.curate.corpus import CurationError
 from scripts.curate.decontaminate import WHITELISTED, build, decontaminate, tokens
-from scripts.curate.frame import CurationError
-from scripts.curate.settings import Decontaminate
+from scripts.curate.settings.decontaminate import Decontaminate
 
 SETTINGS = Decontaminate(step="decontaminate", ngram=5, minimum_words=3, threshold=0.5, template_items=3)
 FOX = "The quick brown fox jumps over the lazy dog near the old river bank"  # 14 words, ten 5-grams
@@ -128,7 +128,7 @@ def test_a_benchmark_without_text_is_an_error(tmp_path: Path) -> None:
 
 
 def test_workers_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scripts.curate.frame.TASK", 5)
+    monkeypatch.setattr("scripts.curate.corpus.TASK", 5)
     items = [chat(TEMPLATE.format(*pair), source="bench") for pair in NAMED]
     rows = [chat(TEMPLATE.format(*pair), "a") for pair in [*NAMED, ("ten", "two")] * 6]
     results = []

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 from curation import Row, chat, dropped, job, kept
 
-from scripts.curate import frame, views
+from scripts.curate import corpus, views
 from scripts.curate.duplicates import preferred
 from scripts.curate.exact_dedup import deduplicate as exact
 from scripts.curate.near_dedup import UNSIGNED, components, jaccard, signatures
 from scripts.curate.near_dedup import deduplicate as near
-from scripts.curate.settings import ExactDedup, NearDedup
+from scripts.curate.settings.exact_dedup import ExactDedup
+from scripts.curate.settings.near_dedup import NearDedup
 from scripts.curate.words import words
 
 EXACT = ExactDedup(step="exact-dedup", key="prompt-response")
@@ -204,7 +205,7 @@ def test_near_duplicates_prefer_the_source_of_higher_priority(tmp_path: Path) ->
 
 @pytest.mark.parametrize("run", [lambda work: near(work, NEAR), lambda work: exact(work, EXACT)])
 def test_workers_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run) -> None:
-    monkeypatch.setattr(frame, "TASK", 40)
+    monkeypatch.setattr(corpus, "TASK", 40)
     originals, copies = planted(60, 1, seed=3)
     results = []
     for workers in (1, 3):

@@ -16,23 +16,25 @@ import yaml
 from scripts.common import records
 from scripts.curate import classifier, views
 from scripts.curate.classify import ADDED, DomainClassifier
+from scripts.curate.corpus import open_corpus
 from scripts.curate.decontaminate import decontaminate, tokens
 from scripts.curate.exact_dedup import deduplicate as exact
 from scripts.curate.format import FormatFilter
-from scripts.curate.frame import Job, open_corpus
+from scripts.curate.job import Job
 from scripts.curate.language import HIT, LanguageFilter
 from scripts.curate.length import LengthFilter
 from scripts.curate.near_dedup import deduplicate as near
 from scripts.curate.pii import HIT as FOUND
 from scripts.curate.pii import PiiFilter
+from scripts.curate.pools import Pool
 from scripts.curate.refusal import RefusalFilter
 from scripts.curate.repetition import RepetitionFilter
-from scripts.curate.settings import Classifiers, Pool, TrainClassifier
+from scripts.curate.settings.classifier import Classifiers, TrainClassifier
 from scripts.curate.train_classifier import LABELLED, split, train
 from scripts.curate.truncation import TruncationFilter
+from scripts.sources.corpora import Synthetic
 from scripts.sources.fetch import open_source
 from scripts.sources.normalize import Normalize, normalize
-from scripts.sources.settings import Synthetic
 from scripts.sources.synthesize import synthesize
 
 TINY = yaml.safe_load((Path(__file__).resolve().parents[2] / "scales" / "tiny.yaml").read_text())
@@ -132,7 +134,7 @@ def curated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Curated]:
     result = Curated(pq.read_table(root / "synthetic" / "truth.parquet").to_pylist(), prompts)
     for settings in pool.steps:
         out = root / "pool" / settings.step
-        run[settings.step](Job(settings.step, open_corpus(folders), out, root / "work" / settings.step, 1), settings)
+        run[settings.step](Job(settings.step, open_corpus(folders), root / "work" / settings.step, 1, out), settings)
         folders = [out / records.KEPT]
         result.kept[settings.step] = records.read(out / records.KEPT)
         result.dropped[settings.step] = records.read(out / records.DROPPED)

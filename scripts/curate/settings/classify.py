@@ -1,0 +1,16 @@
+"""Settings of `scripts.curate.classify`."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from scripts.common.settings import Settings, Share
+
+
+class Classify(Settings):
+    """fastText domain of records whose source states none. Drops nothing."""
+
+    step: Literal["classify"]
+    threshold: Share = Field(description="below this probability the domain is `general`")

@@ -1,0 +1,21 @@
+"""Settings of `scripts.curate.decontaminate`."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from scripts.common.settings import Settings, Share
+
+
+class Decontaminate(Settings):
+    """n-gram overlap with every configured benchmark, on normalised words."""
+
+    step: Literal["decontaminate"]
+    ngram: int = Field(gt=0, description="words; shorter benchmark texts are looked for as a whole")
+    minimum_words: int = Field(gt=0, description="benchmark texts shorter than this are found only as a whole prompt")
+    threshold: Share = Field(description="share of the benchmark text's n-grams that makes a hit")
+    template_items: int = Field(
+        gt=1, description="an n-gram in this many different benchmark items is a template and counts for none"
+    )

@@ -1,0 +1,13 @@
+"""What both deduplications can be told: which of several equal records is kept."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from scripts.common.settings import Settings
+
+
+class Preference(Settings):
+    """Which copy a deduplication keeps: the source's priority decides, then the pool's order."""
+
+    priorities: dict[str, int] = Field(default={}, description="of sources; 0 where a source is not named")
