@@ -2,8 +2,8 @@
 
 Only a statement counts: a box, `Answer: B` (in JSON or as `<answer>B</answer>` too), `the answer is (B)`, `I choose B`,
 `Option B is correct`, the same in some other languages, an option alone on the last line. The last line with a
-statement decides; where it states two options, or `A or B`, the response is ambiguous and therefore false. A response
-without any may still say it by its form: an option alone on the first line, or alone in bold.
+statement decides; if it states two options, or `A or B`, the response is ambiguous and therefore false. A response
+without a statement may still show its option by its form: an option alone on the first line, or alone in bold.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ _LOWER = re.compile(r"[a-z](?:[.)]?$|[.)]\s)")
 _NAMED_LOWER = re.compile(r"^((?i:option|choice|letter)\s)([a-z])(?=[.)]|$)")
 _LATEX_TEXT = re.compile(r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mbox)\s*\{([^{}]*)\}")
 _FRAMED = re.compile(
-    r"[<\u27e8\u3008\u300a]+\s*([A-Z])\s*[>\u27e9\u3009\u300b]+|\[\[\s*([A-Z])\s*\]\]|(?<![A-Za-z])['\u2018\u201c]([A-Z])['\u2019\u201d]"
+    r"[<\u27e8\u3008\u300a]+\s*([A-Z])\s*[>\u27e9\u3009\u300b]+|\[\[\s*([A-Z])\s*\]\]"
+    r"|(?<![A-Za-z])['\u2018\u201c]([A-Z])['\u2019\u201d]"
     r"|(?:(?<=[:=]\s)|(?<=[:=])|(?<=is ))\{\s*([A-Z])\s*\}"
 )
 """A letter in quotes, angle brackets or braces, which become parentheses."""
@@ -71,11 +72,11 @@ _AFFIRMED = re.compile(
     r"(?:correct|right|best|appropriate|answer)\b"
     r"(?!\s*(?:\?|only|if|when|in|about|that)\b)(?!\s*\?)|(?:\u9009?\u9879)?\u662f?(?:\u6b63\u786e|\u5bf9)\u7684?|\u304c\u6b63\u3057\u3044)"
 )
-"""`Option B is correct`: counts where no line states an option, and the whole response affirms no other."""
+"""`Option B is correct`: counts if no line states an option, and the whole response affirms no other."""
 _UNSURE = re.compile(
     r"(?i)\b(?:if|whether|unless|suppose|assume|assuming|not|neither|nor|why|either|or)\b[^,;]*$|n't\b[^,;]*$|\u5982\u679c|\u5047\u8bbe"
 )
-"""What, before it in its sentence, makes an affirmation none."""
+"""Words earlier in the sentence that cancel an affirmation."""
 _BOXED = re.compile(r"\\(?:boxed|fbox)\s*\{((?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*)\}")
 _ALTERNATIVE = re.compile(
     r"\s*[(\[]?(?:(?:\s*(?:,|/|&|\||;|\+|\\|\?|\b(?:and|or|vs|versus|then|plus|o|ou|oder|y|et|und|\u0438\u043b\u0438)\b\.?|[\u3001\u6216\u548c\u4e0e\u53ca]\u8005?|\u307e\u305f\u306f|\u3082\u3057\u304f\u306f|\ub610\ub294|\ud639\uc740|\u8fd8\u662f))+"
@@ -88,13 +89,13 @@ _ALTERNATIVE = re.compile(
     + r"(?=\s*(?:$|[,;!?)\]}<]|\.\s*$|(?:and|or)\b))"
     r"|\s*\.\s*" + _LETTER + r"(?=\s*\.?\s*$)"
 )
-"""Another option after one: `B or C`, `B? No, C`, and `B - C` where nothing is said of the C (`B - C cells` is one)."""
+"""Another option after one: `B or C`, `B? No, C`, and `B - C` if nothing follows (`B - C cells` is one option)."""
 _DENIED = re.compile(
     r"\s*(?:\?\s*(?i:no|nope|wrong)\b|(?:is|was|would be|seems|looks)\s+(?:clearly\s+)?(?:wrong|incorrect)\b"
     r"|(?:is\s+not|isn't|isn\u2019t|cannot be|can't be)\s+(?:the\s+)?(?:correct|right|best|true|answer|it)\b"
     r"|[\uc740\ub294\uc774\uac00]?\s?\uc544[\ub2c8\ub2d9\ub2cc]|(?:\u3067\u306f|\u3058\u3083)(?:\u306a|\u3042\u308a))"
 )
-"""What takes a stated option back."""
+"""Words after an option that take it back."""
 _AFTER = re.compile(
     r"\s*(?:$|[.,;:!)\]}<*$\n\\\u2014\u2013-]|(?:because|since|as|is|which|due|given|for|and|or)\b|[\u3000-\u9fff\uac00-\ud7af])"
 )
@@ -123,7 +124,7 @@ _STATEMENT_CHARS = 300  # a stated option, its text included, is shorter
 
 
 def verify(response: str, spec: Mapping[str, Any], settings: VerifySettings) -> Verdict:
-    """True where the one option stated is the target's."""
+    """True if the response states one option, the target's."""
     target, options = _target(spec)
     return of_letters(stated_options(response, options), target)
 
@@ -138,7 +139,7 @@ def of_letters(stated: Set[str], target: str) -> Verdict:
 
 
 def _target(spec: Mapping[str, Any]) -> tuple[str, dict[str, str]]:
-    """The target's letter, and the options' texts by letter where the spec gives them (a list or an object)."""
+    """The target's letter, and the options' texts by letter if the spec has them (a list or an object)."""
     target, options = spec.get("target"), spec.get("options") or {}
     if isinstance(options, list):
         options = {chr(ord("A") + index): text for index, text in enumerate(options)}
@@ -173,8 +174,8 @@ def stated_options(response: str, options: Mapping[str, str] = _ANY) -> set[str]
 
 
 def _stated_by_form(lines: Sequence[str], options: Mapping[str, str]) -> set[str]:
-    """Of a response without a statement: the options that it affirms, else the one that opens its first line or its
-    last, or stands in bold, and is the only one to open a line."""
+    """The options that a response without a statement affirms; else the one that opens its first line or its last, or
+    is in bold, if no other option opens a line."""
     affirmed = {letter for line in lines for letter in _affirmations(line) if not options or letter in options}
     opening = {match[1] for match in map(_LISTED.match, lines) if match}
     if affirmed or len(opening) != 1:
@@ -220,22 +221,22 @@ def _options_at(text: str, options: Mapping[str, str]) -> set[str]:
     if named:
         return named
     match = _OPENING.match(text)
-    found: set[str] = set()
+    letters: set[str] = set()
     while match:
         letter = next(filter(None, match.groups()))
         alternative = _ALTERNATIVE.match(text, match.end())
         if alternative is None and _is_in_formula(text, match, options.get(letter.upper(), "")):
-            return found if re.match(r"\s*,", match[0]) else set()  # `The answer is D, F = ma`
+            return letters if re.match(r"\s*,", match[0]) else set()  # `The answer is D, F = ma`
         if alternative is None and _DENIED.match(text, match.end()):
             return set()
-        found.add(letter.upper())
+        letters.add(letter.upper())
         if alternative is None and not match[1] and letter in "AI" and not _AFTER.match(text, match.end()):
             return _by_text(text, options)
         later = (
             None if alternative else _OR_LATER.search(_CLAUSE.split(text[match.end() :].lstrip("). :"), maxsplit=1)[0])
         )
         match = alternative or later
-    known = found & set(options) if options else found
+    known = letters & set(options) if options else letters
     return known or _by_text(text, options)
 
 

@@ -51,7 +51,7 @@ _DENIED = re.compile(
     r"(?i)(?:is )?(?:not|neither|between|under|over|at (?:least|most)|(?:less|more|fewer|greater|smaller|larger) than)"
     r"\b[\s$\\(*]*[-\d]"
 )
-"""`not 18`, `between 17 and 19`: a number that is no answer."""
+"""`not 18`, `between 17 and 19`: a number that is not the answer."""
 _JOINED = re.compile(
     r";|\d\s*:\s*\d|\d,\s+-?\d"
     r"|\d[\s$]*(?:\\[)(]|\(?(?:and|or|vs\.?|versus)\b|[|?]|(?<=[\s$])(?!\d+/\d))[\s$]*(?:\\\()?-?\d"
@@ -95,7 +95,7 @@ def find_answer(response: str, settings: VerifySettings) -> Stated | None:
 
 
 def boxed(text: str) -> Stated | None:
-    """The content of the last box that is closed, with that of the boxes before it that are one answer with it."""
+    """The content of the last closed box, after that of the boxes before it that belong to the same answer."""
     boxes = list(_boxes(text))
     if not boxes:
         return None
@@ -123,7 +123,7 @@ def _boxes(text: str) -> Iterator[tuple[int, int, int]]:
 
 
 def _marked(response: str) -> Stated | None:
-    """What follows the last `Answer:` (`the answer is`, `<answer>`, `####`, ...), up to the prose after it."""
+    """The text after the last `Answer:` (`the answer is`, `<answer>`, `####`, ...), up to the prose that follows."""
     for marker in reversed(list(_MARKER.finditer(response))):
         rest = response[marker.end() : marker.end() + _MARKED_CHARS]
         fence, display = _FENCE.match(rest), _DISPLAY.match(rest)
@@ -160,7 +160,7 @@ def _without_prose(line: str) -> str:
 
 
 def _last(response: str, settings: VerifySettings) -> Stated | None:
-    """The last quantity of the response; of an end that is no plain quantity what math-verify finds there."""
+    """The last formula or quantity of the response; if other mathematics follows it, the end that math-verify searches."""
     tail = response[-settings.math_tail_chars :]
     if len(tail) < len(response):
         tail = re.sub(r"^\S*\s", "", tail, count=1)  # not from the middle of a number

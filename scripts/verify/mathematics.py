@@ -104,7 +104,7 @@ def _verdict(target: str, stated: Stated) -> Verdict:
 
 
 def _answer(response: str, target: str, settings: VerifySettings) -> Stated | None:
-    """What the response states, None for nothing; of an option's letter with its value the value."""
+    """The answer that the response states (the value alone if an option's letter is before it); None for no answer."""
     stated = find_answer(response, settings)
     if stated is None or not stated.text:
         return None
@@ -244,12 +244,12 @@ def _settle_values(target: str, stated: Stated) -> Verdict | None:
 
 
 def _unlike(one: str, other: str) -> bool:
-    """Whether `one` has values that `other` can not have, whatever computer algebra makes of it."""
+    """Whether `one` has values that `other` can not have, whatever computer algebra makes of them."""
     values = latex_values(one)
     if values is None:
         return False
     if len(values) == 1 and ("\\cup" in other or _TEXT.fullmatch(other)):
-        return True  # a number is no union of intervals, and no word
+        return True  # a number is neither a union of intervals nor a word
     left, equals, right = other.partition("=")
     if equals and "=" not in one and not re.search(r"[=<>]|\\[gln]eq?|\\approx", left[-1:] + right):
         other = right  # math-verify compares a number with an equation's right side
@@ -257,7 +257,7 @@ def _unlike(one: str, other: str) -> bool:
 
 
 def _apart(wanted: tuple[complex, ...] | None, given: tuple[complex, ...] | None) -> bool:
-    """Whether one has an element that is none of the other's: then they are equal as nothing."""
+    """Whether one has an element that the other lacks: then no reading (tuple, set, interval) makes them equal."""
     if wanted is None or given is None:
         return False
     return any(
@@ -352,7 +352,7 @@ def _compare(target: str, stated: Stated) -> Verdict:
 def _of_one_size(one: Any, other: Any) -> bool:
     """Whether what math-verify calls equal is so in proportion: rounded to six places all small numbers are equal.
 
-    Numbers, and the numbers of sets, tuples and intervals, each of which needs a partner on the other side.
+    Numbers, and the numbers of sets, tuples and intervals, each of which needs an equal number on the other side.
     """
     if isinstance(one, str) or isinstance(other, str) or one == other:
         return True
@@ -372,7 +372,7 @@ def _of_one_size(one: Any, other: Any) -> bool:
 
 
 def _numeric_parts(value: Any) -> list[Any]:
-    """The numbers that an expression is or consists of, exact ones as fractions; none if a part is no number."""
+    """The number that an expression is, or those that it consists of; an empty list if a part is not a number."""
     import sympy
 
     if isinstance(value, sympy.Eq):

@@ -161,7 +161,7 @@ class _Worker:
                 return  # it died: `receive` will see that and blame the first item held
 
     def receive(self) -> tuple[int, Verdict]:
-        """The next verdict; a worker found dead gives the verdict on the item it died at."""
+        """The next verdict; a worker that died gives the verdict on the item that it was verifying."""
         try:
             index, verdict = self.connection.recv()
         except (EOFError, OSError):

@@ -1,6 +1,6 @@
 """One spelling of an answer that people write in several: LaTeX that math-verify and `latex_value` read alike.
 
-`spell` rewrites an answer that stands alone (the content of a box, a target, the text after `Answer:`); `spell_prose`
+`spell` rewrites an answer without prose (the content of a box, a target, the text after `Answer:`); `spell_prose`
 rewrites the quantities of a sentence, so that their sign, their fraction and their percent sign stay with their digits.
 """
 
@@ -20,7 +20,7 @@ _SPACES = "\xa0\u2007\u2009\u200a\u202f\u3000"
 _FULL_WIDTH = {code: chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}
 _FULL_WIDTH_IN_PROSE = {code: letter for code, letter in _FULL_WIDTH.items() if letter.isalnum() or letter in "%+./=-"}
 _DASH_SIGN = re.compile("((?:^|[^\\d)\\s])\\s*)\u2013\\s*(?=[\\d.$])")
-"""A dash (of `5\u20137` it is none) that somebody typed for a minus sign."""
+"""A dash that was typed as a minus sign; the dash of a range (`5\u20137`) is not."""
 _PLAIN = dict.fromkeys(map(ord, _HYPHENS), "-") | dict.fromkeys(map(ord, _SPACES), " ")
 _COMMANDS = {
     "\u03c0": "\\pi", "\u03b8": "\\theta", "\u03b1": "\\alpha", "\u03b2": "\\beta", "\u03b3": "\\gamma",
@@ -114,7 +114,7 @@ _MAX_PLAIN = 300
 
 @lru_cache(maxsize=100_000)
 def spell(text: str) -> str:
-    """The one spelling of an answer that stands alone, without what is around it: bold, a full stop, one pair of math
+    """The one spelling of an answer, without what is around it: bold, a full stop, one pair of math
     delimiters or quotes, the currency of a price, a Chinese unit."""
     if len(text) > _MAX_SPELLED:
         return text.strip()

@@ -39,7 +39,7 @@ class Table:
             yield [_row(row) for row in batch.to_pylist()]
 
     def write(self, target: Path, verdicts: Iterator[list[Verdict]]) -> None:
-        """All columns, in order, and the verdicts (`correct` is null where unverifiable)."""
+        """All columns, in order, and the verdicts (`correct` is null if unverifiable)."""
         schema = pa.schema([*pq.read_schema(self.path), *_VERDICT])
         with pq.ParquetWriter(target, schema, compression="zstd") as writer:
             for batch, block in zip(self._batches(None), verdicts, strict=True):
