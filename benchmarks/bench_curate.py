@@ -66,7 +66,7 @@ from datatrove.utils.text import split_into_words
 from datatrove.utils.word_tokenizers import WordTokenizer
 
 from scripts.common import records
-from scripts.curate import classifier, decontaminate, exact_dedup, language, near_dedup, pii, views
+from scripts.curate import decontaminate, exact_dedup, language, near_dedup, pii, views
 from scripts.curate.classify import ADDED, DomainClassifier
 from scripts.curate.corpus import open_corpus
 from scripts.curate.format import FormatFilter
@@ -78,7 +78,7 @@ from scripts.curate.repetition import RepetitionFilter
 from scripts.curate.settings.classifier import Classifiers
 from scripts.curate.settings.length import Length
 from scripts.curate.settings.repetition import Repetition
-from scripts.curate.train_classifier import LABELLED, split, train
+from scripts.curate.train_classifier import labelled_domains, split, train
 from scripts.curate.truncation import TruncationFilter
 from scripts.curate.words import RegexTokenizer
 from scripts.sources.normalize import Normalize, normalize
@@ -146,18 +146,17 @@ def apart(task: Callable[..., object], *arguments: object) -> None:
 
 
 def prepare_models(work: Path) -> None:
-    """Benchmarks and classifiers: the scale's, the classifiers trained on fewer texts and epochs."""
+    """The scale's benchmarks, and its classifier of domains trained on fewer texts and epochs."""
     if (work / "benchmarks").is_dir():
         return
     for name, source in SMALL["sources"].items():
         if source["role"] == "benchmark":
             records.write(work / "partial" / name, originals(name))
     rows = [row for pool in POOLS.values() for source in pool.sources for row in originals(source)]
-    settings = Classifiers.model_validate(SMALL["classifiers"])
-    for target in ("language", "domain"):
-        asked = getattr(settings, target).model_copy(update={"epochs": 5, "per_label": 1000})
-        training, _ = split(LABELLED[target](rows, asked, 1), 1, asked)
-        train(training, 1, asked, work / f"{target}.bin")
+    settings = Classifiers.model_validate(SMALL["classifiers"]).domain
+    settings = settings.model_copy(update={"epochs": 5, "per_label": 1000})
+    training, _ = split(labelled_domains(rows, settings), 1, settings)
+    train(training, 1, settings, work / "domain.bin")
     (work / "partial").rename(work / "benchmarks")
 
 
@@ -172,9 +171,7 @@ def ours(work: Path, source: Path, out: Path, workers: int) -> None:
     """Every step of every pool, one after the other, as the rules run them."""
     run = {
         "format": lambda job, s: job.filter(FormatFilter(s), views.whole),
-        "language": lambda job, s: job.filter(
-            language.LanguageFilter(s, work / "language.bin"), views.whole, hit=language.HIT
-        ),
+        "language": lambda job, s: job.filter(language.LanguageFilter(s), views.whole, hit=language.HIT),
         "length": lambda job, s: job.filter(LengthFilter(s), views.whole),
         "refusal": lambda job, s: job.filter(RefusalFilter(s), views.final_answer),
         "repetition": lambda job, s: job.filter(RepetitionFilter(s), views.response),
@@ -185,7 +182,6 @@ def ours(work: Path, source: Path, out: Path, workers: int) -> None:
         "decontaminate": lambda job, s: decontaminate.decontaminate(job, s, benchmark_folders(work)),
         "classify": lambda job, s: job.filter(DomainClassifier(s, work / "domain.bin"), views.prompt, added=ADDED),
     }
-    classifier.load(work / "language.bin")
     for name, pool in POOLS.items():
         folder = source / name
         for settings in pool.steps:
@@ -269,7 +265,7 @@ class Plain:
     def filters(self, steps: Sequence[Any]) -> list[PipelineStep]:
         made: dict[str, Callable[[Any], PipelineStep]] = {
             "format": FormatFilter,
-            "language": lambda s: language.LanguageFilter(s, self.work / "language.bin"),
+            "language": lambda s: language.LanguageFilter(s),
             "length": lambda s: WordCount(s, self.tokenizer),
             "repetition": self._repetition,
             "refusal": lambda s: Viewed(RefusalFilter(s), views.final_answer),

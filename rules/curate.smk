@@ -1,11 +1,11 @@
 """curate: a chain of filters over each pool.
 
-makes   results/<scale>/classifiers/{classifier}/, pools/{pool}/{step}/, audit.md
+makes   results/<scale>/classifiers/domain/, pools/{pool}/{step}/, audit.md
 needs   raw/{source}/ of the pool's sources, and of the benchmarks (decontaminate)
 """
 
 # The step's option for what it reads besides the records.
-EXTRA_OPTION = {"language": "--classifier", "classify": "--classifier", "decontaminate": "--benchmarks"}
+EXTRA_OPTION = {"classify": "--classifier", "decontaminate": "--benchmarks"}
 
 
 rule train_classifier:
@@ -15,8 +15,6 @@ rule train_classifier:
         outputs("train_classifier"),
     log:
         log_of("train_classifier"),
-    wildcard_constraints:
-        **names_of("train_classifier"),
     container:
         image("train_classifier")
     threads: cpus("train_classifier")

@@ -2,7 +2,7 @@
 
 makes   results/<scale>/responses/{set}/samples/{teacher}/, responses/{set}/scores/ (if the set has a judge),
         responses/{set}/verdicts/, attempts/{set}/, graded/{set}/
-needs   the pool's last step, the teachers', judges' and students' checkpoints, classifiers/language/
+needs   the pool's last step, the teachers', judges' and students' checkpoints
 """
 
 
@@ -66,8 +66,7 @@ rule cross_verify_responses:
         recipe=recipe("cross_verify_responses"),
     shell:
         "NEBULA_WORKERS={threads} python -m scripts.distill.cross_verify --recipe {params.recipe:q} --pool {input.pool}"
-        " --samples {input.samples} --scores {input.scores} --classifier {input.classifier}"
-        " --out {output} > {log} 2>&1"
+        " --samples {input.samples} --scores {input.scores} --out {output} > {log} 2>&1"
 
 
 rule sample_attempts:

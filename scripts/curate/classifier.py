@@ -1,11 +1,10 @@
-"""fastText classifiers of language and domain: the text they see, and their answers.
+"""The fastText classifier of domains: the text it sees, and its answers.
 
 The same cleaning serves training and prediction, so it lives here and nowhere else.
 """
 
 from __future__ import annotations
 
-import re
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,30 +12,11 @@ from typing import Any
 from fasttext.FastText import _FastText
 
 from scripts.curate import views
-from scripts.curate.words import CJK, normalise, words
+from scripts.curate.words import normalise, words
 
 LABEL = "__label__"
 MODEL = "model.bin"
-LENGTH = 4_000  # characters: more says nothing new about language or domain, and a message may have 10 MB
-CODE = re.compile(
-    r"```.*?(```|\Z)|`[^`\n]*`|https?://\S+|\\[a-zA-Z]+", re.DOTALL
-)  # fences, spans, links, LaTeX commands
-NOT_LETTERS = re.compile(r"[\W\d_]+")
-IDEOGRAPH = re.compile(f"[{CJK}]")
-
-
-class UnknownLabelError(ValueError):
-    """A label is asked for that the classifier was not trained on: the message lists those it knows."""
-
-
-def language_text(text: str) -> str:
-    """The letters of `text` in lower case, without code, links and formula commands, each gap one space."""
-    return NOT_LETTERS.sub(" ", CODE.sub(" ", text[:LENGTH])).strip().lower()
-
-
-def letters(cleaned: str) -> int:
-    """How much there is to judge a language by: letters, an ideograph or kana counting three."""
-    return len(cleaned) - cleaned.count(" ") + 2 * len(IDEOGRAPH.findall(cleaned))
+LENGTH = 4_000  # characters: more says nothing new about the domain, and a message may have 10 MB
 
 
 def domain_text(text: str) -> str:
@@ -45,7 +25,7 @@ def domain_text(text: str) -> str:
 
 
 def domain_view(record: dict[str, Any]) -> str:
-    """What a record's domain is judged by: the prompt, for responses may be missing or wrong."""
+    """The text that a record's domain is judged by: the prompt, because responses may be missing or wrong."""
     return domain_text(views.prompt(record))
 
 
@@ -64,10 +44,3 @@ def probabilities(path: Path, cleaned: str) -> dict[str, float]:
 def best(path: Path, cleaned: str) -> str:
     """The likeliest label of a cleaned text."""
     return next(iter(probabilities(path, cleaned)))
-
-
-def check_labels(path: Path, keep: tuple[str, ...]) -> None:
-    """Raise UnknownLabelError where the model does not know a language that is to be kept."""
-    known = probabilities(path, "")
-    if unknown := [language for language in keep if language not in known]:
-        raise UnknownLabelError(f"languages: the classifier does not know {unknown}; it knows {sorted(known)}")

@@ -4,7 +4,8 @@ A benchmark item's prompt, and its response where it has one, are texts of norma
 a hit when it holds at least `threshold` of such a text's n-grams. N-grams in `template_items` or more
 different texts say how the benchmark asks, not what, so of the text's other n-grams it must hold as large
 a share: a prompt of the same template with other numbers is kept, and `whitelisted/` shows the records
-that this rule has saved. A prompt that equals an item's prompt word for word is always a hit.
+that this rule has saved. A prompt that equals an item's prompt word for word is always a hit, and so is
+one that holds a short item's prompt word for word, with at most four times as many words around it.
 
 python -m scripts.curate.decontaminate --recipe JSON --records MANIFEST... --benchmarks MANIFEST... --out MANIFEST
 """
@@ -45,6 +46,21 @@ HIT = [
 WHITELISTED = "whitelisted"
 COMPARED = re.compile(rf"[{CJK}](?<=\w)|[^\W_{CJK}]+|[-+*/%^=<>]")
 """Words, numbers and operators; other punctuation says nothing about a text's origin."""
+LAYOUT = re.compile(
+    r"\\(?:left|right|bigg?[lrm]?|displaystyle|textstyle|limits|quad|qquad|text(?:bf|it|rm)?|math(?:rm|bf|it|bb|cal)|"
+    r"operatorname|[,;:!])(?![a-z])|\*\*|(?<=\d)(?:,|\{,\}|\\,)(?=\d{3}(?!\d))",
+)
+"""What changes how a formula or a number looks and not what it says: `\\left(`, `**bold**`, the comma of 1,000."""
+VARIANTS = re.compile(
+    r"\\[dtc](?=frac|binom)|\\(?:leq|geq|neq)(?![a-z])|[\u00b7\u00d7\u00f7\u2260\u2264\u2265\u221a\u221e\u03c0]"
+)
+SPELLING = {
+    **{"\\leq": " le ", "\\geq": " ge ", "\\neq": " ne ", "\u00b7": " cdot ", "\u00d7": " times ", "\u00f7": " div "},
+    **{"\u2260": " ne ", "\u2264": " le ", "\u2265": " ge ", "\u221a": " sqrt ", "\u221e": " infty ", "\u03c0": " pi "},
+}
+"""One spelling of commands that mean the same; `\\dfrac` and `\\tbinom` lose their first letter."""
+OPENING = 5  # words: an item's prompt of fewer is found only as the whole prompt
+ROOM = 5  # a short item is found in a prompt of at most so many times its words
 SIEVE_BITS = 20  # a table of 1 MiB: of 100,000 n-grams, it passes a tenth of all others
 
 
@@ -83,6 +99,8 @@ class Index:
     templates: set[int] = field(default_factory=set)
     prompts: dict[int, int] = field(default_factory=dict)
     """Whole prompt -> its text."""
+    short: dict[int, list[tuple[int, list[str]]]] = field(default_factory=lambda: defaultdict(list))
+    """First OPENING words of a prompt too short for n-grams -> its text, and its words."""
     lengths: set[int] = field(default_factory=set)
     """Lengths of the n-grams in use."""
     smallest: dict[int, int] = field(default_factory=dict)
@@ -102,10 +120,17 @@ class Index:
                 if value in self.smallest:
                     shared[text // 2].add(value)
         whole = [_digest(prompt) in self.prompts for prompt in parts[::2]]
+        short = self._openings(parts[::2])
         return [
-            record if same or self._enough(values) else None
-            for record, same, values in zip(records, whole, shared, strict=True)
+            record if same or index in short or self._enough(values) else None
+            for index, (record, same, values) in enumerate(zip(records, whole, shared, strict=True))
         ]
+
+    def _openings(self, prompts: list[list[str]]) -> set[int]:
+        """The prompts that hold the first words of a short item."""
+        found = grams(prompts, OPENING)
+        place = np.flatnonzero(np.isin(found.values, np.fromiter(self.short, np.uint64, len(self.short))))
+        return set(np.searchsorted(np.cumsum(found.sizes), place, side="right").tolist())
 
     def _enough(self, values: set[int]) -> bool:
         """Whether these n-grams would make a hit if they were all of the smallest text that has one of them."""
@@ -117,6 +142,9 @@ class Index:
         whole = self.prompts.get(_digest(parts[0])) if parts[0] else None
         if whole is not None:
             return Hit(self.items[whole], 1.0, " ".join(parts[0]), template=False)
+        short = self._short_item(parts[0])
+        if short is not None:
+            return Hit(self.items[short[0]], 1.0, " ".join(short[1]), template=False)
         found = self._shared(parts)
         ranked = sorted(found, key=lambda text: (self._template(text, found[text]), -self._overlap(text, found), text))
         if not ranked or self._overlap(ranked[0], found) < self.threshold:
@@ -124,6 +152,14 @@ class Index:
         best = ranked[0]
         matched = self._matched(parts, found[best])
         return Hit(self.items[best], self._overlap(best, found), matched, self._template(best, found[best]))
+
+    def _short_item(self, prompt: list[str]) -> tuple[int, list[str]] | None:
+        """The first short item that stands in the prompt word for word, with not too much around it."""
+        for start, value in enumerate(_grams(prompt, OPENING) if self.short else ()):
+            for text, item in self.short.get(value, ()):
+                if prompt[start : start + len(item)] == item and len(prompt) <= ROOM * len(item):
+                    return text, item
+        return None
 
     def _shared(self, parts: list[list[str]]) -> dict[int, set[int]]:
         """Text -> the n-grams that the record shares with it."""
@@ -163,7 +199,8 @@ class Index:
 
 def tokens(text: str) -> list[str]:
     """The normalised words of `text` that are compared."""
-    return COMPARED.findall(normalise(text))
+    plain = VARIANTS.sub(lambda found: SPELLING.get(found[0], "\\"), LAYOUT.sub("", normalise(text)))
+    return COMPARED.findall(plain)
 
 
 def _grams(part: list[str], length: int) -> list[int]:
@@ -183,6 +220,8 @@ def build(benchmarks: Iterable[dict[str, Any]], settings: Decontaminate) -> Inde
         prompt, response = tokens(views.prompt(record)), tokens(views.response(record))
         if prompt:
             index.prompts.setdefault(_digest(prompt), len(index.items))
+            if OPENING <= len(prompt) < settings.minimum_words:
+                index.short[_grams(prompt[:OPENING], OPENING)[0]].append((len(index.items), prompt))
             _add(index, Item(record["source"], record["id"], "prompt"), prompt, seen, settings)
         if len(response) >= settings.ngram:  # a shorter response ("42") is no evidence
             _add(index, Item(record["source"], record["id"], "response"), response, seen, settings)

@@ -1,11 +1,12 @@
 """Drop records that say the same as another one: the prompt up to Unicode forms, case and white space, the response
-as it stands, for there indentation and letter case are right or wrong.
+as it is, because there indentation and letter case are right or wrong.
 
 python -m scripts.curate.exact_dedup --recipe JSON --records MANIFEST... --out MANIFEST
 """
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -17,17 +18,36 @@ from scripts.curate import views
 from scripts.curate.duplicates import HIT, drop, preferences_of, preferred, save
 from scripts.curate.job import Job, job_of
 from scripts.curate.settings.exact_dedup import ExactDedup
-from scripts.curate.words import normalise
+from scripts.curate.words import respelled
+
+WORD = re.compile(r"[^\W\d_]+")
+OPENING = re.compile(r"(?:^|[.!?:] )([A-Z][a-z]+|A(?= [a-z]{2}))")
+"""The first word of a sentence, whose capital says nothing; `A` only before a word: it may be a name in a formula."""
 
 
 def prompt_key(record: dict[str, Any]) -> str:
     """What two records with the same prompt have in common."""
-    return normalise(views.prompt(record))
+    return question(views.prompt(record))
 
 
 def record_key(record: dict[str, Any]) -> str:
     """What two records with the same prompt and response have in common."""
-    return normalise(views.prompt(record)) + "\0" + views.response(record).strip()
+    return prompt_key(record) + "\0" + views.response(record).strip()
+
+
+def question(text: str) -> str:
+    """One spelling of a prompt: that of `respelled`, with the case of words folded if it can mean nothing.
+
+    Case stays in words of one or two letters and in those that mix capitals and small letters: MB and Mb, A and a,
+    MeV and meV are different.
+    """
+    opened = OPENING.sub(lambda match: match[0].lower(), respelled(text))
+    return WORD.sub(lambda word: _folded(word[0]), opened)
+
+
+def _folded(word: str) -> str:
+    plain = len(word) > 2 and (word.isupper() or word[1:].islower() or word.islower())
+    return word.casefold() if plain else word
 
 
 Groups = npt.NDArray[np.uint64]

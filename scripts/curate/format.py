@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 
+import pyarrow as pa
 from datatrove.data import Document
 from datatrove.pipeline.filters.base_filter import BaseFilter
-from ftfy.badness import badness
+from ftfy.badness import BADNESS_RE
 
 from scripts.common.chat.thinking import THINK_END, THINK_START
 from scripts.common.records import Message
@@ -20,6 +21,10 @@ from scripts.curate.settings.format import Format
 
 DAMAGE = re.compile("[\ufffd\x00-\x08\x0b\x0c\x0e-\x1f]")  # the replacement character, and control characters
 ROLES = ("system", "user", "assistant")
+
+
+HIT = [("matched", pa.string())]
+TEXT = views.whole
 
 
 class FormatFilter(BaseFilter):
@@ -34,21 +39,27 @@ class FormatFilter(BaseFilter):
     def filter(self, doc: Document) -> bool | tuple[bool, str]:
         messages = doc.metadata["messages"] or []
         turns = views.turns(doc.metadata)
-        reason = (
-            _missing(messages)
-            or _disorder(turns, self.settings.last_role)
-            or _thinking(turns)
-            or self._foreign(doc.text)
-        )
-        return (False, reason) if reason else True
+        reason = _missing(messages) or _disorder(turns, self.settings.last_role) or _thinking(turns)
+        if reason:
+            doc.metadata["matched"] = " ".join(turn["role"] for turn in turns)
+            return False, reason
+        foreign = self._foreign(doc.text)
+        if foreign is None:
+            return True
+        reason, doc.metadata["matched"] = foreign
+        return False, reason
 
-    def _foreign(self, text: str) -> str | None:
-        if any(token in text for token in self.settings.control_tokens):
-            return "control-token"
-        if DAMAGE.search(text):
-            return "damaged-encoding"
+    def _foreign(self, text: str) -> tuple[str, str] | None:
+        """What no conversation has in its text: the reason, and where it is."""
+        token = next((token for token in self.settings.control_tokens if token in text), None)
+        if token is not None:
+            return "control-token", token
+        damage = DAMAGE.search(text)
+        if damage:
+            return "damaged-encoding", f"U+{ord(damage[0]):04X}"
         # ASCII holds no mojibake
-        return "mojibake" if not text.isascii() and badness(text) >= self.settings.mojibake else None
+        found = [] if text.isascii() else BADNESS_RE.findall(text)
+        return ("mojibake", " ".join(found[:5])) if len(found) >= self.settings.mojibake else None
 
 
 def _missing(messages: list[Message]) -> str | None:
@@ -85,9 +96,12 @@ def _thinking(turns: list[Message]) -> str | None:
     return None
 
 
+FILTER = FormatFilter
+
+
 def main() -> None:
     with step(__spec__, inputs=("records",), settings=Format) as run:
-        run.counts |= job_of(run).filter(FormatFilter(run.settings), views.whole)
+        run.counts |= job_of(run).filter(FormatFilter(run.settings), TEXT, hit=HIT)
 
 
 if __name__ == "__main__":

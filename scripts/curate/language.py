@@ -1,11 +1,9 @@
 """Drop records whose prompt or response is in a language that is not kept.
 
-python -m scripts.curate.language --recipe JSON --records MANIFEST... --classifier MANIFEST --out MANIFEST
+python -m scripts.curate.language --recipe JSON --records MANIFEST... --out MANIFEST
 """
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import pyarrow as pa
 from datatrove.data import Document
@@ -13,44 +11,43 @@ from datatrove.pipeline.filters.base_filter import BaseFilter
 
 from scripts.common.step import step
 from scripts.curate import views
-from scripts.curate.classifier import MODEL, check_labels, language_text, letters, load, probabilities
 from scripts.curate.job import job_of
+from scripts.curate.languages import check_languages, foreign
 from scripts.curate.settings.language import Language
 
-HIT = [("language", pa.string()), ("probability", pa.float64())]
+HIT = [("language", pa.string()), ("probability", pa.float64()), ("kept_probability", pa.float64())]
+TEXT = views.whole
 
 
 class LanguageFilter(BaseFilter):
-    """Keeps records in the kept languages; what is too short to tell is kept."""
+    """Keeps records in the kept languages, and those with too little prose to tell."""
 
     name = "language"
 
-    def __init__(self, settings: Language, model: Path):
+    def __init__(self, settings: Language):
         super().__init__()
         self.settings = settings
-        self.model = model
+        check_languages(settings.keep)
 
     def filter(self, doc: Document) -> bool | tuple[bool, str]:
         judged = {"prompt": views.prompt(doc.metadata)}
         if doc.metadata["domain"] not in self.settings.prompt_only:
             judged["response"] = views.response(doc.metadata)
         for part, text in judged.items():
-            cleaned = language_text(text)
-            if letters(cleaned) < self.settings.minimum_letters:
-                continue
-            found = probabilities(self.model, cleaned)
-            if sum(found.get(language, 0.0) for language in self.settings.keep) < self.settings.threshold:
-                doc.metadata["language"], doc.metadata["probability"] = next(iter(found.items()))
+            found = foreign(text, self.settings.keep, self.settings.threshold, self.settings.minimum_letters)
+            if found is not None:
+                doc.metadata["language"], doc.metadata["probability"] = found.language, found.probability
+                doc.metadata["kept_probability"] = found.kept
                 return False, f"{part}-language"
         return True
 
 
+FILTER = LanguageFilter
+
+
 def main() -> None:
-    with step(__spec__, inputs=("records", "classifier"), settings=Language) as run:
-        model = run.input("classifier").folder / MODEL
-        load(model)
-        check_labels(model, run.settings.keep)
-        run.counts |= job_of(run).filter(LanguageFilter(run.settings, model), views.whole, hit=HIT)
+    with step(__spec__, inputs=("records",), settings=Language) as run:
+        run.counts |= job_of(run).filter(LanguageFilter(run.settings), TEXT, hit=HIT)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ python -m scripts.curate.length --recipe JSON --records MANIFEST... --out MANIFE
 
 from __future__ import annotations
 
+import pyarrow as pa
 from datatrove.data import Document
 from datatrove.pipeline.filters.base_filter import BaseFilter
 
@@ -13,6 +14,9 @@ from scripts.curate import views
 from scripts.curate.job import job_of
 from scripts.curate.settings.length import Length
 from scripts.curate.words import words
+
+HIT = [("words", pa.int64())]
+TEXT = views.whole
 
 
 class LengthFilter(BaseFilter):
@@ -26,15 +30,19 @@ class LengthFilter(BaseFilter):
 
     def filter(self, doc: Document) -> bool | tuple[bool, str]:
         count = len(words(doc.text))
+        doc.metadata["words"] = count
         if count < self.settings.minimum:
             return False, "too-short"
         maximum = self.settings.maximum_by_domain.get(doc.metadata["domain"], self.settings.maximum)
         return (False, "too-long") if count > maximum else True
 
 
+FILTER = LengthFilter
+
+
 def main() -> None:
     with step(__spec__, inputs=("records",), settings=Length) as run:
-        run.counts |= job_of(run).filter(LengthFilter(run.settings), views.whole)
+        run.counts |= job_of(run).filter(LengthFilter(run.settings), TEXT, hit=HIT)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
 """Drop near-duplicates across sources: MinHash proposes them, their Jaccard similarity decides.
 
-Prompts with different numbers are different questions however alike they are, so they share no bucket: a long
-template would fill it, and hide two copies from each other that stand far apart in it. What LSH proposes is compared on
-the shingles themselves, and each dropped record is as similar as the setting asks to the record kept instead, not to a
-chain that leads there. Operators stay in the shingles. The signature covers prompt and response.
+Prompts that differ in what decides the answer (`decisive`: numbers, signs, `not`, `least`) are different questions
+however alike they are, so they share no bucket: a long template would fill it, and hide two copies from each other that
+are far apart in it. What LSH proposes is compared on the shingles themselves, and each dropped record is as similar as
+the setting asks to the record kept instead, not to a chain that leads there. Operators stay in the shingles. The
+signature covers prompt and response.
 
 python -m scripts.curate.near_dedup --recipe JSON --records MANIFEST... --out MANIFEST
 """
@@ -21,6 +22,7 @@ from xxhash import xxh3_64_intdigest
 
 from scripts.common.step import step
 from scripts.curate import views
+from scripts.curate.decisive import decisive
 from scripts.curate.duplicates import HIT, Positions, drop, preferences_of, save
 from scripts.curate.grams import Hashes, constants, grams, stir
 from scripts.curate.job import Job, job_of
@@ -62,14 +64,10 @@ def propose(work: Job, settings: NearDedup) -> Positions:
 
 
 def _sign(settings: NearDedup, rows: Rows, _position: int) -> Hashes:
-    prompts = [words(views.prompt(row)) for row in rows]
-    texts = [prompt + words(views.response(row)) for prompt, row in zip(prompts, rows, strict=True)]
-    return signatures(texts, np.array([number_key(prompt) for prompt in prompts], np.uint64), settings)
-
-
-def number_key(prompt: list[str]) -> int:
-    """Hash of the numbers among a prompt's words, in their order."""
-    return xxh3_64_intdigest(" ".join(word for word in prompt if word.isdigit()))
+    prompts = [views.prompt(row) for row in rows]
+    texts = [words(prompt) + words(views.response(row)) for prompt, row in zip(prompts, rows, strict=True)]
+    salts = [xxh3_64_intdigest(decisive(prompt)) for prompt in prompts]
+    return signatures(texts, np.array(salts, np.uint64), settings)
 
 
 def signatures(texts: list[list[str]], apart: Hashes, settings: NearDedup) -> Hashes:

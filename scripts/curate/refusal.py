@@ -17,11 +17,17 @@ from scripts.curate.job import job_of
 from scripts.curate.settings.refusal import Refusal
 
 HIT = [("matched", pa.string())]
-STRAIGHT = str.maketrans("\u2019\u2018`", "'''")  # one apostrophe for the patterns
+TEXT = views.final_answer
+STRAIGHT = str.maketrans("\u2019\u2018", "''")  # one apostrophe for the patterns
+QUOTED = re.compile(
+    r'```.*?(?:```|\Z)|`[^`\n]*`|"[^"\n]*"|\u201c[^\u201d\n]*\u201d|\u300c[^\u300d\n]*\u300d|\u300e[^\u300f\n]*\u300f',
+    re.DOTALL,
+)
+"""Code, and what a text puts into quotation marks: somebody else says it, a robot in a story for example."""
 
 
 class RefusalFilter(BaseFilter):
-    """Keeps records whose answer matches no pattern, but with words of the prompt; a dropped one says what matched."""
+    """Drops answers that match a pattern, unless the prompt contains the matched words."""
 
     name = "refusal"
 
@@ -30,19 +36,22 @@ class RefusalFilter(BaseFilter):
         self.patterns = [re.compile(pattern, re.IGNORECASE) for pattern in settings.patterns]
 
     def filter(self, doc: Document) -> bool | tuple[bool, str]:
-        text = doc.text.translate(STRAIGHT)
-        found = [match[0] for pattern in self.patterns for match in pattern.finditer(text)]
-        prompt = views.prompt(doc.metadata).translate(STRAIGHT) if found else ""
-        said = next((words for words in found if words not in prompt), None)
-        if said is None:
+        text = QUOTED.sub(" ", doc.text.translate(STRAIGHT)).strip()
+        matches = [match[0] for pattern in self.patterns for match in pattern.finditer(text)]
+        prompt = views.prompt(doc.metadata).translate(STRAIGHT) if matches else ""
+        refusal = next((words for words in matches if words not in prompt), None)
+        if refusal is None:
             return True
-        doc.metadata["matched"] = said
+        doc.metadata["matched"] = refusal
         return False, "refusal"
+
+
+FILTER = RefusalFilter
 
 
 def main() -> None:
     with step(__spec__, inputs=("records",), settings=Refusal) as run:
-        run.counts |= job_of(run).filter(RefusalFilter(run.settings), views.final_answer, hit=HIT)
+        run.counts |= job_of(run).filter(RefusalFilter(run.settings), TEXT, hit=HIT)
 
 
 if __name__ == "__main__":

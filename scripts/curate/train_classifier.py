@@ -1,9 +1,6 @@
-"""Train the fastText classifier of languages or of domains, and measure it on held-out texts.
+"""Train the fastText classifier of domains, and measure it on held-out texts.
 
-Languages: the embedded sentences of `data/languages.tsv`, records that state `meta.language`, and those of
-sources that `labels` calls to be of one language, unless a model of the sentences alone rules it out: such
-a source has strays, and they must not teach their own acceptance.
-Domains: prompts of records whose source states their domain, or that `labels` calls to be of one.
+The texts are prompts of records whose source states their domain, or whose source `labels` gives one.
 One thread on zeroed memory: then the model is the same bytes every time.
 
 python -m scripts.curate.train_classifier --recipe JSON --sources MANIFEST... --out MANIFEST
@@ -13,13 +10,11 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
-import json
 import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from heapq import nsmallest
-from math import ceil
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,13 +22,11 @@ import fasttext
 
 from scripts.common.records import KEPT
 from scripts.common.step import step
-from scripts.curate import views
-from scripts.curate.classifier import LABEL, MODEL, best, domain_view, language_text, probabilities
+from scripts.curate.classifier import LABEL, MODEL, best, domain_view
 from scripts.curate.corpus import CurationError, open_corpus
-from scripts.curate.settings.classifier import FastText, TrainClassifier
+from scripts.curate.settings.classifier import FastText
 
 M_PERTURB = -6  # of malloc.h
-SENTENCES = Path(__file__).parent / "data" / "languages.tsv"
 
 
 class Labelled(NamedTuple):
@@ -43,45 +36,12 @@ class Labelled(NamedTuple):
     text: str
 
 
-def sentences() -> list[Labelled]:
-    """The embedded sentences, cleaned."""
-    lines = (line.partition("\t") for line in SENTENCES.read_text().splitlines())
-    return [Labelled(label, language_text(sentence)) for label, _, sentence in lines]
-
-
-def labelled_languages(records: Iterable[dict[str, Any]], settings: FastText, seed: int) -> Iterator[Labelled]:
-    """The embedded sentences, and prompt and response of the records whose language is stated or agreed upon."""
-    known = sentences()
-    yield from known
-    with tempfile.TemporaryDirectory() as folder:
-        model = Path(folder) / MODEL
-        if settings.labels:
-            train(known, seed, settings, model)
-        for record in records:
-            stated = json.loads(record["meta"] or "{}").get("language")
-            label = stated or settings.labels.get(record["source"])
-            if label:
-                texts = (language_text(views.prompt(record)), language_text(views.response(record)))
-                yield from (
-                    Labelled(label, text)
-                    for text in texts
-                    if text and (stated or _agrees(model, text, label, settings))
-                )
-
-
-def _agrees(model: Path, text: str, label: str, settings: FastText) -> bool:
-    return probabilities(model, text).get(label, 0.0) >= settings.agreement
-
-
-def labelled_domains(records: Iterable[dict[str, Any]], settings: FastText, _seed: int) -> Iterator[Labelled]:
+def labelled_domains(records: Iterable[dict[str, Any]], settings: FastText) -> Iterator[Labelled]:
     """The prompts of the records whose domain is stated."""
     for record in records:
         label = record["domain"] or settings.labels.get(record["source"])
         if label:
             yield Labelled(label, domain_view(record))
-
-
-LABELLED = {"language": labelled_languages, "domain": labelled_domains}
 
 
 def split(texts: Iterable[Labelled], seed: int, settings: FastText) -> tuple[list[Labelled], list[Labelled]]:
@@ -118,10 +78,9 @@ def _first(drawn: dict[bytes, str], count: int) -> dict[bytes, str]:
 
 def train(training: list[Labelled], seed: int, settings: FastText, path: Path) -> None:
     """Write the model to `path`."""
-    texts = Counter(item.label for item in training)
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
         for item in training:
-            file.write(f"{LABEL}{item.label} {item.text}\n" * ceil(settings.repeated_to / texts[item.label]))
+            file.write(f"{LABEL}{item.label} {item.text}\n")
         file.flush()
         with zeroed_memory():
             model = fasttext.train_supervised(
@@ -130,8 +89,6 @@ def train(training: list[Labelled], seed: int, settings: FastText, path: Path) -
                 lr=settings.learning_rate,
                 dim=settings.dimension,
                 wordNgrams=settings.word_ngrams,
-                minn=settings.min_char_ngram,
-                maxn=settings.max_char_ngram,
                 bucket=settings.buckets,
                 thread=1,
                 seed=seed,
@@ -172,11 +129,11 @@ def evaluate(path: Path, held: list[Labelled]) -> dict[str, Any]:
 
 
 def main() -> None:
-    with step(__spec__, inputs=("sources",), settings=TrainClassifier) as run:
-        settings = run.settings.training
+    with step(__spec__, inputs=("sources",), settings=FastText) as run:
+        settings = run.settings
         corpus = open_corpus(item.folder / KEPT for item in run.inputs["sources"])
-        records = corpus.iterate(["source", "domain", "messages", "meta"])
-        training, held = split(LABELLED[run.settings.target](records, settings, run.seed), run.seed, settings)
+        records = corpus.iterate(["source", "domain", "messages"])
+        training, held = split(labelled_domains(records, settings), run.seed, settings)
         train(training, run.seed, settings, run.out / MODEL)
         labels = Counter(item.label for item in training)
         run.counts |= {"training": dict(sorted(labels.items())), **evaluate(run.out / MODEL, held)}

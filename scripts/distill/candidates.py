@@ -11,10 +11,9 @@ import string
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from scripts.common.chat.thinking import THINK_END, THINK_START, strip_thinking
-from scripts.curate.classifier import language_text, letters, probabilities
+from scripts.curate.languages import foreign
 from scripts.curate.words import words
 from scripts.distill.gather import Candidate
 from scripts.distill.settings import ORIGINAL
@@ -61,13 +60,9 @@ def format_problem(candidate: Candidate, thinking: bool) -> str | None:
     return None if strip_thinking(candidate.text) else "empty answer"
 
 
-def language_ok(text: str, checks: Checks, model: Path) -> bool:
+def language_ok(text: str, checks: Checks) -> bool:
     """Whether the whole response, except code and formulas, is in the configured languages or too short to tell."""
-    cleaned = language_text(text)
-    if letters(cleaned) < checks.minimum_letters:
-        return True
-    by_language = probabilities(model, cleaned)
-    return sum(by_language.get(language, 0.0) for language in checks.languages) >= checks.language_threshold
+    return foreign(text, checks.languages, checks.language_threshold, checks.minimum_letters) is None
 
 
 def length_ok(text: str, checks: Checks) -> bool:

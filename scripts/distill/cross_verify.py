@@ -4,14 +4,13 @@
 Nothing is dropped: `accepted` is the result of the configured rule, and a data set may select by any other column.
 
 python -m scripts.distill.cross_verify --recipe JSON --pool MANIFEST --samples MANIFEST... \
-    [--scores MANIFEST] --classifier MANIFEST --out MANIFEST
+    [--scores MANIFEST] --out MANIFEST
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -20,7 +19,7 @@ from scripts.common.artifacts import Artifact
 from scripts.common.chat.thinking import has_thinking
 from scripts.common.records import KEPT, chunks, extended, has_verifier, iterate, write
 from scripts.common.step import Run, step
-from scripts.curate.classifier import MODEL, check_labels
+from scripts.curate.languages import check_languages
 from scripts.distill.candidates import (
     Dimensions,
     answer_key,
@@ -64,14 +63,13 @@ def assess(
     scores: Iterator[Row] | None,
     verifiers: VerifierPool,
     settings: CrossVerifySettings,
-    model: Path,
 ) -> Iterator[Row]:
     """The rows of the prompts' candidates with every dimension; `scores` yields the judge's row on each candidate."""
     texts = [(item.text, record["answer"]) for record, candidates in batch for item in candidates]
     verdicts = iter(verify_all(verifiers, texts))
     for record, candidates in batch:
         judgements = [_judgement(record, item, scores) for item in candidates]
-        values = _dimensions(record, candidates, judgements, settings.responses, settings.verify, model)
+        values = _dimensions(record, candidates, judgements, settings.responses, settings.verify)
         for item, judgement, dimensions in zip(candidates, judgements, values, strict=True):
             row = _row(record, item, dimensions, next(verdicts), settings.responses)
             yield row | {"judge_reason": judgement["reason"]}
@@ -96,7 +94,6 @@ def _dimensions(
     judgements: list[Row],
     settings: ResponseSet,
     verify: VerifySettings,
-    model: Path,
 ) -> list[Dimensions]:
     polls = _poll(record, candidates, verify)
     return [
@@ -104,7 +101,7 @@ def _dimensions(
             vote=vote,
             agreement=agreement,
             format_ok=format_problem(item, settings.thinking) is None,
-            language_ok=language_ok(item.text, settings.checks, model),
+            language_ok=language_ok(item.text, settings.checks),
             length_ok=length_ok(item.text, settings.checks),
             judge_score=judgement["score"],
         )
@@ -182,9 +179,8 @@ def cross_verify(run: Run[CrossVerifySettings], pool: Artifact, samples: Mapping
     """Write one row per candidate; return the counts. `samples` maps each teacher's name to its artifact."""
     settings, tally = run.settings.responses, Tally()
     progress = Progress(min(size_of(pool), settings.prompts or size_of(pool)))
-    model = run.input("classifier").folder / MODEL
     scores = _scores(run)
-    check_labels(model, settings.checks.languages)
+    check_languages(settings.checks.languages)
 
     def rows() -> Iterator[Row]:
         gathered = gather(
@@ -196,7 +192,7 @@ def cross_verify(run: Run[CrossVerifySettings], pool: Artifact, samples: Mapping
             for batch in chunks(gathered, CHUNK):
                 tally.prompts += len(batch)
                 tally.prompts_without_candidate += sum(not candidates for _, candidates in batch)
-                for row in assess(batch, scores, verifiers, run.settings, model):
+                for row in assess(batch, scores, verifiers, run.settings):
                     tally.add(row)
                     yield row
                 progress.add(len(batch))
@@ -216,7 +212,7 @@ def _scores(run: Run[CrossVerifySettings]) -> Iterator[Row] | None:
 
 
 def main() -> None:
-    with step(__spec__, inputs=("pool", "samples", "scores", "classifier"), settings=CrossVerifySettings) as run:
+    with step(__spec__, inputs=("pool", "samples", "scores"), settings=CrossVerifySettings) as run:
         samples = by_teacher(run.inputs["samples"], run.settings.responses.teachers)
         run.counts |= cross_verify(run, run.input("pool"), samples)
 

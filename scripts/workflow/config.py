@@ -198,9 +198,8 @@ def _source_problems(config: Config) -> Iterable[str]:
             yield from _unknown(f"pools.{name}.sources", member, config.sources)
         if not config.benchmarks and "decontaminate" in [step.step for step in pool.steps]:
             yield f"pools.{name}.steps: decontaminate needs `benchmarks`: name some, or leave the step out"
-    for target, training in (("language", config.classifiers.language), ("domain", config.classifiers.domain)):
-        for labelled in training.labels:
-            yield from _unknown(f"classifiers.{target}.labels", labelled, config.sources)
+    for labelled in config.classifiers.domain.labels:
+        yield from _unknown("classifiers.domain.labels", labelled, config.sources)
     for name, benchmark in config.benchmarks.items():
         yield from _unknown(f"benchmarks.{name}.source", benchmark.source, config.sources)
         found = config.sources.get(benchmark.source)

@@ -102,17 +102,12 @@ def _curation(config: Config, paths: Paths) -> Iterator[Kind]:
         rule="train_classifier",
         step="curate.train_classifier",
         role="data",
-        outputs=(paths.classifier("{classifier}"),),
-        log=paths.log("classifiers", "{classifier}"),
-        wildcards={"classifier": ("language", "domain")},
+        outputs=(paths.classifier("domain"),),
+        log=paths.log("classifiers", "domain"),
         inputs=lambda names: {"sources": paths.raws(sources)},
-        settings=lambda names: {
-            "target": names["classifier"],
-            "training": getattr(config.classifiers, names["classifier"]),
-        },
+        settings=lambda names: config.classifiers.domain,
     )
     extra = {
-        "language": [paths.classifier("language")],
         "classify": [paths.classifier("domain")],
         "decontaminate": benchmarks,
     }
@@ -189,7 +184,6 @@ def _distillation(config: Config, paths: Paths) -> Iterator[Kind]:
             "pool": paths.pool(config.responses[names["set"]].pool),
             "samples": paths.all_samples(names["set"]),
             "scores": paths.judge_scores(names["set"]),
-            "classifier": paths.classifier("language"),
         },
         settings=lambda names: {"responses": config.responses[names["set"]], "verify": config.verify},
     )

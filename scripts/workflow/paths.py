@@ -48,7 +48,7 @@ class Paths:
         return [self.raw(name) for name in dict.fromkeys(sources)]
 
     def classifier(self, target: str) -> str:
-        """The classifier of languages or of domains."""
+        """The classifier of a target: domains."""
         return self.folder("classifiers", target)
 
     def pool_step(self, pool: str, step: str) -> str:

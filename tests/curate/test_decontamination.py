@@ -120,6 +120,50 @@ def test_short_items_are_found_as_a_whole(tmp_path: Path) -> None:
     assert [row["id"] for row in dropped(work)] == [rows[0]["id"], rows[3]["id"]]
 
 
+DIVISORS = "How many positive divisors does 196 have in total?"  # nine words: too few for n-grams
+BOXED = "Please reason step by step, and put your final answer within \\boxed{}."
+ALPACA = (
+    "Below is an instruction that describes a task. Write a response that completes the request.\n\n### Instruction:\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "hit"),
+    [
+        (f"Question: {DIVISORS}\nAnswer:", True),
+        (f"{DIVISORS}\n{BOXED}", True),
+        (f"{ALPACA}{DIVISORS}\n\n### Response:", True),
+        (f"**{DIVISORS.upper()}**", True),
+        ("How many positive divisors does 198 have in total?", False),
+        (f"{FOX}. {FOX}. {FOX}. {DIVISORS} {FOX}.", False),  # an exam of other questions
+        ("How many positive divisors does 196 have?", False),
+    ],
+)
+def test_a_short_item_is_found_under_a_template(tmp_path: Path, prompt: str, hit: bool) -> None:
+    _, counts = run(tmp_path, [chat(prompt, "9")], [chat(DIVISORS, source="bench")], minimum_words=13)
+    assert counts["kept"] == (0 if hit else 1)
+
+
+FORMULA = (
+    "Let $f(x) = \\frac{x+1}{x-1} + \\binom{4}{2}$ for all $x \\leq 1{,}000$. Find the sum of all roots in $[-5, 5]$."
+)
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        FORMULA.replace("\\frac", "\\dfrac").replace("\\binom", "\\tbinom"),
+        FORMULA.replace("[-5, 5]", "\\left[ -5, 5 \\right]"),
+        FORMULA.replace("\\leq", "\u2264").replace("1{,}000", "1000"),
+        FORMULA.replace("\\leq", "\\le").replace("1{,}000", "1,000"),
+        FORMULA.replace("for all", "**for all**").replace("sum", "\\textbf{sum}"),
+    ],
+)
+def test_spellings_of_a_formula_are_one(tmp_path: Path, spelling: str) -> None:
+    work, _ = run(tmp_path, [chat(spelling, "9")], [chat(FORMULA, source="bench")], ngram=8, minimum_words=13)
+    assert dropped(work)[0]["overlap"] == 1.0
+
+
 def test_a_benchmark_without_text_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(CurationError, match="nothing to decontaminate against: 1 benchmarks"):
         run(tmp_path, [chat("q", "a")], [record(None, "bench")])

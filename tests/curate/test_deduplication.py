@@ -11,8 +11,10 @@ import pytest
 from curation import Row, chat, dropped, job, kept
 
 from scripts.curate import corpus, views
+from scripts.curate.decisive import decisive
 from scripts.curate.duplicates import preferred
 from scripts.curate.exact_dedup import deduplicate as exact
+from scripts.curate.exact_dedup import question
 from scripts.curate.near_dedup import UNSIGNED, components, jaccard, signatures
 from scripts.curate.near_dedup import deduplicate as near
 from scripts.curate.settings.exact_dedup import ExactDedup
@@ -46,6 +48,68 @@ def test_exact_duplicates_by_normalised_prompt_and_response(tmp_path: Path) -> N
     assert exact(work, EXACT) == {"in": 9, "kept": 7, "dropped": {"duplicate": 2}}
     assert [row["id"] for row in kept(work)] == ["0", "2", "3", "5", "6", "7", "8"]
     assert [(row["id"], row["duplicate_of"]) for row in dropped(work)] == [("1", "0"), ("4", "0")]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "same"),
+    [
+        ("What is 5\u00b2?", "What is 52?", False),
+        ("What is 5\u00b2?", "what is 5^2?", True),
+        ("Write 10\u207b\u00b3 as a decimal.", "Write 10\u22123 as a decimal.", False),
+        ("What is 1\u00bd?", "What is 11/2?", False),
+        ("What is 1\u00bd?", "What is 1 1/2?", True),
+        ("An area of 20 \u33a1", "An area of 20 m\u00b2", True),  # one character for both
+        ("An area of 20 m\u00b2", "An area of 20 m2", False),
+        ("x\u2081 + 1", "x1 + 1", False),
+        ("Convert 5 MB to bits.", "Convert 5 Mb to bits.", False),
+        ("Simplify (A + a)(A - a).", "Simplify (a + A)(a - A).", False),
+        ("Is 5 MeV much?", "Is 5 meV much?", False),
+        ("What is CO?", "What is Co?", False),
+        ("Is 7 prime?", "is 7 prime?", True),
+        ("A train leaves.", "a train leaves.", True),
+        ("A + 1 = 2", "a + 1 = 2", False),
+        ("WRITE A POEM", "Write A Poem", True),
+        ("What is 3 \u2212 5?", "What is 3 - 5?", True),
+        ("What is 2 + 2?", "What is 2 +\u200b 2?\u200e", True),
+        ("Say \u201chello\u201d.", 'Say "hello".', True),
+        ("\ufb01nd \uff38", "find X", True),  # a ligature, a full-width letter
+    ],
+)
+def test_prompts_that_mean_the_same(first: str, second: str, same: bool) -> None:
+    assert (question(first) == question(second)) == same
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "same"),
+    [
+        ("At first it was 7 degrees.", "At first it was -7 degrees.", False),
+        ("Find f at n + 1.", "Find f at n - 1.", False),
+        ("Find f at n+1.", "Find f at n + 1, please.", True),
+        ("He has three apples.", "He has four apples.", False),
+        ("He has three apples.", "He has 3 apples.", True),
+        ("Is 9 prime?", "Is 9 not prime?", False),
+        ("Find the least n.", "Find the largest n.", False),
+        ("If x < 3 then", "If x > 3 then", False),
+        ("If x \\le 3 then", "If x \u2264 3 then", True),
+        ("The well-known x-axis", "The x axis, well known", True),
+        ("\u4ed6\u6709\u4e09\u4e2a\u82f9\u679c", "\u4ed6\u6709\u56db\u4e2a\u82f9\u679c", False),  # three, four
+    ],
+)
+def test_what_decides_an_answer(first: str, second: str, same: bool) -> None:
+    assert (decisive(first) == decisive(second)) == same
+
+
+def test_alike_prompts_with_another_sign_or_number_word_are_both_kept(tmp_path: Path) -> None:
+    story = "The temperature at the station was measured every hour during the night, and the observer wrote it down. "
+    ends = [
+        "It was 7 at two o'clock.",
+        "It was -7 at two o'clock.",
+        "It was 7 at three o'clock.",
+        "It was 7 at 2 o'clock.",
+    ]
+    work = job(tmp_path, "near-dedup", [chat(story * 3 + end) | {"id": str(i)} for i, end in enumerate(ends)])
+    assert near(work, NEAR)["kept"] == 3
+    assert [(row["id"], row["duplicate_of"]) for row in dropped(work)] == [("3", "0")]
 
 
 def test_by_prompt_alone_another_answer_is_a_duplicate(tmp_path: Path) -> None:

@@ -29,8 +29,8 @@ from scripts.curate.pii import PiiFilter
 from scripts.curate.pools import Pool
 from scripts.curate.refusal import RefusalFilter
 from scripts.curate.repetition import RepetitionFilter
-from scripts.curate.settings.classifier import Classifiers, TrainClassifier
-from scripts.curate.train_classifier import LABELLED, split, train
+from scripts.curate.settings.classifier import Classifiers
+from scripts.curate.train_classifier import labelled_domains, split, train
 from scripts.curate.truncation import TruncationFilter
 from scripts.sources.corpora import Synthetic
 from scripts.sources.fetch import open_source
@@ -91,24 +91,20 @@ def raw_sources(root: Path) -> dict[str, Path]:
     return found
 
 
-def models(root: Path, sources: list[Path]) -> dict[str, Path]:
-    """Both classifiers, trained as the scale says."""
-    settings = Classifiers.model_validate(TINY["classifiers"])
-    found = {}
-    for target in ("language", "domain"):
-        asked = TrainClassifier(target=target, training=getattr(settings, target))
-        rows = open_corpus(sources).iterate(["source", "domain", "messages", "meta"])
-        training, _ = split(LABELLED[target](rows, asked.training, 1), 1, asked.training)
-        found[target] = root / f"{target}.bin"
-        train(training, 1, asked.training, found[target])
-    return found
+def domain_model(root: Path, sources: list[Path]) -> Path:
+    """The classifier of domains, trained as the scale says."""
+    settings = Classifiers.model_validate(TINY["classifiers"]).domain
+    rows = open_corpus(sources).iterate(["source", "domain", "messages"])
+    training, _ = split(labelled_domains(rows, settings), 1, settings)
+    train(training, 1, settings, root / "domain.bin")
+    return root / "domain.bin"
 
 
-def runners(found: dict[str, Path], benchmarks: tuple[Path, ...]) -> dict[str, Callable[[Job, Any], Any]]:
+def runners(model: Path, benchmarks: tuple[Path, ...]) -> dict[str, Callable[[Job, Any], Any]]:
     """What each step does to a job, as its module's `main` has it."""
     return {
         "format": lambda job, s: job.filter(FormatFilter(s), views.whole),
-        "language": lambda job, s: job.filter(LanguageFilter(s, found["language"]), views.whole, hit=HIT),
+        "language": lambda job, s: job.filter(LanguageFilter(s), views.whole, hit=HIT),
         "length": lambda job, s: job.filter(LengthFilter(s), views.whole),
         "refusal": lambda job, s: job.filter(RefusalFilter(s), views.final_answer),
         "repetition": lambda job, s: job.filter(RepetitionFilter(s), views.response),
@@ -117,7 +113,7 @@ def runners(found: dict[str, Path], benchmarks: tuple[Path, ...]) -> dict[str, C
         "exact-dedup": exact,
         "near-dedup": near,
         "decontaminate": lambda job, s: decontaminate(job, s, benchmarks),
-        "classify": lambda job, s: job.filter(DomainClassifier(s, found["domain"]), views.prompt, added=ADDED),
+        "classify": lambda job, s: job.filter(DomainClassifier(s, model), views.prompt, added=ADDED),
     }
 
 
@@ -129,7 +125,7 @@ def curated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Curated]:
     pool = Pool.model_validate({**TINY["pools"]["sft"], "steps": [steps[0], {"step": "pii"}, *steps[1:]]})
     folders = [sources[name] for name in pool.sources]
     benchmarks = tuple(sources[name] for name in sources if TINY["sources"][name]["role"] == "benchmark")
-    run = runners(models(root, folders), benchmarks)
+    run = runners(domain_model(root, folders), benchmarks)
     prompts = [views.prompt(row) for folder in benchmarks for row in records.iterate(folder)]
     result = Curated(pq.read_table(root / "synthetic" / "truth.parquet").to_pylist(), prompts)
     for settings in pool.steps:

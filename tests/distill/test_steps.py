@@ -38,27 +38,6 @@ def _scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-@pytest.fixture(scope="module")
-def classifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A language classifier that knows English from Chinese, by a few sentences of each."""
-    from scripts.common.artifacts import write_manifest
-    from scripts.curate.classifier import MODEL, language_text
-    from scripts.curate.settings.classifier import FastText
-    from scripts.curate.train_classifier import Labelled, train
-
-    sentences = {
-        "en": ["The answer is three because one and two make three.", "Tell me how you found it.", "It is a number."],
-        "zh": ["答案是三,因为一加二等于三。", "请告诉我你是怎么算出来的。", "我们可以用手指数一数,不会错的。"],
-    }
-    folder = tmp_path_factory.mktemp("classifiers") / "language"
-    folder.mkdir()
-    labelled = [Labelled(name, language_text(text)) for name, texts in sentences.items() for text in texts]
-    settings = FastText(epochs=25, learning_rate=0.5, dimension=8, min_char_ngram=1, max_char_ngram=3, held_out=0.1)
-    train(labelled * 10, seed=1, settings=settings, path=folder / MODEL)
-    write_manifest(folder, {})
-    return folder / "manifest.json"
-
-
 def odd_records() -> list[dict[str, Any]]:
     """Sums, one of them without an answer, a chat without a verifier, and a prompt longer than the nano's context."""
     records = math_records()
@@ -213,7 +192,7 @@ def verify_settings(teachers: list[str], **changes: Any) -> dict[str, Any]:
     return {"responses": responses, "verify": {}}
 
 
-def test_cross_verify_has_a_row_for_every_candidate(tmp_path: Path, classifier: Path) -> None:
+def test_cross_verify_has_a_row_for_every_candidate(tmp_path: Path) -> None:
     """Three prompts, two teachers; the second prompt did not fit teacher b's context, the third has no answer."""
     records = math_records()[:3]
     records[2] = records[2] | {"answer": None}
@@ -229,7 +208,6 @@ def test_cross_verify_has_a_row_for_every_candidate(tmp_path: Path, classifier: 
         tmp_path / "verdicts/manifest.json",
         pool=pool,
         samples=samples,
-        classifier=classifier,
     )
     rows = read(out.parent / KEPT)
     assert [(row["id"] == records[0]["id"], row["teacher"], row["sample"]) for row in rows[:5]] == [
@@ -257,7 +235,7 @@ def test_cross_verify_has_a_row_for_every_candidate(tmp_path: Path, classifier: 
     }
 
 
-def test_cross_verify_refuses_samples_of_another_pool(tmp_path: Path, classifier: Path) -> None:
+def test_cross_verify_refuses_samples_of_another_pool(tmp_path: Path) -> None:
     records = math_records()
     pool = save_records(tmp_path / "pool", records[:2])
     samples = save_samples(tmp_path / "a", records[2:4], [["3"], ["4"]])
@@ -268,11 +246,10 @@ def test_cross_verify_refuses_samples_of_another_pool(tmp_path: Path, classifier
             tmp_path / "out/manifest.json",
             pool=pool,
             samples=[samples],
-            classifier=classifier,
         )
 
 
-def test_cross_verify_needs_the_samples_of_every_teacher(tmp_path: Path, classifier: Path) -> None:
+def test_cross_verify_needs_the_samples_of_every_teacher(tmp_path: Path) -> None:
     pool = save_records(tmp_path / "pool", math_records()[:1])
     samples = save_samples(tmp_path / "a", math_records()[:1], [["3"]])
     with pytest.raises(DistillError, match=r"--samples are of \['a'\], but responses.teachers are \['a', 'b'\]"):
@@ -282,7 +259,6 @@ def test_cross_verify_needs_the_samples_of_every_teacher(tmp_path: Path, classif
             tmp_path / "out/manifest.json",
             pool=pool,
             samples=[samples],
-            classifier=classifier,
         )
 
 
@@ -301,7 +277,7 @@ def files_of(step: str) -> set[str]:
 def test_cross_verify_starts_without_the_curation_pipeline() -> None:
     """DataTrove takes a second to import, and an edit of a curation step must not rerun distillation."""
     files = files_of("distill.cross_verify")
-    assert "scripts/curate/classifier.py" in files and "scripts/curate/job.py" not in files
+    assert "scripts/curate/languages.py" in files and "scripts/curate/job.py" not in files
 
 
 @pytest.mark.parametrize("step", ["distill.sample", "distill.judge", "evaluate.generate", "mix.build", "mix.encode"])
@@ -329,7 +305,7 @@ DIGIT = {
 }
 
 
-def test_the_judge_scores_every_candidate_or_gives_a_reason(model: Path, tmp_path: Path, classifier: Path) -> None:
+def test_the_judge_scores_every_candidate_or_gives_a_reason(model: Path, tmp_path: Path) -> None:
     """The judge has random weights: its text may or may not hold a digit, and one response is too long for it."""
     records = math_records()
     pool = save_records(tmp_path / "pool", records)
@@ -351,7 +327,7 @@ def test_the_judge_scores_every_candidate_or_gives_a_reason(model: Path, tmp_pat
     assert 0 < counts["scored"] < 17, "all or none: this judge tests nothing"
     verify = verify_settings(["a"], judge=DIGIT, accept={"correct": "any", "minimum_score": 0.5})
     verdicts = tmp_path / "verdicts/manifest.json"
-    run_step(cross_verify, verify, verdicts, pool=pool, samples=samples, scores=out, classifier=classifier)
+    run_step(cross_verify, verify, verdicts, pool=pool, samples=samples, scores=out)
     found = read(verdicts.parent / KEPT)
     assert [row["judge_score"] for row in found] == [row["score"] for row in rows]
     assert [row["judge_reason"] for row in found] == [row["reason"] for row in rows]
@@ -360,11 +336,9 @@ def test_the_judge_scores_every_candidate_or_gives_a_reason(model: Path, tmp_pat
     others = save_records(tmp_path / "others", records[1:])
     samples = [save_samples(tmp_path / "b" / "a", records[1:], texts[1:])]
     with pytest.raises(DistillError, match="--scores are of other candidates"):
-        run_step(cross_verify, verify, tmp_path / "x/manifest.json", pool=others, samples=samples, scores=out,
-                 classifier=classifier)  # fmt: skip
+        run_step(cross_verify, verify, tmp_path / "x/manifest.json", pool=others, samples=samples, scores=out)
     with pytest.raises(DistillError, match="--scores are missing"):
-        run_step(cross_verify, verify, tmp_path / "x/manifest.json", pool=others, samples=samples,
-                 classifier=classifier)  # fmt: skip
+        run_step(cross_verify, verify, tmp_path / "x/manifest.json", pool=others, samples=samples)
 
 
 def test_a_judge_without_any_score_is_an_error_that_shows_its_text(model: Path, tmp_path: Path) -> None:

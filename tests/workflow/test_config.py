@@ -55,8 +55,8 @@ def test_unknown_training_key_is_found_though_training_is_free_form() -> None:
         ({"datasets": {"ins-rl": {"caps": {"sums": 5}}}}, "caps and source_ratios: 'sums' is not defined; known: rl-"),
         ({"benchmarks": {"math": {"source": "nowhere"}}}, "benchmarks.math.source: 'nowhere' is not defined"),
         (
-            {"classifiers": {"language": {"labels": {"sumz": "en"}}}},
-            "classifiers.language.labels: 'sumz' is not defined",
+            {"classifiers": {"domain": {"labels": {"sumz": "math"}}}},
+            "classifiers.domain.labels: 'sumz' is not defined",
         ),
         ({"tables": {"opd": {"columns": ["mathh", "average"], "claims": []}}}, "tables.opd.columns: 'mathh'"),
         (

@@ -164,7 +164,7 @@ def test_a_measured_run_comes_before_a_formula_and_that_before_the_steps_mean(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     ran(Path(paper.results), "models/ins-sft-1", "train.sft", 3600)
-    ran(Path(paper.results), "classifiers/language", "curate.train_classifier", 60)
+    ran(Path(paper.results), "classifiers/one", "curate.train_classifier", 60)
     ran(Path(paper.results), "classifiers/other", "curate.train_classifier", 120)
     outputs = [f"{path}/manifest.json" for path in ("models/ins-sft-1", "models/ins-sft-2", "classifiers/domain")]
     priced = {f"{item.job.title}/manifest.json": item for item in plan.price(paper, jobs_of(paper, outputs))}

@@ -14,7 +14,9 @@ class Decontaminate(Settings):
 
     step: Literal["decontaminate"]
     ngram: int = Field(gt=0, description="words; shorter benchmark texts are looked for as a whole")
-    minimum_words: int = Field(gt=0, description="benchmark texts shorter than this are found only as a whole prompt")
+    minimum_words: int = Field(
+        gt=0, description="benchmark texts shorter than this have no n-grams: prompts are found as a whole"
+    )
     threshold: Share = Field(description="share of the benchmark text's n-grams that makes a hit")
     template_items: int = Field(
         gt=1, description="an n-gram in this many different benchmark items is a template and counts for none"

@@ -10,13 +10,36 @@ from scripts.common.settings import Settings
 
 
 class Pii(Settings):
-    """No e-mail address and no public IP address in prompt or response, as DataTrove's PIIFormatter finds them."""
+    """No e-mail address and no public IP address of anybody in prompt or response."""
 
     step: Literal["pii"]
     placeholder_domains: tuple[str, ...] = Field(
-        default=("example.com", "example.net", "example.org"),
+        default=(
+            *("example.com", "example.net", "example.org"),
+            *("company.com", "domain.com", "email.com", "mydomain.com", "sample.com", "test.com", "yourcompany.com"),
+            "yourdomain.com",
+        ),
         min_length=1,
-        description="e-mail domains that are nobody's: RFC 2606, section 3",
+        description="e-mail domains that are nobody's: RFC 2606, section 3, and those that examples use besides",
+    )
+    placeholder_names: tuple[str, ...] = Field(
+        default=(
+            *(
+                "email",
+                "example",
+                "first.last",
+                "firstname.lastname",
+                "jane.doe",
+                "janedoe",
+                "john.doe",
+                "johndoe",
+                "me",
+            ),
+            *("my_email", "myemail", "name", "recipient", "sender", "someone", "test", "username", "you"),
+            *("your-email", "your.email", "your.name", "your_email", "youremail", "yourname"),
+            *("ec2-user", "git", "no-reply", "noreply", "root", "ubuntu"),
+        ),
+        description="what stands before the @ of an address that is nobody's: of examples, and of machines",
     )
     reserved_names: tuple[str, ...] = Field(
         default=("test", "example", "invalid", "localhost"),

@@ -16,8 +16,11 @@ from scripts.verify.settings import VerifySettings
 class Checks(Settings):
     """Bounds of the dimensions that need one."""
 
-    languages: tuple[str, ...] = Field(default=("en",), min_length=1, description="labels of the language classifier")
-    language_threshold: Share = Field(default=0.5, description="least probability of these languages together")
+    languages: tuple[str, ...] = Field(default=("en",), min_length=1, description="labels of fastText's lid.176")
+    language_threshold: Share = Field(
+        default=0.5,
+        description="least ratio of the probability of these languages together to that of the likeliest other one",
+    )
     minimum_letters: int = Field(
         default=40, ge=0, description="a response with fewer letters passes: its language cannot be told"
     )

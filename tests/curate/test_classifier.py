@@ -1,4 +1,4 @@
-"""The fastText classifiers: same bytes, honest accuracy, and what the steps do with them."""
+"""The fastText classifier of domains: same bytes, honest accuracy, and what the step does with it."""
 
 from __future__ import annotations
 
@@ -14,94 +14,29 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from curation import chat, decide, dropped, job, kept, record, write
+from curation import chat, job, kept, record, write
 
 from scripts.common.artifacts import read_json, write_manifest
 from scripts.curate import classifier, views
 from scripts.curate.classify import ADDED, DomainClassifier
 from scripts.curate.corpus import CurationError
-from scripts.curate.language import HIT, LanguageFilter
 from scripts.curate.settings.classifier import FastText
 from scripts.curate.settings.classify import Classify
-from scripts.curate.settings.language import Language
 from scripts.curate.train_classifier import (
     Labelled,
     evaluate,
     labelled_domains,
-    labelled_languages,
-    sentences,
     split,
     train,
 )
 
 ROOT = Path(__file__).resolve().parents[2]
-LANGUAGES = FastText(
-    epochs=200, learning_rate=1.0, dimension=32, min_char_ngram=1, max_char_ngram=3, buckets=20_000, held_out=0.2
-)
 DOMAINS = FastText(epochs=20, learning_rate=0.5, dimension=8, buckets=10_000, held_out=0.2)
-
-
-@pytest.fixture(scope="module")
-def language_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("language") / classifier.MODEL
-    training, held = split(sentences(), 1, LANGUAGES)
-    train(training, 1, LANGUAGES, path)
-    found = evaluate(path, held)
-    assert len(held) > 30 and found["accuracy"] > 0.85  # of sixteen languages, from 13 sentences each
-    assert sum(sum(row.values()) for row in found["confusion"].values()) == found["held_out"] == len(held)
-    return path
-
-
-@pytest.mark.parametrize(
-    ("prompt", "response", "reason"),
-    [
-        ("What does the owl eat in the winter?", "It eats the small animals that live near the house.", None),
-        ("Was frisst die Eule im Winter?", "Sie frisst Mäuse und kleine Vögel.", "prompt-language"),
-        ("What does the owl eat in the winter?", "Elle mange des souris et de petits oiseaux.", "response-language"),
-        ("What does the owl eat in the winter?", "它吃老鼠和小鸟\uff0c有时也吃昆虫。", "response-language"),
-        ("12 + 30 = ?", "42", None),
-        (
-            "Write a function that adds two numbers.",
-            "```python\ndef summe(zahl, wert):\n    return zahl + wert\n```",
-            None,
-        ),
-        (None, None, None),
-    ],
-)
-def test_language(language_model: Path, prompt: str | None, response: str | None, reason: str | None) -> None:
-    block = LanguageFilter(Language(step="language", keep=("en",), threshold=0.5, minimum_letters=15), language_model)
-    assert decide(block, chat(prompt, response), views.whole) == reason
-
-
-def test_a_dropped_row_says_which_language(language_model: Path, tmp_path: Path) -> None:
-    settings = Language(step="language", keep=("en", "fr"), threshold=0.5, minimum_letters=15)
-    work = job(
-        tmp_path, "language", [chat("Kannst du mir bitte sagen, warum der Himmel heute blau ist?", "Ja."), record(None)]
-    )
-    counts = work.filter(LanguageFilter(settings, language_model), views.whole, hit=HIT)
-    assert counts == {"in": 2, "kept": 1, "dropped": {"prompt-language": 1}}
-    (row,) = dropped(work)
-    assert row["language"] == "de" and 0.5 < row["probability"] <= 1.0
-
-
-def test_a_language_that_the_model_does_not_know_is_named(language_model: Path) -> None:
-    classifier.check_labels(language_model, ("en", "zh"))
-    with pytest.raises(classifier.UnknownLabelError, match=r"does not know \['eo'\]"):
-        classifier.check_labels(language_model, ("en", "eo"))
-
-
-def test_labels_come_from_the_record_then_from_the_source() -> None:
-    french, settings = "où est la petite maison de ma sœur", LANGUAGES.model_copy(update={"labels": {"livre": "fr"}})
-    said, unknown = chat("ein wort", "zwei"), chat("x", "y")
-    said["meta"] = json.dumps({"language": "de"})
-    by_source = chat(french, "und hier ist ein deutscher satz", source="livre")  # a stray: the sentences disagree
-    texts = list(labelled_languages([said, by_source, unknown], settings, 1))[len(sentences()) :]
-    assert [tuple(item) for item in texts] == [("de", "ein wort"), ("de", "zwei"), ("fr", french)]
 
 
 def test_split_is_disjoint_and_capped() -> None:
     rows = [chat(f"word{index} word", domain="math" if index % 2 else "code") for index in range(200)]
-    training, held = split(labelled_domains([*rows, *rows], DOMAINS, 1), 1, DOMAINS)
+    training, held = split(labelled_domains([*rows, *rows], DOMAINS), 1, DOMAINS)
     assert not set(training) & set(held) and len(set(training)) == len(training)
 
 
@@ -121,20 +56,9 @@ def test_split_holds_no_more_than_it_takes(count: int) -> None:
     assert peak < 4 * count * 1_500  # bytes: two labels, twice as many texts of 600 characters and their draws
 
 
-def test_a_rare_label_is_found_where_its_texts_are_repeated(tmp_path: Path) -> None:
-    common = [Labelled("common", f"the {index} house is on the hill") for index in range(600)]
-    rare = [Labelled("rare", f"das {index} haus steht auf dem berg") for index in range(4)]
-    found = []
-    for repeated_to in (1, 300):
-        path = tmp_path / f"{repeated_to}.bin"
-        train(common + rare, 1, DOMAINS.model_copy(update={"epochs": 2, "repeated_to": repeated_to}), path)
-        found.append(classifier.best(path, "ein haus steht auf der wiese"))
-    assert found == ["common", "rare"]
-
-
 def test_one_label_cannot_be_trained() -> None:
     with pytest.raises(CurationError, match="needs two labels"):
-        split(labelled_domains([chat(f"w{index}") for index in range(50)], DOMAINS, 1), 1, DOMAINS)
+        split(labelled_domains([chat(f"w{index}") for index in range(50)], DOMAINS), 1, DOMAINS)
 
 
 def domain_rows(count: int) -> list[dict[str, Any]]:
@@ -149,7 +73,7 @@ def domain_rows(count: int) -> list[dict[str, Any]]:
 
 def test_domains_fill_the_gaps_and_drop_nothing(tmp_path: Path) -> None:
     model = tmp_path / classifier.MODEL
-    training, held = split(labelled_domains(domain_rows(100), DOMAINS, 1), 1, DOMAINS)
+    training, held = split(labelled_domains(domain_rows(100), DOMAINS), 1, DOMAINS)
     train(training, 1, DOMAINS, model)
     assert evaluate(model, held)["accuracy"] == 1.0
     rows = [chat("Write a Python function g that returns x minus 3.", domain=""), chat("Add 3 apples to 4.", domain="")]
@@ -167,7 +91,7 @@ def test_domains_fill_the_gaps_and_drop_nothing(tmp_path: Path) -> None:
 def test_training_twice_in_one_process_gives_the_same_bytes(tmp_path: Path, buckets: int) -> None:
     # Nine tenths of the matrix are what used memory held, unless it is zeroed: 12 models of 12 differed.
     settings = DOMAINS.model_copy(update={"buckets": buckets})
-    training, _ = split(labelled_domains(domain_rows(60), settings, 1), 1, settings)
+    training, _ = split(labelled_domains(domain_rows(60), settings), 1, settings)
     paths = [tmp_path / f"{index}.bin" for index in range(4)]
     for path in paths:
         train(training, 1, settings, path)
@@ -177,7 +101,7 @@ def test_training_twice_in_one_process_gives_the_same_bytes(tmp_path: Path, buck
 def test_the_step_makes_the_same_bytes_twice(tmp_path: Path) -> None:
     write(tmp_path / "raw" / "records", domain_rows(60))
     write_manifest(tmp_path / "raw", {})
-    recipe = json.dumps({"settings": {"target": "domain", "training": DOMAINS.model_dump(mode="json")}, "seed": 1})
+    recipe = json.dumps({"settings": DOMAINS.model_dump(mode="json"), "seed": 1})
     for name in ("one", "two"):
         command = [sys.executable, "-m", "scripts.curate.train_classifier", "--recipe", recipe]
         command += [
@@ -196,9 +120,4 @@ def test_the_step_makes_the_same_bytes_twice(tmp_path: Path) -> None:
 
 
 def test_cleaning() -> None:
-    assert (
-        classifier.language_text("See `x` at https://a.b/c: 3 \\frac{a}{b}\n```py\nfür\n``` Größe!")
-        == "see at a b größe"
-    )
-    assert classifier.letters("ab 你好") == 2 + 2 * 3
     assert classifier.domain_text("Add 12 and 7!") == "add 0 and 0 !"
