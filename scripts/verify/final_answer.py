@@ -160,7 +160,7 @@ def _without_prose(line: str) -> str:
 
 
 def _last(response: str, settings: VerifySettings) -> Stated | None:
-    """The last formula or quantity of the response; if other mathematics follows it, the end that math-verify searches."""
+    """The last formula or quantity of the response; its end, for math-verify, if other mathematics follows it."""
     tail = response[-settings.math_tail_chars :]
     if len(tail) < len(response):
         tail = re.sub(r"^\S*\s", "", tail, count=1)  # not from the middle of a number
