@@ -54,12 +54,12 @@ OTHER_LANGUAGES = "|".join(
 """A regular expression, up to the option's letter; without regard to case."""
 
 CHINESE_AND_JAPANESE = (
-    r"(?:\u7b54\u6848|\u7b54\u3048|\u6b63\u89e3|\u89e3\u7b54|\u56de\u7b54|\u9009\u9879|\u9078\u629e\u80a2"
-    r"|\u6b63\u786e\u7684(?!\u9009))[*_]*\s*"
-    r"(?:(?:\u5e94\u8be5|\u5e94\u5f53|\u5e94|\u5c31)?(?:[\u662f\u4e3a\u70ba\u306f]|\u9009\u62e9?)|:"
+    r"(?:\u7b54\u6848|\u7b54\u3048|\u6b63\u89e3|\u89e3\u7b54|\u56de\u7b54|\u9009\u9879|\u9078\u9805|\u9078\u629e\u80a2"
+    r"|\u6b63[\u786e\u78ba]\u7684(?![\u9009\u9078]))[*_]*\s*"
+    r"(?:(?:[\u5e94\u61c9][\u8be5\u8a72\u5f53\u7576]?|\u5c31)?(?:[\u662f\u4e3a\u70ba\u306f]|\u9009\u62e9?)|:"
     r"|(?:(?<=\u7b54\u6848)|(?<=\u7b54\u3048)|(?<=\u6b63\u786e\u9009\u9879))(?=\s?[(A-Z]))[*_]*\s*:?[*_]*\s*"
     # "choose", unless it is denied or a condition
     r"|(?<!\u4e0d)(?<!\u4e0d\u80fd)(?<!\u4e0d\u5e94)(?<!\u4e0d\u8be5)(?<!\u4e0d\u4f1a)(?<!\u5982\u679c)(?<!\u82e5)"
-    r"\u9009\u62e9?[*_]*\s*:?\s*"
+    r"[\u9009\u9078][\u62e9\u64c7]?(?!\u629e)[*_]*\s*:?\s*"
 )
 KOREAN = r"(?:\uc815\ub2f5|\ub2f5\ubcc0|\ub2f5)[*_]*(?:[\uc740\ub294\uc774]\s*:?|\s*:|\s+(?=[(A-Z]))[*_]*\s*"

@@ -30,7 +30,7 @@ _OPENING = re.compile(
 )
 _FORMULA = re.compile(
     r"(?:\\\)|\$)?(?:\s*(?:[=^\u2248\u2264\u2265\u2260\u221d\xd7\xb7\xb1\u2208]|<[\s=]|>\s?[\dA-Z=]|/\s?[\da-z]|\+\s?[\da-z\\(])"
-    r"|\s*\\(?!text|quad|qquad|mbox|mathrm|mathbf)[A-Za-z]+|_\{?[\dA-Za-z]|\*[\da-z]|-[a-z]|\([A-Za-z\d]\s?[-+,)])"
+    r"|\s*\\(?!text|quad|qquad|mbox|mathrm|mathbf)[A-Za-z]+|_\{?[\dA-Za-z]|\*[\da-z]|-(?:[a-z]|[A-Z]-)|\([A-Za-z\d]\s?[-+,)])"
 )
 """What makes a formula or a name of a letter before it: `C = 3`, `B^2`, `E \\approx 5`, `P(A)`, `D-glucose`."""
 _LOWER = re.compile(r"[a-z](?:[.)]?$|[.)]\s)")
@@ -45,6 +45,7 @@ _FRAMED = re.compile(
 """A letter in quotes, angle brackets or braces, which become parentheses."""
 _LEAD = re.compile(
     r"(?i:(?:so|thus|hence|therefore|finally|overall|in conclusion)[,:]?\s+)?"
+    r"(?i:I (?:think|believe)(?: that)?\s+(?=it|this|that))?"
     r"(?i:(?:it|this|that)(?:['\u2019]s|\s+(?:is|must be|should be|has to be))\s+)?"
 )
 """What may open a sentence whose rest is an option alone: `Therefore, (D).`, `So it must be D.`"""
@@ -68,7 +69,7 @@ _AFFIRMED = re.compile(
     r"(?:^|[.!?;:,]\s{0,2}|\b(?i:so|thus|hence|therefore|that|but|and|option|choice|answer)\b[,\s]{0,2}|(?:\u6240\u4ee5|\u56e0\u6b64|\u6545|\u5219)\s?|[\u9009\u9078]\u629e?[\u9879\u80a2]\s{0,2})"
     r"(?:(?i:option|choice)\s{1,2})?"
     + _LETTER
-    + r"\s*(?:(?:is|must be)\s+(?:(?:therefore|thus|clearly|indeed|the|my|our|final)\s+)*(?:most\s+)?"
+    + r"\s*(?:(?:is|must be)\s+(?:(?:therefore|thus|clearly|indeed|the|my|our|final|only)\s+)*(?:most\s+)?"
     r"(?:correct|right|best|appropriate|answer)\b"
     r"(?!\s*(?:\?|only|if|when|in|about|that)\b)(?!\s*\?)|(?:\u9009?\u9879)?\u662f?(?:\u6b63\u786e|\u5bf9)\u7684?|\u304c\u6b63\u3057\u3044)"
 )
