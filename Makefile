@@ -10,7 +10,8 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 STACK := .venv-stack/.installed
 
-.PHONY: help env reproduce cell test lint plan lineage diff-lineage bench test-stack test-cluster verify-results export lock
+.PHONY: help env reproduce cell test lint plan lineage diff-lineage why compare reference readme bench test-stack test-cluster \
+	verify-results export lock
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-16s %s\n", $$1, $$2}'
@@ -26,6 +27,7 @@ $(STAMP): envs/cpu.txt
 reproduce: $(STAMP) ## the whole chain, then the tables (SCALE=tiny, SEEDS=1, CORES=all)
 	$(BIN)/python -m scripts.workflow.reproduce --scale $(SCALE) --seeds $(SEEDS) --cores $(CORES)
 	$(BIN)/python -m scripts.tables.$(if $(filter 1,$(SEEDS)),terminal results/$(SCALE) --all,seeds $(SEED_RESULTS) --out results/$(SCALE)-seeds)
+	@for results in $(SEED_RESULTS); do $(BIN)/python -m scripts.results.compare $$results || true; done
 
 cell: $(STAMP) ## one cell and all it needs: make cell CELL=instruct/ins-grpo/ifeval
 	@test -n "$(CELL)" || { echo 'say which: make cell CELL=table/row/column'; exit 2; }
@@ -51,6 +53,20 @@ lineage: $(STAMP) ## where a number comes from: make lineage CELL=instruct/ins-g
 diff-lineage: $(STAMP) ## in what two cells differ: make diff-lineage A=table/row/column B=table/row/column
 	@test -n "$(A)" -a -n "$(B)" || { echo 'say which two: make diff-lineage A=table/row/column B=table/row/column'; exit 2; }
 	@$(BIN)/python -m scripts.results.lineage --diff $(A) $(B) --results results/$(SCALE)
+
+why: $(STAMP) ## would it be made again, and why: make why ARTIFACT=results/tiny/models/opd, or CELL=table/row/column
+	@test -n "$(ARTIFACT)$(CELL)" || { echo 'say which: make why ARTIFACT=results/... or CELL=table/row/column'; exit 2; }
+	@$(BIN)/python -m scripts.results.why $(or $(ARTIFACT),--cell $(CELL) --results results/$(SCALE))
+
+compare: $(STAMP) ## whether the results are the reference's, or how two folders differ (SEEDS=n, or A=results/tiny B=other/tiny)
+	@$(if $(A)$(B),$(BIN)/python -m scripts.results.compare $(A) --with $(B),\
+		code=0; for results in $(SEED_RESULTS); do $(BIN)/python -m scripts.results.compare $$results || code=1; done; exit $$code)
+
+reference: $(STAMP) ## reference/<scale>.json and the documents' tables, from results made by this code
+	$(BIN)/python -m scripts.results.reference --scale $(SCALE)
+
+readme: $(STAMP) ## the tables of README.md and docs/tiny.md, from the reference
+	$(BIN)/python -m scripts.results.readme
 
 verify-results: $(STAMP) ## every artifact against its manifest and its inputs
 	$(BIN)/python -m scripts.results.verify results/$(SCALE)

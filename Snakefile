@@ -45,23 +45,21 @@ localrules:
 rule all:
     default_target: True
     input:
-        f"{R}/report.html" if CONFIG.tables else f"{R}/funnel.json",
-        AUDIT,
-        [dataset(name) for name in CONFIG.datasets],
+        PATHS.everything(),
 
 
 rule data:
     input:
-        [dataset(name) for name in CONFIG.datasets],
-        f"{R}/funnel.json",
-        AUDIT,
+        [PATHS.dataset(name) for name in CONFIG.datasets],
+        PATHS.at("funnel.json"),
+        PATHS.audit(),
 
 
 rule cells:
     input:
-        [cell for name in CONFIG.tables for cell in table_cells(name)],
+        [cell for name in CONFIG.tables for cell in PATHS.cells(name)],
 
 
 rule tables:
     input:
-        [f"{R}/tables/{name}.json" for name in CONFIG.tables],
+        [PATHS.table(name) for name in CONFIG.tables],

@@ -26,11 +26,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from scripts.common import records
 from scripts.common.artifacts import open_artifact, read_json, write_manifest
 from scripts.common.budget import Budget
 from scripts.common.fingerprint import ROOT
 from scripts.containers.launch import launch
-from scripts.workflow import config, records
+from scripts.workflow import config
 
 QWEN3_8B = {
     "vocab_size": 151936,

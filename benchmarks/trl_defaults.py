@@ -18,7 +18,7 @@ from trl import SFTConfig, SFTTrainer
 from scripts.common import records
 from scripts.common.artifacts import write_json
 from scripts.common.step import is_main_process
-from scripts.train.speed import Meter, flops_per_token, mean_context
+from scripts.train.speed import Meter, flops_per_token
 from scripts.train.trainer import model_of, parameters
 
 
@@ -38,7 +38,7 @@ def main() -> None:
         )
         lengths = [len(row) for row in trainer.train_dataset["input_ids"]]
         model = model_of(trainer)
-        meter = Meter(flops_per_token(model.config, parameters(model), mean_context(lengths)))
+        meter = Meter(flops_per_token(model.config, parameters(model), lengths))
         trainer.add_callback(meter)
         trainer.train()
     if is_main_process():

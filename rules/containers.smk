@@ -19,9 +19,9 @@ rule build_image:
     output:
         str(images.image_file("{environment}")),
     log:
-        f"{R}/logs/containers/{{environment}}.log",
+        PATHS.log("containers", "{environment}"),
     wildcard_constraints:
-        environment=one_of(IMAGES),
+        environment="|".join(IMAGES),
     params:
         recipe=image_recipe,
     run:  # on the host, whatever the deployment: it makes the images

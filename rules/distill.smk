@@ -1,6 +1,6 @@
 """distill: teachers' responses, their cross-verification, and difficulty grades.
 
-makes   results/<scale>/responses/{set}/samples/{teacher}/, responses/{set}/scores/ (where the set has a judge),
+makes   results/<scale>/responses/{set}/samples/{teacher}/, responses/{set}/scores/ (if the set has a judge),
         responses/{set}/verdicts/, attempts/{set}/, graded/{set}/
 needs   the pool's last step, the teachers', judges' and students' checkpoints
 """
@@ -8,26 +8,20 @@ needs   the pool's last step, the teachers', judges' and students' checkpoints
 
 rule sample_responses:
     input:
-        pool=lambda w: pool(CONFIG.responses[w.set].pool),
-        teacher=lambda w: model(w.teacher),
+        inputs("sample_responses"),
     output:
-        f"{R}/responses/{{set}}/samples/{{teacher}}/manifest.json",
+        outputs("sample_responses"),
     log:
-        f"{R}/logs/responses/{{set}}/{{teacher}}.log",
+        log_of("sample_responses"),
     wildcard_constraints:
-        set=one_of(CONFIG.responses),
-        teacher=one_of(CONFIG.models),
+        **names_of("sample_responses"),
     container:
-        image("serve")
-    threads: cpus("distill.sample")
+        image("sample_responses")
+    threads: cpus("sample_responses")
     resources:
-        **resources("distill.sample"),
+        **resources("sample_responses"),
     params:
-        recipe=recipe(
-            "scripts.distill.sample",
-            "serve",
-            lambda w: {"responses": CONFIG.responses[w.set].draw, "engine": CONFIG.engine},
-        ),
+        recipe=recipe("sample_responses"),
     shell:
         "python -m scripts.distill.sample --recipe {params.recipe:q} --pool {input.pool}"
         " --teacher {input.teacher} --out {output} > {log} 2>&1"
@@ -35,32 +29,20 @@ rule sample_responses:
 
 rule judge_responses:
     input:
-        pool=lambda w: pool(CONFIG.responses[w.set].pool),
-        samples=lambda w: samples(w.set),
-        judge=lambda w: model(CONFIG.responses[w.set].judge.model),
+        inputs("judge_responses"),
     output:
-        f"{R}/responses/{{set}}/scores/manifest.json",
+        outputs("judge_responses"),
     log:
-        f"{R}/logs/responses/{{set}}/scores.log",
+        log_of("judge_responses"),
     wildcard_constraints:
-        set=one_of(name for name, found in CONFIG.responses.items() if found.judge),
+        **names_of("judge_responses"),
     container:
-        image("serve")
-    threads: cpus("distill.judge")
+        image("judge_responses")
+    threads: cpus("judge_responses")
     resources:
-        **resources("distill.judge"),
+        **resources("judge_responses"),
     params:
-        recipe=recipe(
-            "scripts.distill.judge",
-            "serve",
-            lambda w: {
-                "judge": CONFIG.responses[w.set].judge,
-                "teachers": CONFIG.responses[w.set].teachers,
-                "keep_original": CONFIG.responses[w.set].keep_original,
-                "prompts": CONFIG.responses[w.set].prompts,
-                "engine": CONFIG.engine,
-            },
-        ),
+        recipe=recipe("judge_responses"),
     shell:
         "python -m scripts.distill.judge --recipe {params.recipe:q} --pool {input.pool}"
         " --samples {input.samples} --judge {input.judge} --out {output} > {log} 2>&1"
@@ -68,26 +50,20 @@ rule judge_responses:
 
 rule cross_verify_responses:
     input:
-        pool=lambda w: pool(CONFIG.responses[w.set].pool),
-        samples=lambda w: samples(w.set),
-        scores=lambda w: [f"{R}/responses/{w.set}/scores/manifest.json"] if CONFIG.responses[w.set].judge else [],
+        inputs("cross_verify_responses"),
     output:
-        f"{R}/responses/{{set}}/verdicts/manifest.json",
+        outputs("cross_verify_responses"),
     log:
-        f"{R}/logs/responses/{{set}}/verdicts.log",
+        log_of("cross_verify_responses"),
     wildcard_constraints:
-        set=one_of(CONFIG.responses),
+        **names_of("cross_verify_responses"),
     container:
-        image("data")
-    threads: cpus("distill.cross_verify")
+        image("cross_verify_responses")
+    threads: cpus("cross_verify_responses")
     resources:
-        **resources("distill.cross_verify"),
+        **resources("cross_verify_responses"),
     params:
-        recipe=recipe(
-            "scripts.distill.cross_verify",
-            "data",
-            lambda w: {"responses": CONFIG.responses[w.set], "verify": CONFIG.verify},
-        ),
+        recipe=recipe("cross_verify_responses"),
     shell:
         "NEBULA_WORKERS={threads} python -m scripts.distill.cross_verify --recipe {params.recipe:q} --pool {input.pool}"
         " --samples {input.samples} --scores {input.scores} --out {output} > {log} 2>&1"
@@ -95,25 +71,20 @@ rule cross_verify_responses:
 
 rule sample_attempts:
     input:
-        pool=lambda w: pool(CONFIG.graded[w.set].pool),
-        student=lambda w: model(CONFIG.graded[w.set].student),
+        inputs("sample_attempts"),
     output:
-        f"{R}/attempts/{{set}}/manifest.json",
+        outputs("sample_attempts"),
     log:
-        f"{R}/logs/attempts/{{set}}.log",
+        log_of("sample_attempts"),
     wildcard_constraints:
-        set=one_of(CONFIG.graded),
+        **names_of("sample_attempts"),
     container:
-        image("serve")
-    threads: cpus("distill.sample")
+        image("sample_attempts")
+    threads: cpus("sample_attempts")
     resources:
-        **resources("distill.sample"),
+        **resources("sample_attempts"),
     params:
-        recipe=recipe(
-            "scripts.distill.sample",
-            "serve",
-            lambda w: {"responses": CONFIG.graded[w.set].draw, "engine": CONFIG.engine, "only_verifiable": True},
-        ),
+        recipe=recipe("sample_attempts"),
     shell:
         "python -m scripts.distill.sample --recipe {params.recipe:q} --pool {input.pool}"
         " --teacher {input.student} --out {output} > {log} 2>&1"
@@ -121,28 +92,20 @@ rule sample_attempts:
 
 rule grade_prompts:
     input:
-        attempts=f"{R}/attempts/{{set}}/manifest.json",
+        inputs("grade_prompts"),
     output:
-        f"{R}/graded/{{set}}/manifest.json",
+        outputs("grade_prompts"),
     log:
-        f"{R}/logs/graded/{{set}}.log",
+        log_of("grade_prompts"),
     wildcard_constraints:
-        set=one_of(CONFIG.graded),
+        **names_of("grade_prompts"),
     container:
-        image("data")
-    threads: cpus("distill.grade")
+        image("grade_prompts")
+    threads: cpus("grade_prompts")
     resources:
-        **resources("distill.grade"),
+        **resources("grade_prompts"),
     params:
-        recipe=recipe(
-            "scripts.distill.grade",
-            "data",
-            lambda w: {
-                "bands": CONFIG.graded[w.set].bands,
-                "samples": CONFIG.graded[w.set].samples,
-                "verify": CONFIG.verify,
-            },
-        ),
+        recipe=recipe("grade_prompts"),
     shell:
         "NEBULA_WORKERS={threads} python -m scripts.distill.grade --recipe {params.recipe:q} --attempts {input.attempts}"
         " --out {output} > {log} 2>&1"

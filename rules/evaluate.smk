@@ -3,70 +3,54 @@
 makes   results/<scale>/generations/{model}/{benchmark}.parquet, scores/{model}/{benchmark}.json
 needs   models/{model}/, raw/{source}/ of the benchmarks
 
-One job serves the benchmarks of a group (`evaluate_together`), so there is a pair of rules a group.
+One job serves the benchmarks of a group (`evaluate_together`), so there is a pair of rules per group.
 """
 
-for group in CONFIG.evaluation_groups():
+for rule_name in [name for name, kind in ARTIFACTS.kinds.items() if kind.step == "evaluate.generate"]:
 
     rule:
         name:
-            f"generate_{group_name(group)}"
+            rule_name
         input:
-            model=lambda w: model(w.model),
-            benchmarks=raw([CONFIG.benchmarks[name].source for name in group]),
+            inputs(rule_name),
         output:
-            [f"{R}/generations/{{model}}/{name}.parquet" for name in group],
+            outputs(rule_name),
         log:
-            f"{R}/logs/generations/{{model}}/{group[0]}.log",
+            log_of(rule_name),
         wildcard_constraints:
-            model=one_of(CONFIG.models),
+            **names_of(rule_name),
         container:
-            image("serve")
-        threads: cpus("evaluate.generate")
+            image(rule_name)
+        threads: cpus(rule_name)
         resources:
-            **resources("evaluate.generate"),
+            **resources(rule_name),
         params:
-            recipe=recipe(
-                "scripts.evaluate.generate",
-                "serve",
-                lambda w, group=group: {
-                    "benchmarks": {
-                        name: CONFIG.benchmarks[name].questions(CONFIG.models[w.model].thinking) for name in group
-                    },
-                    "engine": CONFIG.engine,
-                    "thinking": CONFIG.models[w.model].thinking,
-                },
-            ),
+            recipe=recipe(rule_name),
         shell:
             "python -m scripts.evaluate.generate --recipe {params.recipe:q} --model {input.model}"
             " --benchmarks {input.benchmarks} --out {output} > {log} 2>&1"
 
+
+for rule_name in [name for name, kind in ARTIFACTS.kinds.items() if kind.step == "evaluate.score"]:
+
     rule:
         name:
-            f"score_{group_name(group)}"
+            rule_name
         input:
-            [f"{R}/generations/{{model}}/{name}.parquet" for name in group],
+            inputs(rule_name),
         output:
-            [f"{R}/scores/{{model}}/{name}.json" for name in group],
+            outputs(rule_name),
         log:
-            f"{R}/logs/scores/{{model}}/{group[0]}.log",
+            log_of(rule_name),
         wildcard_constraints:
-            model=one_of(CONFIG.models),
+            **names_of(rule_name),
         container:
-            image("data")
-        threads: cpus("evaluate.score")
+            image(rule_name)
+        threads: cpus(rule_name)
         resources:
-            **resources("evaluate.score"),
+            **resources(rule_name),
         params:
-            recipe=recipe(
-                "scripts.evaluate.score",
-                "data",
-                lambda w, group=group: {
-                    "model": w.model,
-                    "benchmarks": {name: CONFIG.benchmarks[name].metric for name in group},
-                    "verify": CONFIG.verify,
-                },
-            ),
+            recipe=recipe(rule_name),
         shell:
-            "NEBULA_WORKERS={threads} python -m scripts.evaluate.score --recipe {params.recipe:q} --generations {input}"
-            " --out {output} > {log} 2>&1"
+            "NEBULA_WORKERS={threads} python -m scripts.evaluate.score --recipe {params.recipe:q}"
+            " --generations {input.generations} --out {output} > {log} 2>&1"

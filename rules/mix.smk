@@ -1,28 +1,26 @@
 """mix: data sets of an exact size.
 
-makes   results/<scale>/datasets/{dataset}/, embeddings/{encoder}/{pool}/ (where a data set's `select` names an encoder)
+makes   results/<scale>/datasets/{dataset}/, embeddings/{encoder}/{pool}/ (if a data set's `select` names an encoder)
 needs   a pool's last step, a response set's verdicts, a graded set, or raw sources
 """
 
 
 rule encode_prompts:
     input:
-        pool=lambda w: pool(w.pool),
-        encoder=lambda w: model(w.encoder),
+        inputs("encode_prompts"),
     output:
-        f"{R}/embeddings/{{encoder}}/{{pool}}/manifest.json",
+        outputs("encode_prompts"),
     log:
-        f"{R}/logs/embeddings/{{encoder}}/{{pool}}.log",
+        log_of("encode_prompts"),
     wildcard_constraints:
-        encoder=one_of(CONFIG.models),
-        pool=one_of(CONFIG.pools),
+        **names_of("encode_prompts"),
     container:
-        image("serve")
-    threads: cpus("mix.encode")
+        image("encode_prompts")
+    threads: cpus("encode_prompts")
     resources:
-        **resources("mix.encode"),
+        **resources("encode_prompts"),
     params:
-        recipe=recipe("scripts.mix.encode", "serve", lambda w: CONFIG.engine),
+        recipe=recipe("encode_prompts"),
     shell:
         "python -m scripts.mix.encode --recipe {params.recipe:q} --pool {input.pool}"
         " --encoder {input.encoder} --out {output} > {log} 2>&1"
@@ -30,30 +28,21 @@ rule encode_prompts:
 
 rule build_dataset:
     input:
-        origin=lambda w: dataset_origin(CONFIG.datasets[w.dataset])[1],
-        vectors=lambda w: vectors(CONFIG.datasets[w.dataset]),
+        inputs("build_dataset"),
     output:
-        f"{R}/datasets/{{dataset}}/manifest.json",
+        outputs("build_dataset"),
     log:
-        f"{R}/logs/datasets/{{dataset}}.log",
+        log_of("build_dataset"),
     wildcard_constraints:
-        dataset=one_of(CONFIG.datasets),
+        **names_of("build_dataset"),
     container:
-        image("data")
-    threads: cpus("mix.build")
+        image("build_dataset")
+    threads: cpus("build_dataset")
     resources:
-        **resources("mix.build"),
+        **resources("build_dataset"),
     params:
-        option=lambda w: dataset_origin(CONFIG.datasets[w.dataset])[0],
-        recipe=recipe(
-            "scripts.mix.build",
-            "data",
-            lambda w: {
-                "name": w.dataset,
-                "dataset": CONFIG.datasets[w.dataset],
-                "licences": {name: CONFIG.sources[name].licence for name in sources_of(CONFIG.datasets[w.dataset])},
-            },
-        ),
+        option=lambda w: PATHS.dataset_origin(CONFIG.datasets[w.dataset])[0],
+        recipe=recipe("build_dataset"),
     shell:
         "python -m scripts.mix.build --recipe {params.recipe:q} {params.option} {input.origin}"
         " --vectors {input.vectors} --out {output} > {log} 2>&1"

@@ -4,11 +4,11 @@ import shutil
 
 from snakemake.settings.types import DeploymentMethod
 
-from scripts.workflow import plan
 from scripts.containers import images, preflight
 from scripts.containers import launch as launching
+from scripts.train.settings.base import TrainedModel
+from scripts.workflow import plan
 
-TRAININGS = ("pretrain_model", "finetune_model", "reinforce_model", "distill_model")
 IMAGES = sorted(set(CONFIG.environments.values()))
 SITE = workflow.resource_settings.default_resources or {}
 OF_GPU_JOBS = {"gpu_partition": "slurm_partition", "gpu_constraint": "constraint"}
@@ -30,18 +30,26 @@ def drawn_without_apptainer():
     return workflow.dryrun and not shutil.which("apptainer")
 
 
-def image(role, step=None):
-    """The image that a role's jobs run in; none where they run outside of images, or enter it on each of their nodes."""
-    if not CONFIG.containers or (step and CONFIG.budget_of(step).nodes > 1):
+def budget_of(rule):
+    """What a rule's jobs may use."""
+    return CONFIG.budget_of(ARTIFACTS.kinds[rule].step)
+
+
+def image(rule):
+    """The image that a rule's jobs run in.
+
+    None if jobs run outside images, and for a job on several nodes, which enters the image on each of them.
+    """
+    if not CONFIG.containers or budget_of(rule).nodes > 1:
         return None
-    path = str(images.image_file(CONFIG.environments[role]))
+    path = str(images.image_file(CONFIG.environments[ARTIFACTS.kinds[rule].role]))
     return lambda wildcards: None if drawn_without_apptainer() else path
 
 
-def launch(step):
-    """What stands before the module's name of a training: python, or a launcher of several processes."""
+def launch(rule):
+    """The words before the module's name of a training: python, or a launcher of several processes."""
     trained_in = images.image_file(CONFIG.environments["train"]) if CONFIG.containers else None
-    return launching.launch(CONFIG.budget_of(step), trained_in, workflow.deployment_settings.apptainer_args)
+    return launching.launch(budget_of(rule), trained_in, workflow.deployment_settings.apptainer_args)
 
 
 def tracking(wildcards):
@@ -49,22 +57,22 @@ def tracking(wildcards):
     if not CONFIG.trackers:
         return launching.Untracked("")
     return launching.Untracked(
-        f"NEBULA_TRACKERS={','.join(CONFIG.trackers)} NEBULA_TRACKING={R}/logs/tracking/{wildcards.model} "
+        f"NEBULA_TRACKERS={','.join(CONFIG.trackers)} NEBULA_TRACKING={PATHS.at('logs', 'tracking', wildcards.model)} "
     )
 
 
-def cpus(step):
-    """CPUs of a step's jobs on each of their nodes."""
-    return CONFIG.budget_of(step).cpus
+def cpus(rule):
+    """CPUs of a rule's jobs on each of their nodes."""
+    return budget_of(rule).cpus
 
 
-def resources(step):
-    """What a step's jobs ask SLURM for, as keywords of a rule's `resources`; None is nothing.
+def resources(rule):
+    """What a rule's jobs request from SLURM, as keywords of `resources`; None requests nothing.
 
-    Snakemake's own default of `disk` would look at the size of every input of every job, and what the profile says of
-    GPUs is a word to this function, no resource.
+    Snakemake's own default of `disk` would look up the size of every input of every job. What the profile says about
+    GPUs is meant for this function and is not a resource.
     """
-    budget = CONFIG.budget_of(step)
+    budget = budget_of(rule)
     asked = {"disk": None, **dict.fromkeys(OF_GPU_JOBS)}
     if not budget.gpus:
         return asked | {
@@ -105,23 +113,23 @@ def image_recipe(wildcards):
     )
 
 
-def asked_of(job):
-    """What a job asks the cluster for; None where it leaves the partition to SLURM."""
-    given = job.resources.get
-    if not given("slurm_partition"):
+def sbatch_options(job):
+    """The options of `sbatch` that a job is submitted with; None if it leaves the partition to SLURM."""
+    resource = job.resources.get
+    if not resource("slurm_partition"):
         return None
     options = {
-        "partition": given("slurm_partition"),
-        "account": given("slurm_account"),
-        "qos": given("qos"),
-        "constraint": given("constraint"),
-        "time": given("runtime"),
-        "mem": given("mem_mb"),
-        "gpus": ":".join(str(part) for part in (given("gpu_model"), given("gpu")) if part),
-        "nodes": given("nodes"),
+        "partition": resource("slurm_partition"),
+        "account": resource("slurm_account"),
+        "qos": resource("qos"),
+        "constraint": resource("constraint"),
+        "time": resource("runtime"),
+        "mem": resource("mem_mb"),
+        "gpus": ":".join(str(part) for part in (resource("gpu_model"), resource("gpu")) if part),
+        "nodes": resource("nodes"),
         "cpus-per-task": job.threads,
     }
-    return preflight.Asked(job.rule.name, tuple((name, str(value)) for name, value in options.items() if value))
+    return preflight.JobRequest(job.rule.name, tuple((name, str(value)) for name, value in options.items() if value))
 
 
 onstart:
@@ -135,14 +143,18 @@ onstart:
         apptainer=DeploymentMethod.APPTAINER in workflow.deployment_settings.deployment_method,
     )
     if CONFIG.containers:
-        trained = {job.wildcards.model for job in jobs if job.rule.name in TRAININGS}
+        planned = {output for job in jobs for output in job.output}
+        models = CONFIG.models.items()
+        trained = [name for name, m in models if isinstance(m, TrainedModel) and PATHS.model(name) in planned]
         problems += preflight.kernel_problems(CONFIG.training_of(name).attention for name in trained)
-    problems += preflight.disk_problems(Path(R), CONFIG.disk_gb)
+    problems += preflight.disk_problems(Path(CONFIG.results), CONFIG.disk_gb)
     read = {job.wildcards.source for job in jobs if job.rule.name == "normalize_source"}
     problems += plan.missing_sources(CONFIG, read, Path(CONFIG.corpora_dir or "."))
     submitted = [job for job in jobs if not job.is_local]
     if slurm and submitted:
-        asked = [found for job in submitted if (found := asked_of(job))]
-        problems += preflight.slurm_problems(asked, workflow.executor_settings.status_command, Path(R))
+        requests = [request for job in submitted if (request := sbatch_options(job))]
+        problems += preflight.slurm_problems(
+            requests, workflow.executor_settings.status_command, Path(CONFIG.results)
+        )
     if problems:
         raise WorkflowError(*problems)

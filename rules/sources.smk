@@ -7,16 +7,16 @@ needs   what `sources:` names: the embedded generator, files below `corpora_dir`
 
 rule synthesize_corpora:
     output:
-        f"{R}/synthetic/manifest.json",
+        outputs("synthesize_corpora"),
     log:
-        f"{R}/logs/synthetic.log",
+        log_of("synthesize_corpora"),
     container:
-        image("data")
-    threads: cpus("sources.synthesize")
+        image("synthesize_corpora")
+    threads: cpus("synthesize_corpora")
     resources:
-        **resources("sources.synthesize"),
+        **resources("synthesize_corpora"),
     params:
-        recipe=recipe("scripts.sources.synthesize", "data", lambda w: CONFIG.synthetic),
+        recipe=recipe("synthesize_corpora"),
     shell:
         "python -m scripts.sources.synthesize --recipe {params.recipe:q} --out {output} > {log} 2>&1"
 
@@ -28,27 +28,18 @@ localrules:
 
 rule fetch_hub_dataset:
     output:
-        f"{R}/downloads/{{source}}/manifest.json",
+        outputs("fetch_hub_dataset"),
     log:
-        f"{R}/logs/downloads/{{source}}.log",
+        log_of("fetch_hub_dataset"),
     wildcard_constraints:
-        source=one_of(name for name, source in CONFIG.sources.items() if source.kind == "hub"),
+        **names_of("fetch_hub_dataset"),
     container:
-        image("data")
-    threads: cpus("sources.download")
+        image("fetch_hub_dataset")
+    threads: cpus("fetch_hub_dataset")
     resources:
         **unsubmitted(),
     params:
-        recipe=recipe(
-            "scripts.sources.download",
-            "data",
-            lambda w: {
-                "name": w.source,
-                "dataset": CONFIG.sources[w.source].dataset,
-                "revision": CONFIG.sources[w.source].revision,
-                "files": CONFIG.sources[w.source].files,
-            },
-        ),
+        recipe=recipe("fetch_hub_dataset"),
         offline=OFFLINE,
     shell:
         "HF_HUB_OFFLINE={params.offline} python -m scripts.sources.download --recipe {params.recipe:q}"
@@ -57,23 +48,21 @@ rule fetch_hub_dataset:
 
 rule normalize_source:
     input:
-        files=source_files,
+        inputs("normalize_source"),
     output:
-        f"{R}/raw/{{source}}/manifest.json",
+        outputs("normalize_source"),
     log:
-        f"{R}/logs/raw/{{source}}.log",
+        log_of("normalize_source"),
     wildcard_constraints:
-        source=one_of(CONFIG.sources),
+        **names_of("normalize_source"),
     container:
-        image("data")
-    threads: cpus("sources.normalize")
+        image("normalize_source")
+    threads: cpus("normalize_source")
     resources:
-        **resources("sources.normalize"),
+        **resources("normalize_source"),
     params:
-        recipe=recipe(
-            "scripts.sources.normalize", "data", lambda w: {"name": w.source, "source": CONFIG.sources[w.source]}
-        ),
-        corpora=Path(CONFIG.corpora_dir or "."),  # a Path is no tracked param: where files lie is not identity
+        recipe=recipe("normalize_source"),
+        corpora=Path(CONFIG.corpora_dir or "."),  # Snakemake does not compare a Path: where files are is not identity
     shell:
         "NEBULA_CORPORA={params.corpora:q} python -m scripts.sources.normalize --recipe {params.recipe:q}"
         " --files {input.files} --out {output} > {log} 2>&1"

@@ -1,6 +1,6 @@
-"""tables: cells, tables, figures and the report, from artifacts alone.
+"""tables: cells, tables, the funnel, figures and the report, from artifacts alone.
 
-makes   results/<scale>/cells/{table}/{row}/{column}.json, tables/{table}.*, figures/, report.html
+makes   results/<scale>/cells/{table}/{row}/{column}.json, tables/{table}.*, funnel.{json,md}, figures/, report.html
 needs   scores/{model}/{benchmark}.json, pools' and data sets' manifests, training logs
 """
 
@@ -15,85 +15,85 @@ localrules:
 
 rule make_cell:
     input:
-        scores=cell_scores,
+        inputs("make_cell"),
     output:
-        f"{R}/cells/{{table}}/{{row}}/{{column}}.json",
+        outputs("make_cell"),
     log:
-        f"{R}/logs/cells/{{table}}/{{row}}/{{column}}.log",
+        log_of("make_cell"),
     container:
-        image("data")
-    threads: cpus("tables.cell")
+        image("make_cell")
+    threads: cpus("make_cell")
     resources:
         **unsubmitted(),
     params:
-        recipe=recipe("scripts.tables.cell", "data", cell_settings),
+        recipe=recipe("make_cell"),
     shell:
         "python -m scripts.tables.cell --recipe {params.recipe:q} --scores {input.scores} --out {output}"
         " > {log} 2>&1"
 
 
+TABLE_JSON, TABLE_MD, TABLE_CSV, TABLE_TEX = outputs("make_table")
+
+
 rule make_table:
     input:
-        cells=lambda w: table_cells(w.table),
-        scores=lambda w: table_scores(w.table),
+        inputs("make_table"),
     output:
-        [f"{R}/tables/{{table}}.{kind}" for kind in ("json", "md")],
-        report(
-            f"{R}/tables/{{table}}.csv",
-            caption="captions/table.rst",
-            category="Tables",
-            labels={"table": "{table}"},
-        ),
-        f"{R}/tables/{{table}}.tex",
+        TABLE_JSON,
+        TABLE_MD,
+        report(TABLE_CSV, caption="captions/table.rst", category="Tables", labels={"table": "{table}"}),
+        TABLE_TEX,
     log:
-        f"{R}/logs/tables/{{table}}.log",
+        log_of("make_table"),
     container:
-        image("data")
-    threads: cpus("tables.table")
+        image("make_table")
+    threads: cpus("make_table")
     resources:
         **unsubmitted(),
     params:
-        recipe=recipe(
-            "scripts.tables.table",
-            "data",
-            lambda w: {
-                "name": w.table,
-                "table": CONFIG.tables[w.table],
-                "titles": {name: CONFIG.benchmarks[name].title for name in CONFIG.tables[w.table].columns[:-1]},
-            },
-        ),
+        recipe=recipe("make_table"),
     shell:
         "python -m scripts.tables.table --recipe {params.recipe:q} --cells {input.cells} --scores {input.scores}"
         " --out {output} > {log} 2>&1"
 
 
-ANSWERS = list(dict.fromkeys(answer for name in CONFIG.tables for answer in table_answers(name)))
+FUNNEL_JSON, FUNNEL_MD = outputs("tabulate_funnel")
+
+
+rule tabulate_funnel:
+    input:
+        inputs("tabulate_funnel"),
+    output:
+        FUNNEL_JSON,
+        report(FUNNEL_MD, caption="captions/funnel.rst", category="Data", labels={"page": "funnel"}),
+    log:
+        log_of("tabulate_funnel"),
+    container:
+        image("tabulate_funnel")
+    threads: cpus("tabulate_funnel")
+    resources:
+        **resources("tabulate_funnel"),
+    params:
+        recipe=recipe("tabulate_funnel"),
+    shell:
+        "python -m scripts.tables.funnel --recipe {params.recipe:q} --pools {input.pools}"
+        " --out {output} > {log} 2>&1"
 
 
 rule draw_figures:
     input:
-        models=[model(name) for name in CONFIG.models if CONFIG.models[name].kind != "hub"],
-        datasets=[dataset(name) for name in CONFIG.datasets],
-        graded=[graded(name) for name in CONFIG.graded],
-        funnel=f"{R}/funnel.json",
+        inputs("draw_figures"),
     output:
-        f"{R}/figures/manifest.json",
+        outputs("draw_figures"),
     log:
-        f"{R}/logs/figures.log",
+        log_of("draw_figures"),
     container:
-        image("data")
-    threads: cpus("tables.figures")
+        image("draw_figures")
+    threads: cpus("draw_figures")
     resources:
-        **resources("tables.figures"),
+        **resources("draw_figures"),
     params:
-        recipe=recipe(
-            "scripts.tables.figures",
-            "data",
-            lambda w: {
-                "tables": CONFIG.tables,
-                "kinds": {name: found.kind for name, found in CONFIG.models.items()},
-            },
-        ),
+        recipe=recipe("draw_figures"),
     shell:
         "python -m scripts.tables.figures --recipe {params.recipe:q} --models {input.models}"
         " --datasets {input.datasets} --graded {input.graded} --funnel {input.funnel} --out {output} > {log} 2>&1"
@@ -101,28 +101,23 @@ rule draw_figures:
 
 rule write_report:
     input:
-        tables=[f"{R}/tables/{name}.json" for name in CONFIG.tables],
-        cells=[cell for name in CONFIG.tables for cell in table_cells(name)],
-        scores=[f"{R}/scores/{model}/{benchmark}.json" for model, benchmark in ANSWERS],
-        generations=[f"{R}/generations/{model}/{benchmark}.parquet" for model, benchmark in ANSWERS],
-        figures=f"{R}/figures/manifest.json",
-        funnel=f"{R}/funnel.json",
-        pools=[
-            f"{R}/pools/{name}/decontaminate/manifest.json"
-            for name, found in CONFIG.pools.items()
-            if "decontaminate" in [step.step for step in found.steps]
-        ],
+        inputs("write_report"),
     output:
-        report(f"{R}/report.html", caption="captions/page.rst", category="Results", labels={"page": "all results"}),
+        report(
+            outputs("write_report")[0],
+            caption="captions/page.rst",
+            category="Results",
+            labels={"page": "all results"},
+        ),
     log:
-        f"{R}/logs/report.log",
+        log_of("write_report"),
     container:
-        image("data")
-    threads: cpus("tables.report")
+        image("write_report")
+    threads: cpus("write_report")
     resources:
-        **resources("tables.report"),
+        **resources("write_report"),
     params:
-        recipe=recipe("scripts.tables.report", "data", lambda w: {"scale": CONFIG.scale}),
+        recipe=recipe("write_report"),
     shell:
         "python -m scripts.tables.report --recipe {params.recipe:q} --tables {input.tables} --cells {input.cells}"
         " --scores {input.scores} --generations {input.generations} --figures {input.figures}"
@@ -135,4 +130,4 @@ for table_name in CONFIG.tables:
         name:
             table_name
         input:
-            [f"{R}/tables/{table_name}.json"],
+            PATHS.table(table_name),

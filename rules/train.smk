@@ -12,41 +12,41 @@ localrules:
 
 rule fetch_hub_model:
     output:
-        f"{R}/models/{{model}}/manifest.json",
+        outputs("fetch_hub_model"),
     log:
-        f"{R}/logs/models/{{model}}.log",
+        log_of("fetch_hub_model"),
     wildcard_constraints:
-        model=one_of(models_of("hub")),
+        **names_of("fetch_hub_model"),
     container:
-        image("train")
-    threads: cpus("train.hub")
+        image("fetch_hub_model")
+    threads: cpus("fetch_hub_model")
     resources:
         **unsubmitted(),
     params:
         offline=OFFLINE,
-        recipe=recipe("scripts.train.hub", "train", lambda w: CONFIG.models[w.model]),
+        recipe=recipe("fetch_hub_model"),
     shell:
         "HF_HUB_OFFLINE={params.offline} python -m scripts.train.hub --recipe {params.recipe:q} --out {output} > {log} 2>&1"
 
 
 rule pretrain_model:
     input:
-        dataset=lambda w: dataset(CONFIG.models[w.model].dataset),
+        inputs("pretrain_model"),
     output:
-        f"{R}/models/{{model}}/manifest.json",
+        outputs("pretrain_model"),
     log:
-        f"{R}/logs/models/{{model}}.log",
+        log_of("pretrain_model"),
     wildcard_constraints:
-        model=one_of(models_of("pretrain")),
+        **names_of("pretrain_model"),
     container:
-        image("train", "train.pretrain")
-    threads: cpus("train.pretrain")
+        image("pretrain_model")
+    threads: cpus("pretrain_model")
     resources:
-        **resources("train.pretrain"),
+        **resources("pretrain_model"),
     params:
         tracking=tracking,
-        launch=launch("train.pretrain"),
-        recipe=recipe("scripts.train.pretrain", "train", lambda w: {"training": CONFIG.training_of(w.model)}),
+        launch=launch("pretrain_model"),
+        recipe=recipe("pretrain_model"),
     shell:
         "{params.tracking}{params.launch} scripts.train.pretrain --recipe {params.recipe:q}"
         " --dataset {input.dataset}"
@@ -55,23 +55,22 @@ rule pretrain_model:
 
 rule finetune_model:
     input:
-        dataset=lambda w: dataset(CONFIG.models[w.model].dataset),
-        init=lambda w: model(CONFIG.models[w.model].init),
+        inputs("finetune_model"),
     output:
-        f"{R}/models/{{model}}/manifest.json",
+        outputs("finetune_model"),
     log:
-        f"{R}/logs/models/{{model}}.log",
+        log_of("finetune_model"),
     wildcard_constraints:
-        model=one_of(models_of("sft")),
+        **names_of("finetune_model"),
     container:
-        image("train", "train.sft")
-    threads: cpus("train.sft")
+        image("finetune_model")
+    threads: cpus("finetune_model")
     resources:
-        **resources("train.sft"),
+        **resources("finetune_model"),
     params:
         tracking=tracking,
-        launch=launch("train.sft"),
-        recipe=recipe("scripts.train.sft", "train", lambda w: {"training": CONFIG.training_of(w.model)}),
+        launch=launch("finetune_model"),
+        recipe=recipe("finetune_model"),
     shell:
         "{params.tracking}{params.launch} scripts.train.sft --recipe {params.recipe:q}"
         " --dataset {input.dataset} --init {input.init}"
@@ -80,31 +79,22 @@ rule finetune_model:
 
 rule reinforce_model:
     input:
-        dataset=lambda w: dataset(CONFIG.models[w.model].dataset),
-        init=lambda w: model(CONFIG.models[w.model].init),
+        inputs("reinforce_model"),
     output:
-        f"{R}/models/{{model}}/manifest.json",
+        outputs("reinforce_model"),
     log:
-        f"{R}/logs/models/{{model}}.log",
+        log_of("reinforce_model"),
     wildcard_constraints:
-        model=one_of(models_of("grpo")),
+        **names_of("reinforce_model"),
     container:
-        image("train", "train.grpo")
-    threads: cpus("train.grpo")
+        image("reinforce_model")
+    threads: cpus("reinforce_model")
     resources:
-        **resources("train.grpo"),
+        **resources("reinforce_model"),
     params:
         tracking=tracking,
-        launch=launch("train.grpo"),
-        recipe=recipe(
-            "scripts.train.grpo",
-            "train",
-            lambda w: {
-                "training": CONFIG.training_of(w.model),
-                "thinking": CONFIG.models[w.model].thinking,
-                "verify": CONFIG.verify,
-            },
-        ),
+        launch=launch("reinforce_model"),
+        recipe=recipe("reinforce_model"),
     shell:
         "{params.tracking}{params.launch} scripts.train.grpo --recipe {params.recipe:q}"
         " --dataset {input.dataset} --init {input.init}"
@@ -113,32 +103,23 @@ rule reinforce_model:
 
 rule distill_model:
     input:
-        dataset=lambda w: dataset(CONFIG.models[w.model].dataset),
-        init=lambda w: model(CONFIG.models[w.model].init),
-        teachers=lambda w: [model(name) for name in dict.fromkeys(teachers_of(w.model).values())],
+        inputs("distill_model"),
     output:
-        f"{R}/models/{{model}}/manifest.json",
+        outputs("distill_model"),
     log:
-        f"{R}/logs/models/{{model}}.log",
+        log_of("distill_model"),
     wildcard_constraints:
-        model=one_of(models_of("opd")),
+        **names_of("distill_model"),
     container:
-        image("train", "train.opd")
-    threads: cpus("train.opd")
+        image("distill_model")
+    threads: cpus("distill_model")
     resources:
-        **resources("train.opd"),
+        **resources("distill_model"),
     params:
         tracking=tracking,
-        launch=launch("train.opd"),
-        recipe=recipe(
-            "scripts.train.opd",
-            "train",
-            lambda w: {
-                "training": CONFIG.training_of(w.model),
-                "thinking": CONFIG.models[w.model].thinking,
-            },
-        ),
-        teachers=lambda w: [f"{domain}={model(name)}" for domain, name in sorted(teachers_of(w.model).items())],
+        launch=launch("distill_model"),
+        teachers=lambda w: [f"{domain}={PATHS.model(name)}" for domain, name in sorted(PATHS.teachers(w.model).items())],
+        recipe=recipe("distill_model"),
     shell:
         "{params.tracking}{params.launch} scripts.train.opd --recipe {params.recipe:q}"
         " --dataset {input.dataset} --init {input.init}"

@@ -21,8 +21,13 @@ MANIFEST = "manifest.json"
 RUN = "run.json"
 PARTIAL = ".partial-"
 """In the name of the private folder that a running step writes into; one left over is a killed run's."""
-UNLISTED = frozenset({MANIFEST, RUN, ".snakemake_timestamp"})
-"""Names at an artifact's root that are no content; every other file must stand in the manifest."""
+CARD = "README.md"
+UNLISTED = frozenset({MANIFEST, RUN, CARD, ".snakemake_timestamp"})
+"""Names at an artifact's root that are not content; every other file must be in the manifest.
+
+A card describes the artifact to people, and no step reads it: a new wording, or an edit by hand, changes nothing
+downstream.
+"""
 
 
 class ArtifactError(RuntimeError):
@@ -94,7 +99,7 @@ def _check_file(path: Path) -> list[str]:
 
 
 def content_files(folder: Path) -> dict[str, Path]:
-    """An artifact's content: every file below `folder` but its own manifest and run record, by relative name."""
+    """An artifact's content: every file below `folder` but its own manifest, run record and card, by relative name."""
     files = ((file.relative_to(folder).as_posix(), file) for file in sorted(folder.rglob("*")) if file.is_file())
     return {name: file for name, file in files if name not in UNLISTED}
 

@@ -1,8 +1,12 @@
-"""Fingerprint of a step's code: the module and all it imports inside the project, by content.
+"""Fingerprint of a step's code: the module and every project module that it imports, by content.
 
-A rule's recipe holds this digest, so an edited line reruns what depends on it, and a touched file, a
-moved checkout or an edit elsewhere reruns nothing. Dynamic imports are not seen; packages are covered
-by the environment's digest. Files in a `data/` folder beside a module count as part of it.
+A rule's recipe holds this digest. So an edited line reruns the steps that depend on it, while a touched file, a
+moved checkout or an edit elsewhere reruns nothing. `closure(module)` lists the files that count.
+
+Two kinds of files need a word. A file in a package's `data/` folder counts if a file that counts names it: a module,
+or a template that includes it. A README counts for nobody. The modules in `EXECUTION_ONLY` decide how a job runs and
+never what it makes, so neither they nor their imports count. Dynamic imports are not seen. Installed packages are
+covered by the environment's digest.
 """
 
 from __future__ import annotations
@@ -15,6 +19,19 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = "scripts"
+EXECUTION_ONLY = {
+    "scripts/common/retries.py": "decides whether a failed job starts again",
+    "scripts/common/provenance.py": "fills the record of a run, which no artifact depends on",
+    "scripts/common/flops.py": "FLOP for a training's report and for estimates",
+    "scripts/generation/fleet.py": "chooses the server that answers a request, and tries it again",
+    "scripts/generation/serving.py": "says where servers run, and their timeouts and retries",
+    "scripts/train/card.py": "writes a model's README.md, which is not content",
+    "scripts/train/interruption.py": "saves a checkpoint at SIGTERM; a resumed training ends with the same bytes",
+    "scripts/train/progress.py": "prints how far a training is",
+    "scripts/train/speed.py": "measures a training for its report",
+    "scripts/train/tracking.py": "reports to TensorBoard and other trackers",
+}
+"""Files that cannot change an artifact's content, each with the reason. An edit of one reruns nothing."""
 
 
 def sha256_file(path: Path) -> str:
@@ -28,54 +45,95 @@ def sha256_file(path: Path) -> str:
 
 @cache
 def fingerprint(module: str) -> str:
-    """Digest of `module` (dotted name) and of every project module it imports, transitively.
+    """16 hex digits: the digest of every file in the closure of `module` (dotted name).
 
-    Raises FileNotFoundError when the module does not exist.
+    Raises FileNotFoundError if the module does not exist.
     """
-    start = _module_files(f"{module}.__main__")
+    return digest_of(file_digests(module))
+
+
+def digest_of(digests: dict[str, str]) -> str:
+    """The fingerprint that belongs to some files' digests, as `file_digests` returns them."""
+    digest = hashlib.sha256()
+    for name, content in sorted(digests.items()):
+        digest.update(name.encode() + b"\0")
+        digest.update(content.encode())
+    return digest.hexdigest()[:16]
+
+
+def file_digests(module: str) -> dict[str, str]:
+    """Each file in the closure of `module`, relative to the project, with the SHA-256 of its content."""
+    return {path.relative_to(ROOT).as_posix(): _file_digest(path) for path in closure(module)}
+
+
+def closure(module: str) -> tuple[Path, ...]:
+    """The files whose content decides what a step makes: its module and what that imports, transitively; sorted.
+
+    Raises FileNotFoundError if the module does not exist.
+    """
     if _module_file(module) is None and _module_file(f"{module}.__main__") is None:
         raise FileNotFoundError(f"no module {module} under {ROOT / PACKAGE}: is the rule's module name misspelt?")
-    digest = hashlib.sha256()
-    for path in _closure(start):
-        digest.update(path.relative_to(ROOT).as_posix().encode() + b"\0")
-        digest.update(_file_digest(path).encode())
-    return digest.hexdigest()[:16]
+    return _closure(_module_files(f"{module}.__main__"))
+
+
+def forget() -> None:
+    """Read every file anew: for a process that lives on while files change."""
+    for cached in (fingerprint, _closure, _file_digest, _content, _data_files, _imports, _module_files, _module_file):
+        cached.cache_clear()
 
 
 @cache
 def _closure(start: tuple[Path, ...]) -> tuple[Path, ...]:
-    seen: set[Path] = set()
+    modules: set[Path] = set()
     todo = list(start)
     while todo:
         path = todo.pop()
-        if path not in seen:
-            seen.add(path)
+        if path not in modules and path.relative_to(ROOT).as_posix() not in EXECUTION_ONLY:
+            modules.add(path)
             todo.extend(_imports(path))
-    data = {item for path in seen for item in _data_files(path.parent / "data")}
-    return tuple(sorted(seen | data))
+    return tuple(sorted(modules | _named_data(modules)))
+
+
+def _named_data(modules: set[Path]) -> set[Path]:
+    """The data files, of the packages of `modules`, that one of them names, or a data file so found."""
+    candidates = {item for folder in {path.parent for path in modules} for item in _data_files(folder / "data")}
+    named: set[Path] = set()
+    todo = list(modules)
+    while todo and candidates:
+        text = _content(todo.pop())
+        new = {item for item in candidates if item.name.encode() in text}
+        candidates -= new
+        named |= new
+        todo.extend(new)
+    return named
+
+
+@cache
+def _content(path: Path) -> bytes:
+    return path.read_bytes()
 
 
 @cache
 def _file_digest(path: Path) -> str:
-    return sha256_file(path)
+    return hashlib.sha256(_content(path)).hexdigest()
 
 
 @cache
 def _data_files(folder: Path) -> tuple[Path, ...]:
-    if not folder.is_dir():
-        return ()
-    return tuple(path for path in sorted(folder.rglob("*")) if path.is_file() and "__pycache__" not in path.parts)
+    """The files of a `data/` folder that can belong to a module: all but its README."""
+    files = sorted(folder.iterdir()) if folder.is_dir() else ()
+    return tuple(item for item in files if item.is_file() and item.name != "README.md")
 
 
 @cache
 def _imports(path: Path) -> frozenset[Path]:
-    tree = ast.parse(path.read_bytes(), str(path))
+    tree = ast.parse(_content(path), str(path))
     names = {name for node in _statements(tree) for name in _imported_names(node, path)}
-    return frozenset(found for name in names for found in _module_files(name))
+    return frozenset(file for name in names for file in _module_files(name))
 
 
 def _statements(tree: ast.Module) -> Iterator[ast.AST]:
-    """Every statement, at any depth; expressions, most of a tree, hold none and are not looked at."""
+    """Every statement, at any depth. Expressions are most of a tree and contain no statements, so they are skipped."""
     todo: list[ast.AST] = [tree]
     while todo:
         node = todo.pop()
@@ -104,8 +162,8 @@ def _module_files(name: str) -> tuple[Path, ...]:
     parts = name.split(".")
     if parts[0] != PACKAGE:
         return ()
-    found = (_module_file(".".join(parts[:end])) for end in range(1, len(parts) + 1))
-    return tuple(path for path in found if path is not None)
+    files = (_module_file(".".join(parts[:end])) for end in range(1, len(parts) + 1))
+    return tuple(path for path in files if path is not None)
 
 
 @cache

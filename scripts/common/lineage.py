@@ -15,6 +15,9 @@ from typing import Any
 
 from scripts.common.artifacts import MANIFEST, ArtifactError, read_json, run_path
 
+STAGES = ("sources", "curate", "distill", "mix", "train", "evaluate", "tables")
+"""The stages in the order of the pipeline: each is a file of rules/ and a package of scripts/."""
+
 
 @dataclass(frozen=True)
 class Node:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypedDict, TypeVar
@@ -86,6 +86,11 @@ def prompt_messages(messages: Sequence[Message]) -> list[Message]:
 def response_of(messages: Sequence[Message]) -> str:
     """The final assistant turn's text, empty where the record is a prompt alone."""
     return messages[-1]["content"] if messages and messages[-1]["role"] == "assistant" else ""
+
+
+def has_verifier(answer: Mapping[str, Any] | None) -> bool:
+    """Whether anything can be verified about responses to a prompt with this answer."""
+    return answer is not None and answer["kind"] not in (None, "none")
 
 
 def make_record(

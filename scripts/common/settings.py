@@ -1,7 +1,8 @@
 """The base of all settings, and the settings that several stages share.
 
-A stage's settings live in `scripts/<stage>/settings.py`; `scripts/workflow/config.py` composes them
-into the one model of the whole configuration. A default is written in these models or in the YAML
+A stage's settings live in `scripts/<stage>/settings.py`, or in one module per step under `scripts/<stage>/settings/`,
+so that a change of one step's settings reruns that step alone; `scripts/workflow/config.py` composes them into the one
+model of the whole configuration. A default is written in these models or in the YAML
 files, never at a call site.
 """
 

@@ -18,8 +18,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
-import resource
 import shlex
 import shutil
 import socket
@@ -43,14 +41,14 @@ from scripts.common.artifacts import (
     ArtifactError,
     digest_json,
     open_artifact,
-    read_json,
     replace_folder,
     run_path,
     sha256_file,
     write_json,
     write_manifest,
 )
-from scripts.common.fingerprint import ROOT, fingerprint
+from scripts.common.fingerprint import digest_of, file_digests
+from scripts.common.provenance import commit, dirty, hardware, image, peak_bytes
 
 T_co = TypeVar("T_co", covariant=True)
 S = TypeVar("S")
@@ -116,7 +114,7 @@ def step(
     command = shlex.join(["python", "-m", module, *sys.argv[1:]])
     if is_main_process():
         print(command, flush=True)
-    started, clock, code = datetime.now(UTC), time.perf_counter(), fingerprint(module)
+    started, clock, files = datetime.now(UTC), time.perf_counter(), file_digests(module)
     run = _prepare(arguments, recipe, settings, inputs, named)
     try:
         retries.refuse_repetition(run.work)
@@ -126,17 +124,18 @@ def step(
             "step": module,
             "outputs": [str(path) for path in run.outputs],
             "recipe": recipe,
-            "code": code,
+            "code": digest_of(files),
+            "files": files,
             "inputs": {str(item.path): item.digest for items in run.inputs.values() for item in items},
             "command": command,
             "commit": commit(),
             "dirty": dirty(),
             "image": image(),
             "host": socket.gethostname(),
-            "hardware": _hardware(),
+            "hardware": hardware(),
             "started": started.isoformat(timespec="seconds"),
             "seconds": round(time.perf_counter() - clock, 3),
-            "peak_bytes": _peak_bytes(),
+            "peak_bytes": peak_bytes(),
             "notes": run.notes,
         }
         if is_main_process():
@@ -196,6 +195,12 @@ def is_main_process() -> bool:
     return os.environ.get("RANK", "0") == "0"
 
 
+def workers() -> int:
+    """Worker processes of a step, from the environment (NEBULA_WORKERS): their number changes no byte, so it is not a
+    setting."""
+    return int(os.environ.get("NEBULA_WORKERS", "1"))
+
+
 def _private_folder(output: Path) -> Path:
     """A new folder beside the output; what killed runs of the same output left there goes."""
     final = output.parent if output.name == MANIFEST else output
@@ -212,22 +217,6 @@ def _inputs_unchanged(run: Run[Any]) -> None:
     for item in (item for items in run.inputs.values() for item in items):
         if not item.path.is_file() or sha256_file(item.path) != item.digest:
             raise ArtifactError(f"{item.path} changed while this step read it: run the same target again")
-
-
-def commit() -> str | None:
-    """The project's commit as Snakemake saw it; None where a step is run by hand without NEBULA_COMMIT."""
-    return os.environ.get("NEBULA_COMMIT")
-
-
-def dirty() -> bool | None:
-    """Whether the project had uncommitted changes; None where nobody said."""
-    return {"true": True, "false": False}.get(os.environ.get("NEBULA_DIRTY", ""))
-
-
-def image() -> str | None:
-    """Digest of the image that this step runs in, as its build recorded it; None outside of one."""
-    built = run_path(ROOT / "containers" / Path(os.environ.get("APPTAINER_CONTAINER", "none")).name)
-    return read_json(built)["output"] if built.is_file() else None
 
 
 def _finish(run: Run[Any], record: dict[str, Any]) -> None:
@@ -250,13 +239,3 @@ def _place_files(run: Run[Any], record: dict[str, Any]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_json(run_path(path), record | {"output": sha256_file(made)})
         os.replace(made, path)
-
-
-def _hardware() -> dict[str, Any]:
-    gpus = os.environ.get("CUDA_VISIBLE_DEVICES")
-    return {"machine": platform.machine(), "cpus": os.cpu_count(), "gpus": gpus.split(",") if gpus else []}
-
-
-def _peak_bytes() -> int:
-    kinds = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    return max(resource.getrusage(kind).ru_maxrss for kind in kinds) * 1024  # Linux counts in KiB

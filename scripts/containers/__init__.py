@@ -1,1 +1,1 @@
-"""Apptainer images, one an environment, each installing exactly `envs/<environment>.txt`."""
+"""Apptainer images, one per environment; each installs exactly `envs/<environment>.txt`."""

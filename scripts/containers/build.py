@@ -1,9 +1,9 @@
-"""Build the image of one environment: its locked wheels are made here, and installed there without a network.
+"""Build the image of one environment: the locked wheels are made outside and installed inside without a network.
 
     snakemake --cores 1 containers
 
-A site without a registry names a folder (debootstrap) or an image as the base: `--config image_base=/path`.
-The base needs Python of the version that the lock was made for, with its venv module.
+A site without a registry sets a folder (debootstrap) or an image as the base: `--config image_base=/path`. The base
+needs the Python version that the lock was made for, with its venv module.
 """
 
 from __future__ import annotations
@@ -16,17 +16,20 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from scripts.common.fingerprint import sha256_file
+from scripts.common.provenance import commit
 from scripts.common.settings import Settings
-from scripts.common.step import commit, step
+from scripts.common.step import step
 from scripts.containers.images import definition_file, image_file, lock_file
 
-LAST_LINES = 10  # of what a failed command said
+LAST_LINES = 10  # of a failed command's output
 
 
 class ImageSettings(Settings):
+    """Recipe settings of `scripts.containers.build`."""
+
     environment: str
     base: str | None
-    """Folder or image to build on, instead of the digest that the definition pins."""
+    """Folder or image to build on; None: the image that the definition pins."""
 
 
 class BuildError(RuntimeError):
@@ -34,14 +37,14 @@ class BuildError(RuntimeError):
 
 
 def fetch_wheels(lock: Path, folder: Path) -> None:
-    """One wheel a line of the lock, by the pip of this environment as it is configured here."""
+    """Make one wheel per line of the lock, by this environment's pip and its configuration."""
     folder.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "pip", "wheel", "-qq", "--disable-pip-version-check", "--no-deps"]
-    run_aloud([*command, "--wheel-dir", str(folder), "--requirement", str(lock)])
+    run_logged([*command, "--wheel-dir", str(folder), "--requirement", str(lock)])
 
 
 def build_arguments(settings: ImageSettings) -> dict[str, str]:
-    """What the definition's placeholders stand for."""
+    """Values of the definition's placeholders. Raises BuildError if the base does not exist."""
     arguments = {"LOCK": sha256_file(lock_file(settings.environment)), "COMMIT": commit() or "unknown"}
     if settings.base is None:
         return arguments
@@ -51,17 +54,17 @@ def build_arguments(settings: ImageSettings) -> dict[str, str]:
 
 
 def build_image(settings: ImageSettings, wheels: Path, image: Path) -> None:
-    """Run `apptainer build`, the wheels bound at /mnt."""
+    """Run `apptainer build` with the wheels bound at /mnt."""
     if shutil.which("apptainer") is None:
         raise BuildError("apptainer is not on PATH: load its module, or install it, on the machine that builds images")
     command = ["apptainer", "build", "--bind", f"{wheels.resolve()}:/mnt:ro"]
     for name, value in build_arguments(settings).items():
         command += ["--build-arg", f"{name}={value}"]
-    run_aloud([*command, str(image), str(definition_file(settings.environment))])
+    run_logged([*command, str(image), str(definition_file(settings.environment))])
 
 
-def run_aloud(command: Sequence[str]) -> None:
-    """Run a command, its output into the log as it comes. Raises BuildError with the last of it where it fails."""
+def run_logged(command: Sequence[str]) -> None:
+    """Run a command and print its output as it comes. Raises BuildError with the last lines if it fails."""
     last: deque[str] = deque(maxlen=LAST_LINES)
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         assert process.stdout is not None
@@ -73,7 +76,7 @@ def run_aloud(command: Sequence[str]) -> None:
 
 
 def main() -> None:
-    """Build the image asked for; the record beside it says what it was made from."""
+    """Build the image; the record beside it says what it was made from."""
     with step(__spec__, inputs=(), settings=ImageSettings) as run:
         wheels = run.work / "wheels"
         fetch_wheels(lock_file(run.settings.environment), wheels)

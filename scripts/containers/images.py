@@ -1,4 +1,4 @@
-"""Where an environment's image lies, what it is made from, and whether it is the one the locks describe."""
+"""An environment's image: its path, what it is made from, and whether it was built from the current lock."""
 
 from __future__ import annotations
 
@@ -12,21 +12,24 @@ BUILD = "snakemake --profile slurm containers"
 
 
 def lock_file(environment: str) -> Path:
+    """The lock of an environment."""
     return ROOT / "envs" / f"{environment}.txt"
 
 
 def definition_file(environment: str) -> Path:
+    """The definition that `apptainer build` reads."""
     return ROOT / "containers" / f"{environment}.def"
 
 
 def image_file(environment: str) -> Path:
+    """The built image."""
     return ROOT / "containers" / f"{environment}.sif"
 
 
 def identity(environment: str, contained: bool) -> dict[str, str]:
-    """What an environment is made from: digests of its lock and, for an image, its definition; else Python's version.
+    """Identity of an environment: the digest of its lock, and of its image's definition or else Python's version.
 
-    Raises FileNotFoundError naming the file that the environment lacks.
+    Raises FileNotFoundError if one of the files is missing.
     """
     files = [lock_file(environment)]
     if contained:
@@ -36,13 +39,13 @@ def identity(environment: str, contained: bool) -> dict[str, str]:
 
 
 def problem(environment: str) -> str | None:
-    """What is wrong with an environment's image, with the fix; None when it is the one described."""
+    """The problem of an environment's image, with the fix; None if it was built from the current files."""
     image = image_file(environment)
     record = run_path(image)
     if not image.is_file() or not record.is_file():
         return f"image {image} is missing: build it with `{BUILD}`"
-    built, described = read_json(record)["recipe"]["environment"], identity(environment, contained=True)
-    changed = [name for name, digest in described.items() if built.get(name) != digest]
+    built, current = read_json(record)["recipe"]["environment"], identity(environment, contained=True)
+    changed = [name for name, digest in current.items() if built.get(name) != digest]
     if changed:
         return f"image {image} was built from another {', '.join(changed)}: rebuild it with `{BUILD}`"
     return None

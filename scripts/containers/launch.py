@@ -1,7 +1,7 @@
-"""How a training's processes are started: one, one a GPU, or one a GPU on each node of an allocation.
+"""How a training's processes are started: one process, one per GPU, or one per GPU on each node of an allocation.
 
-A launch says how a job runs, not what it makes, so it is no part of a recipe; the number of processes is known to the
-training by WORLD_SIZE.
+A launch says how a job runs, not what it makes, so it is not part of a recipe. The training reads the number of its
+processes from WORLD_SIZE.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from scripts.common.budget import Budget
 from scripts.common.fingerprint import ROOT
 
 SAVE_SECONDS = 170
-"""What processes have to write a checkpoint after SIGTERM; a little less than the profile's --signal gives them."""
+"""Seconds that processes have to write a checkpoint after SIGTERM; a little less than --signal in the profile."""
 ON_NODE = ROOT / "containers" / "on_node.sh"
 
 
 @dataclass(frozen=True)
 class Untracked:
-    """A word of a rule's command that says how a job runs, not what it makes. Snakemake compares plain values alone."""
+    """Part of a rule's command that says how a job runs, not what it makes: Snakemake compares only plain values."""
 
     text: str
 
@@ -29,7 +29,7 @@ class Untracked:
 
 
 def launch(budget: Budget, image: Path | None, apptainer_arguments: str) -> Untracked:
-    """The launch of a training with the budget; `image` and arguments matter where it enters the image on each node."""
+    """The launch of a training with the budget. On several nodes each node enters `image` with the arguments."""
     if budget.gpus * budget.nodes <= 1:
         return Untracked("python -m")
     if budget.nodes == 1:

@@ -12,6 +12,7 @@ from datatrove.data import Document
 from datatrove.pipeline.filters.base_filter import BaseFilter
 from ftfy.badness import BADNESS_RE
 
+from scripts.common.chat.thinking import THINK_END, THINK_START
 from scripts.common.records import Message
 from scripts.common.step import step
 from scripts.curate import views
@@ -82,12 +83,12 @@ def _disorder(turns: list[Message], last: str) -> str | None:
 def _thinking(turns: list[Message]) -> str | None:
     """A thinking block is the start of an assistant's turn, closed once, not empty, and followed by an answer."""
     for content in (turn["content"] for turn in turns if turn["role"] == "assistant"):
-        opened = content.count(views.THINK_OPEN)
-        if opened != content.count(views.THINK_CLOSE):
+        opened = content.count(THINK_START)
+        if opened != content.count(THINK_END):
             return "unclosed-thinking"
         if opened:
-            before, _, rest = content.partition(views.THINK_OPEN)
-            thought, _, answer = rest.partition(views.THINK_CLOSE)
+            before, _, rest = content.partition(THINK_START)
+            thought, _, answer = rest.partition(THINK_END)
             if opened > 1 or before.strip():
                 return "misplaced-thinking"
             if not thought.strip() or not answer.strip():

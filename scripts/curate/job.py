@@ -9,7 +9,6 @@ input is cut into tasks, `tasks` how they run, `sieve` what happens to a row.
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections import Counter
 from collections.abc import Sequence
@@ -23,7 +22,7 @@ import pyarrow.parquet as pq
 from datatrove.pipeline.filters.base_filter import BaseFilter
 
 from scripts.common.records import DROPPED, KEPT, Columns, extended, shards
-from scripts.common.step import Run
+from scripts.common.step import Run, workers
 from scripts.curate.corpus import CurationError, open_corpus
 from scripts.curate.sieve import ASIDE, Compute, Outputs, Scan, Sieve, Text, View
 from scripts.curate.tasks import Tasks
@@ -100,4 +99,4 @@ class Job(Tasks):
 def job_of(run: Run[Any]) -> Job:
     """The job of a step's run over its `records` inputs."""
     corpus = open_corpus(item.folder / KEPT for item in run.inputs["records"])
-    return Job(run.settings.step, corpus, run.work, int(os.environ.get("NEBULA_WORKERS", "1")), run.out)
+    return Job(run.settings.step, corpus, run.work, workers(), run.out)

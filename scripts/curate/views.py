@@ -7,10 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from scripts.common.chat.thinking import after_thinking
 from scripts.common.records import Message, prompt_of, response_of
-
-THINK_OPEN = "<think>"
-THINK_CLOSE = "</think>"
 
 
 def turns(record: dict[str, Any]) -> list[Message]:
@@ -31,14 +29,9 @@ def response(record: dict[str, Any]) -> str:
 
 def final_answer(record: dict[str, Any]) -> str:
     """The final assistant turn after its thinking block."""
-    return without_thinking(response(record))
+    return after_thinking(response(record))
 
 
 def whole(record: dict[str, Any]) -> str:
     """Prompt and response."""
     return "\n\n".join(text for text in (prompt(record), response(record)) if text)
-
-
-def without_thinking(text: str) -> str:
-    """What follows the last closed thinking block (all of the text where there is none)."""
-    return text.rpartition(THINK_CLOSE)[2].strip()

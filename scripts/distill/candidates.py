@@ -1,7 +1,7 @@
-"""Candidate responses to one prompt, and the dimensions along which they are cross-verified.
+"""The dimensions along which the candidate responses to a prompt are cross-verified, and the rule that combines them.
 
-Format and language as Qwen3's cold start filters them (arXiv 2505.09388, section 4.1: truncated, empty,
-mixed languages); the vote is self-consistency's (arXiv 2203.11171), over extracted answers.
+Format and language follow the filters of Qwen3's cold start (arXiv 2505.09388, section 4.1: truncated, empty, mixed
+languages); the vote is self-consistency (arXiv 2203.11171) over the extracted answers.
 """
 
 from __future__ import annotations
@@ -12,94 +12,84 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from scripts.common.chat.thinking import THINK_END, THINK_START, strip_thinking
 from scripts.curate.languages import foreign
 from scripts.curate.words import words
-from scripts.distill.settings import ORIGINAL, Acceptance, Checks
-from scripts.verify import Answer, VerifySettings, choice, mathematics, strip_thinking
+from scripts.distill.gather import Candidate
+from scripts.distill.settings import ORIGINAL
+from scripts.distill.settings.cross_verify import Acceptance, Checks
+from scripts.verify import Answer, VerifySettings, choice, mathematics
 from scripts.verify.answer import AnswerError
 from scripts.verify.final_answer import find_answer
-from scripts.verify.thinking import CLOSE, OPEN
 
 _NUMBER = re.compile(r"-?\d+(?:,\d{3})*(?:\.\d+)?(?:/\d+)?")
 
 
 @dataclass(frozen=True)
-class Candidate:
-    """One response to a prompt: a teacher's sample, or the source's own."""
-
-    teacher: str
-    sample: int
-    text: str
-    finish_reason: str
-    tokens: int | None
-    """Generated tokens; None for the source's own response, which no tokenizer of ours has seen."""
-
-
-@dataclass(frozen=True)
 class Dimensions:
-    """What was found out about a candidate, the verifier's word aside."""
+    """The values of a candidate's dimensions, except the verifier's verdict."""
 
     vote: float | None
-    """Share of the prompt's samples with the same answer; None where answers of this kind cannot be extracted."""
+    """Share of the prompt's samples with the same answer; None if answers of this kind cannot be extracted."""
     agreement: float | None
-    """Share of the other teachers whose commonest answer is the same; None with no other teacher, or as above."""
+    """Share of the other teachers whose commonest answer is the same; None if there is no other teacher or no vote."""
     format_ok: bool
     language_ok: bool
     length_ok: bool
     judge_score: float | None = None
-    """Of the judge, 0 to 1; None without a judge, or where its text holds no score."""
+    """The judge's score, 0 to 1; None if there is no judge, or if its text holds no score."""
 
 
 def format_problem(candidate: Candidate, thinking: bool) -> str | None:
-    """What is wrong with a response's form, in a word; None when nothing is.
+    """The first fault of a response's form, in a few words; None if it has none.
 
-    With `thinking` there must be one closed block with something in it and an answer after it, without there
-    must be none. A template may open the block in the prompt, so the opening tag may be missing.
+    With `thinking` a response needs one closed thinking block that is not empty, and an answer after it; without
+    `thinking` it must not have a block. The start tag may be missing, since a chat template may put it in the prompt.
     """
     if candidate.finish_reason != "stop":
         return "truncated"
-    thought, closed, _ = candidate.text.rpartition(CLOSE)
-    if candidate.text.count(OPEN) > 1 or candidate.text.count(CLOSE) > 1:
+    thought, closed, _ = candidate.text.rpartition(THINK_END)
+    if candidate.text.count(THINK_START) > 1 or candidate.text.count(THINK_END) > 1:
         return "repeated think block"
-    if OPEN in candidate.text and (not closed or OPEN not in thought):
+    if THINK_START in candidate.text and (not closed or THINK_START not in thought):
         return "unclosed think block"
     if thinking != bool(closed):
         return "missing think block" if thinking else "unwanted think block"
-    if closed and not thought.replace(OPEN, "").strip():
+    if closed and not thought.replace(THINK_START, "").strip():
         return "empty think block"
     return None if strip_thinking(candidate.text) else "empty answer"
 
 
 def language_ok(text: str, checks: Checks) -> bool:
-    """Whether the whole response, code and formulas aside, is in the wanted languages or too short to tell."""
+    """Whether the whole response, except code and formulas, is in the configured languages or too short to tell."""
     return foreign(text, checks.languages, checks.language_threshold, checks.minimum_letters) is None
 
 
 def length_ok(text: str, checks: Checks) -> bool:
-    """Whether the answer has enough words, and the whole response not too many."""
+    """Whether the answer has enough words, and the whole response does not have too many."""
     if len(words(strip_thinking(text))) < checks.minimum_words:
         return False
     return checks.maximum_words is None or len(words(text)) <= checks.maximum_words
 
 
 def answer_key(text: str, answer: Answer, settings: VerifySettings) -> str | None:
-    """The answer that a response states, spelled so that equal ones compare equal; None where it states none.
+    """The answer that a response states, normalised so that equal answers are equal strings; None if it states none.
 
     Only `math` and `choice` have answers that can be compared as text: see `comparable`.
     """
     response = strip_thinking(text)
     if answer.kind == "choice":
-        return _chosen(response, answer, settings)
+        return _chosen_option(response, answer, settings)
     stated = find_answer(response, settings)
     if stated is None:
         return None
     numbers = _NUMBER.findall(stated.text)
-    key = stated.text if stated.exact or not numbers else numbers[-1]  # prose: its last number
-    return _spelled(key)
+    key = stated.text if stated.exact or not numbers else numbers[-1]  # in prose the last number is the answer
+    return _normalised(key)
 
 
-def _spelled(text: str) -> str:
-    """One spelling of what is written in several ways: numbers, fractions, a variable's value (`x = 5` as `5`)."""
+def _normalised(text: str) -> str:
+    """One spelling for numbers, for fractions, and for the value of a variable (`x = 5` becomes `5`)."""
     text = re.sub(r"(?<=\d),(?=\d{3})", "", re.sub(r"\s+", "", text).casefold())
     text = re.sub(r"\\[dt]frac", r"\\frac", re.sub(r"^[a-z]=(?=[^=]+$)", "", text))
     value = mathematics.number(text)
@@ -111,39 +101,39 @@ def comparable(answer: Answer) -> bool:
     return answer.kind in ("math", "choice")
 
 
-def _chosen(response: str, answer: Answer, settings: VerifySettings) -> str | None:
-    """The option that the response states: the one that would make it right."""
+def _chosen_option(response: str, answer: Answer, settings: VerifySettings) -> str | None:
+    """The option that the response states: the one with which the verifier would accept it."""
     options = answer.spec.get("options") or ()
     letters = list(options) if isinstance(options, dict) else string.ascii_uppercase[: len(options) or 10]
     for letter in letters:
         try:
             if choice.verify(response, answer.spec | {"target": letter}, settings).correct:
                 return letter
-        except AnswerError:  # an option's name that is no letter
+        except AnswerError:  # an option whose name is not a letter
             continue
     return None
 
 
 def votes(candidates: Sequence[Candidate], keys: Sequence[str | None]) -> list[tuple[float, float | None]]:
-    """Vote and agreement of each candidate, from the answers extracted.
+    """Vote and agreement of each candidate, from the answer keys (None: the candidate states no answer).
 
-    Only samples vote, never the source's own response. A teacher's opinion is its commonest answer, the first
-    stated where several are as common; candidates that state no answer agree with nobody.
+    Only samples vote, never the source's own response. A teacher's opinion is its commonest answer, and of equally
+    common ones the first it states. A candidate that states no answer has a vote of 0 and agrees with nobody.
     """
     ballots = Counter(key for item, key in zip(candidates, keys, strict=True) if item.teacher != ORIGINAL)
     cast = ballots.total()
     opinions = _opinions(candidates, keys)
-    found: list[tuple[float, float | None]] = []
+    results: list[tuple[float, float | None]] = []
     for item, key in zip(candidates, keys, strict=True):
         others = [opinion for teacher, opinion in opinions.items() if teacher != item.teacher]
         vote = ballots[key] / cast if key is not None and cast else 0.0
         same = sum(opinion == key for opinion in others) if key is not None else 0
-        found.append((vote, same / len(others) if others else None))
-    return found
+        results.append((vote, same / len(others) if others else None))
+    return results
 
 
 def _opinions(candidates: Sequence[Candidate], keys: Sequence[str | None]) -> dict[str, str | None]:
-    """The commonest answer of each teacher; None where it stated none."""
+    """The commonest answer of each teacher; None if it stated none."""
     counts: dict[str, Counter[str]] = {item.teacher: Counter() for item in candidates if item.teacher != ORIGINAL}
     for item, key in zip(candidates, keys, strict=True):
         if key is not None and item.teacher != ORIGINAL:
@@ -151,16 +141,16 @@ def _opinions(candidates: Sequence[Candidate], keys: Sequence[str | None]) -> di
     return {teacher: (count.most_common(1)[0][0] if count else None) for teacher, count in counts.items()}
 
 
-def refusals(found: Dimensions, correct: bool | None, verifiable: bool, rule: Acceptance) -> list[str]:
-    """The demands of the rule that a candidate does not meet, by dimension; none when it is accepted."""
+def refusals(values: Dimensions, correct: bool | None, verifiable: bool, rule: Acceptance) -> list[str]:
+    """Names of the demands of the rule that a candidate does not meet; empty if it is accepted."""
     right = correct is True or (rule.correct == "where-verifiable" and not verifiable)
     demands = {
         "correct": rule.correct == "any" or right,
-        "format": found.format_ok or not rule.format,
-        "language": found.language_ok or not rule.language,
-        "length": found.length_ok or not rule.length,
-        "vote": found.vote is None or found.vote >= rule.minimum_vote,
-        "agreement": found.agreement is None or found.agreement >= rule.minimum_agreement,
-        "score": not rule.minimum_score or (found.judge_score or 0.0) >= rule.minimum_score,
+        "format": values.format_ok or not rule.format,
+        "language": values.language_ok or not rule.language,
+        "length": values.length_ok or not rule.length,
+        "vote": values.vote is None or values.vote >= rule.minimum_vote,
+        "agreement": values.agreement is None or values.agreement >= rule.minimum_agreement,
+        "score": not rule.minimum_score or (values.judge_score or 0.0) >= rule.minimum_score,
     }
     return [name for name, met in demands.items() if not met]

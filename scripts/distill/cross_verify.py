@@ -1,7 +1,7 @@
 """Cross-verify candidate responses along several dimensions, each a column, and combine them by a rule.
 
-One row a candidate: a teacher's sample, or the source's own response (`teacher` is "original"). Nothing is
-dropped: `accepted` says what the configured rule says, and a data set may choose by any other column.
+`records/` has one row per candidate: a teacher's sample, or the source's own response (`teacher` is "original").
+Nothing is dropped: `accepted` is the result of the configured rule, and a data set may select by any other column.
 
 python -m scripts.distill.cross_verify --recipe JSON --pool MANIFEST --samples MANIFEST... \
     [--scores MANIFEST] --out MANIFEST
@@ -16,11 +16,11 @@ from typing import Any
 import pyarrow as pa
 
 from scripts.common.artifacts import Artifact
-from scripts.common.records import KEPT, chunks, extended, iterate, write
+from scripts.common.chat.thinking import has_thinking
+from scripts.common.records import KEPT, chunks, extended, has_verifier, iterate, write
 from scripts.common.step import Run, step
 from scripts.curate.languages import check_languages
 from scripts.distill.candidates import (
-    Candidate,
     Dimensions,
     answer_key,
     comparable,
@@ -30,12 +30,12 @@ from scripts.distill.candidates import (
     refusals,
     votes,
 )
-from scripts.distill.frame import DistillError, Progress, Row, schema_of, size_of, take
-from scripts.distill.gather import by_teacher, gather
-from scripts.distill.settings import CrossVerifySettings, ResponseSet
+from scripts.distill.gather import Candidate, by_teacher, gather
+from scripts.distill.progress import Progress
+from scripts.distill.records import DistillError, Row, schema_of, size_of, take
+from scripts.distill.settings.cross_verify import CrossVerifySettings, ResponseSet
 from scripts.verify import AnswerError, Verdict, VerifierPool, VerifySettings
-from scripts.verify.records import answer_of, has_verifier, reason_head, verifier_pool, verify_all
-from scripts.verify.thinking import CLOSE
+from scripts.verify.records import answer_of, reason_head, verifier_pool, verify_all
 
 COLUMNS = [
     ("teacher", pa.string()),
@@ -50,12 +50,12 @@ COLUMNS = [
     ("language_ok", pa.bool_()),
     ("length_ok", pa.bool_()),
     ("judge_score", pa.float64()),
-    ("judge_reason", pa.string()),  # why there is no score; empty where there is one, null without a judge
+    ("judge_reason", pa.string()),  # why there is no score; empty if there is one, null without a judge
     ("tokens", pa.int32()),
     ("accepted", pa.bool_()),
-    ("refused", pa.list_(pa.string())),  # the demands of the rule that it does not meet
+    ("refused", pa.list_(pa.string())),  # demands of the rule that the candidate does not meet
 ]
-CHUNK = 1_000  # prompts verified at once
+CHUNK = 1_000  # prompts verified together
 
 
 def assess(
@@ -64,36 +64,38 @@ def assess(
     verifiers: VerifierPool,
     settings: CrossVerifySettings,
 ) -> Iterator[Row]:
-    """The rows of some prompts' candidates, with every dimension; `scores` is the judge's next row for each."""
+    """The rows of the prompts' candidates with every dimension; `scores` yields the judge's row on each candidate."""
     texts = [(item.text, record["answer"]) for record, candidates in batch for item in candidates]
     verdicts = iter(verify_all(verifiers, texts))
     for record, candidates in batch:
-        judged = [_score(record, item, scores) for item in candidates]
-        found = _dimensions(record, candidates, judged, settings.responses, settings.verify)
-        for item, score, dimensions in zip(candidates, judged, found, strict=True):
+        judgements = [_judgement(record, item, scores) for item in candidates]
+        values = _dimensions(record, candidates, judgements, settings.responses, settings.verify)
+        for item, judgement, dimensions in zip(candidates, judgements, values, strict=True):
             row = _row(record, item, dimensions, next(verdicts), settings.responses)
-            yield row | {"judge_reason": score["reason"]}
+            yield row | {"judge_reason": judgement["reason"]}
 
 
-def _score(record: Row, item: Candidate, scores: Iterator[Row] | None) -> Row:
-    """The judge's row on a candidate. Raises DistillError where the next one is on another."""
+def _judgement(record: Row, item: Candidate, scores: Iterator[Row] | None) -> Row:
+    """The judge's row on a candidate. Raises DistillError if the next row is on another candidate."""
     if scores is None:
         return {"score": None, "reason": None}
     row = next(scores, None)
-    wanted = (record["id"], item.teacher, item.sample)
-    if row is None or (row["id"], row["teacher"], row["sample"]) != wanted:
-        raise DistillError(f"--scores are of other candidates: not of {wanted}; score these again")
+    expected = (record["id"], item.teacher, item.sample)
+    if row is None or (row["id"], row["teacher"], row["sample"]) != expected:
+        raise DistillError(
+            f"--scores are of other candidates: {expected} is not the next; judge these candidates again"
+        )
     return row
 
 
 def _dimensions(
     record: Row,
     candidates: list[Candidate],
-    judged: list[Row],
+    judgements: list[Row],
     settings: ResponseSet,
     verify: VerifySettings,
 ) -> list[Dimensions]:
-    polled = _poll(record, candidates, verify)
+    polls = _poll(record, candidates, verify)
     return [
         Dimensions(
             vote=vote,
@@ -101,48 +103,48 @@ def _dimensions(
             format_ok=format_problem(item, settings.thinking) is None,
             language_ok=language_ok(item.text, settings.checks),
             length_ok=length_ok(item.text, settings.checks),
-            judge_score=score["score"],
+            judge_score=judgement["score"],
         )
-        for item, score, (vote, agreement) in zip(candidates, judged, polled, strict=True)
+        for item, judgement, (vote, agreement) in zip(candidates, judgements, polls, strict=True)
     ]
 
 
 def _poll(
     record: Row, candidates: list[Candidate], verify: VerifySettings
 ) -> Sequence[tuple[float | None, float | None]]:
-    """Vote and agreement of each candidate; None where there is nothing to vote on."""
-    nothing = [(None, None)] * len(candidates)
+    """Vote and agreement of each candidate; both None if responses to the prompt state no comparable answer."""
+    no_poll = [(None, None)] * len(candidates)
     try:
         answer = answer_of(record["answer"])
-    except AnswerError:  # its verdicts say so
-        return nothing
+    except AnswerError:  # the candidates' verdicts have the reason
+        return no_poll
     if not comparable(answer):
-        return nothing
+        return no_poll
     return votes(candidates, [answer_key(item.text, answer, verify) for item in candidates])
 
 
-def _row(record: Row, item: Candidate, found: Dimensions, verdict: Verdict, settings: ResponseSet) -> Row:
-    refused = refusals(found, verdict.correct, has_verifier(record["answer"]), settings.accept)
+def _row(record: Row, item: Candidate, values: Dimensions, verdict: Verdict, settings: ResponseSet) -> Row:
+    refused = refusals(values, verdict.correct, has_verifier(record["answer"]), settings.accept)
     return record | {
         "teacher": item.teacher,
         "sample": item.sample,
         "response": item.text,
-        "thinking": CLOSE in item.text,
+        "thinking": has_thinking(item.text),
         "correct": verdict.correct,
         "reason": verdict.reason,
         "tokens": item.tokens,
         "accepted": not refused,
         "refused": refused,
-        **vars(found),
+        **vars(values),
     }
 
 
 class Tally:
-    """Counts of a run: candidates and accepted ones by teacher, verdicts, and what refused the others."""
+    """Counts of a run: candidates and accepted ones by teacher, verdicts, and the demands that were not met."""
 
     def __init__(self) -> None:
         self.prompts = 0
-        self.without = 0
+        self.prompts_without_candidate = 0
         self.candidates: Counter[str] = Counter()
         self.accepted: Counter[str] = Counter()
         self.refused: Counter[str] = Counter()
@@ -159,10 +161,10 @@ class Tally:
             self.unverifiable[reason_head(Verdict(None, row["reason"]))] += 1
 
     def counts(self) -> dict[str, Any]:
-        """For the manifest. `refused` counts each demand that a candidate failed, so it may add up to more."""
+        """Counts for the manifest. `refused` counts every demand not met, so it may exceed the refused candidates."""
         return {
             "prompts": self.prompts,
-            "prompts_without_candidate": self.without,
+            "prompts_without_candidate": self.prompts_without_candidate,
             "in": self.candidates.total(),
             "kept": self.candidates.total(),
             "dropped": {},
@@ -174,7 +176,7 @@ class Tally:
 
 
 def cross_verify(run: Run[CrossVerifySettings], pool: Artifact, samples: Mapping[str, Artifact]) -> dict[str, Any]:
-    """Write one row a candidate; return the counts. `samples` holds each teacher's artifact by name."""
+    """Write one row per candidate; return the counts. `samples` maps each teacher's name to its artifact."""
     settings, tally = run.settings.responses, Tally()
     progress = Progress(min(size_of(pool), settings.prompts or size_of(pool)))
     scores = _scores(run)
@@ -189,7 +191,7 @@ def cross_verify(run: Run[CrossVerifySettings], pool: Artifact, samples: Mapping
         with verifier_pool(run.settings.verify) as verifiers:
             for batch in chunks(gathered, CHUNK):
                 tally.prompts += len(batch)
-                tally.without += sum(not candidates for _, candidates in batch)
+                tally.prompts_without_candidate += sum(not candidates for _, candidates in batch)
                 for row in assess(batch, scores, verifiers, run.settings):
                     tally.add(row)
                     yield row
@@ -197,16 +199,16 @@ def cross_verify(run: Run[CrossVerifySettings], pool: Artifact, samples: Mapping
 
     write(run.out / KEPT, rows(), extended(schema_of(pool), COLUMNS))
     if scores is not None and (left := next(scores, None)):
-        raise DistillError(f"--scores go on after the last candidate, with {left['id']}: score these candidates again")
+        raise DistillError(f"--scores have rows after the last candidate, first {left['id']}: judge these again")
     return tally.counts()
 
 
 def _scores(run: Run[CrossVerifySettings]) -> Iterator[Row] | None:
-    """The judge's rows, one a candidate; None without a judge."""
-    given, judge = run.inputs["scores"], run.settings.responses.judge
-    if bool(given) != bool(judge):
-        raise DistillError(f"--scores are {'given' if given else 'missing'}, and responses.judge is {judge}")
-    return iterate(given[0].folder / KEPT) if given else None
+    """The judge's rows, one per candidate; None without a judge."""
+    artifacts, judge = run.inputs["scores"], run.settings.responses.judge
+    if bool(artifacts) != bool(judge):
+        raise DistillError(f"--scores are {'there' if artifacts else 'missing'}, and responses.judge is {judge}")
+    return iterate(artifacts[0].folder / KEPT) if artifacts else None
 
 
 def main() -> None:

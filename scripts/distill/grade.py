@@ -1,9 +1,9 @@
 """Grade the difficulty of prompts by a reference student's pass rate over its attempts.
 
-The attempts are drawn before, by `scripts.distill.sample`: other bands or another verifier draw none again.
-`records/` are the pool's records with passes, samples (those that could be verified), pass_rate, band and
-degenerate (all right or all wrong: a group of such samples has no advantage, so RL learns nothing from
-it). `dropped/` are prompts of whose attempts none could be verified.
+The attempts are samples that `scripts.distill.sample` drew before: other bands or another verifier draw none again.
+`records/` holds the pool's records with the columns passes, samples (attempts that could be verified), pass_rate, band
+and degenerate (all right or all wrong: the advantages of such a group are all 0, so RL learns nothing from it).
+`dropped/` holds the prompts for which no attempt could be verified.
 
 python -m scripts.distill.grade --recipe JSON --attempts MANIFEST --out MANIFEST
 """
@@ -20,8 +20,9 @@ import pyarrow as pa
 
 from scripts.common.records import KEPT, chunks, iterate
 from scripts.common.step import Run, step
-from scripts.distill.frame import RESPONSES, DistillError, Progress, Row, schema_of, size_of, write_parted
-from scripts.distill.settings import Bands, GradeSettings
+from scripts.distill.progress import Progress
+from scripts.distill.records import RESPONSES, DistillError, Row, schema_of, size_of, write_parted
+from scripts.distill.settings.grade import Bands, GradeSettings
 from scripts.verify import Verdict, VerifierPool
 from scripts.verify.records import reason_head, verifier_pool, verify_all
 
@@ -33,7 +34,7 @@ COLUMNS = [
     ("degenerate", pa.bool_()),
 ]
 UNVERIFIED = "no sample could be verified"
-CHUNK = 1_000  # prompts verified at once
+CHUNK = 1_000  # prompts verified together
 
 
 def pass_at_k(samples: int, passes: int, k: int) -> float:
@@ -54,23 +55,23 @@ def band(pass_rate: float, bands: Bands) -> str:
 
 
 def grades(verdicts: list[bool | None], bands: Bands) -> Row | None:
-    """The added columns from the verdicts on one prompt's samples; None when none of them says anything."""
-    judged = [verdict for verdict in verdicts if verdict is not None]
-    if not judged:
+    """The added columns from the verdicts on one prompt's samples; None if all of them are unverifiable (None)."""
+    verified = [verdict for verdict in verdicts if verdict is not None]
+    if not verified:
         return None
-    passes = sum(judged)
-    rate = passes / len(judged)
+    passes = sum(verified)
+    rate = passes / len(verified)
     return {
         "passes": passes,
-        "samples": len(judged),
+        "samples": len(verified),
         "pass_rate": rate,
         "band": band(rate, bands),
-        "degenerate": passes in (0, len(judged)),
+        "degenerate": passes in (0, len(verified)),
     }
 
 
 class Tally:
-    """Counts of a run: bands by domain, degenerate prompts, verdicts that said nothing, and pass@k."""
+    """Counts of a run: bands by domain, degenerate prompts, unverifiable attempts, and pass@k."""
 
     def __init__(self, samples: int) -> None:
         self.powers = [k for k in (1, 2, 4, 8, 16, 32, 64) if k < samples] + [samples]
@@ -89,17 +90,17 @@ class Tally:
                 self.pass_at[k].append(pass_at_k(row["samples"], row["passes"], k))
 
     def counts(self) -> dict[str, Any]:
-        """For the manifest; pass@k is the mean over the prompts with at least k verified samples."""
+        """Counts for the manifest; pass@k is the mean over the prompts with at least k verified samples."""
         return {
-            "bands": {domain: dict(sorted(found.items())) for domain, found in sorted(self.bands.items())},
+            "bands": {domain: dict(sorted(counts.items())) for domain, counts in sorted(self.bands.items())},
             "degenerate": dict(sorted(self.degenerate.items())),
             "unverifiable": dict(sorted(self.unverifiable.items())),
-            "pass_at": {str(k): sum(found) / len(found) for k, found in self.pass_at.items() if found},
+            "pass_at": {str(k): sum(values) / len(values) for k, values in self.pass_at.items() if values},
         }
 
 
 def grade(run: Run[GradeSettings]) -> dict[str, Any]:
-    """Write graded and dropped records; return the counts."""
+    """Write graded and dropped records; return the counts. Raises DistillError if no prompt could be graded."""
     settings, attempts = run.settings, run.input("attempts")
     tally, progress = Tally(settings.samples), Progress(size_of(attempts))
     schema = schema_of(attempts)

@@ -1,7 +1,7 @@
 """Score candidate responses by a judge model, through the engine that samples.
 
-`records/` have one row a candidate, in the order of cross-verification: score (0 to 1, null where none could be
-read), reason (why not), and the judgement as it was generated. The prompt, the pattern and the scale are settings.
+`records/` has one row per candidate, in the order of cross-verification: score (0 to 1, null if none could be read),
+reason (why not), and the judgement as it was generated. The judge's prompt, pattern and scale are settings.
 
 python -m scripts.distill.judge --recipe JSON --pool MANIFEST --samples MANIFEST... --judge MANIFEST --out MANIFEST
 """
@@ -16,17 +16,16 @@ from typing import Any
 import pyarrow as pa
 
 from scripts.common.artifacts import Artifact
+from scripts.common.chat.templates import PROMPT
+from scripts.common.chat.thinking import strip_thinking
 from scripts.common.records import KEPT, Message, iterate, prompt_of, write
 from scripts.common.step import Run, step
-from scripts.distill.candidates import Candidate
-from scripts.distill.frame import DistillError, Row, schema_of, take
-from scripts.distill.gather import by_teacher, gather
-from scripts.distill.sample import OVERLONG
-from scripts.distill.settings import PROMPT, RESPONSE, Judge, JudgeSettings
+from scripts.distill.gather import Candidate, by_teacher, gather
+from scripts.distill.records import OVERLONG, DistillError, Row, schema_of, take
+from scripts.distill.settings.judge import RESPONSE, Judge, JudgeSettings
 from scripts.generation.engine import load
 from scripts.generation.prompts import Completion
 from scripts.generation.shards import Chat, Request, generate
-from scripts.verify import strip_thinking
 
 SCHEMA = pa.schema(
     [
@@ -46,17 +45,18 @@ OFF_SCALE = "score outside the scale"
 
 
 def question(record: Row, candidate: Candidate, judge: Judge) -> list[Message]:
-    """What the judge is asked about a candidate; it sees the answer, not the thinking before it."""
+    """The messages that put a candidate to the judge; it sees the answer, not the thinking before it."""
     texts = {PROMPT: prompt_of(record["messages"]), RESPONSE: strip_thinking(candidate.text)}
-    parts = re.split(f"({re.escape(PROMPT)}|{re.escape(RESPONSE)})", judge.template)  # what a text holds stays as it is
+    # Split first, so that a placeholder inside the prompt or the response stays as it is.
+    parts = re.split(f"({re.escape(PROMPT)}|{re.escape(RESPONSE)})", judge.template)
     return [{"role": "user", "content": "".join(texts.get(part, part) for part in parts)}]
 
 
 def score(judgement: Completion, judge: Judge) -> tuple[float | None, str]:
-    """The score as its place between the scale's ends, or None and why there is none."""
-    found = re.findall(judge.pattern, strip_thinking(judgement.text))
+    """The score scaled from 0 to 1 and an empty reason, or None and the reason."""
+    matches = re.findall(judge.pattern, strip_thinking(judgement.text))
     try:
-        value = float(found[-1])
+        value = float(matches[-1])
     except (IndexError, ValueError):
         return None, CUT_OFF if judgement.finish_reason == "length" else NO_SCORE
     if not judge.lowest <= value <= judge.highest:
@@ -64,11 +64,11 @@ def score(judgement: Completion, judge: Judge) -> tuple[float | None, str]:
     return (value - judge.lowest) / (judge.highest - judge.lowest), ""
 
 
-def judged(run: Run[JudgeSettings], samples: Mapping[str, Artifact]) -> Iterator[Row]:
-    """A row a candidate, in the order of `gather`."""
+def judge_rows(run: Run[JudgeSettings], samples: Mapping[str, Artifact]) -> Iterator[Row]:
+    """One row per candidate, in the order of `gather`."""
     settings, pool, model = run.settings, run.input("pool"), run.input("judge")
     judge, engine = settings.judge, settings.engine
-    waiting: deque[Row] = deque()  # the candidates of the shard at work
+    waiting: deque[Row] = deque()  # candidates of the current shard
 
     def chats() -> Iterator[Chat]:
         rows = {teacher: iterate(item.folder / KEPT) for teacher, item in samples.items()}
@@ -95,8 +95,13 @@ def _columns(completions: list[Completion], judge: Judge) -> Row:
         return {"score": None, "reason": OVERLONG, "judgement": None, "finish_reason": None, "tokens": 0}
     (judgement,) = completions
     value, reason = score(judgement, judge)
-    said = {"judgement": judgement.text, "finish_reason": judgement.finish_reason, "tokens": judgement.tokens}
-    return {"score": value, "reason": reason} | said
+    return {
+        "score": value,
+        "reason": reason,
+        "judgement": judgement.text,
+        "finish_reason": judgement.finish_reason,
+        "tokens": judgement.tokens,
+    }
 
 
 class Tally:
@@ -106,19 +111,19 @@ class Tally:
         self.reasons: Counter[str] = Counter()
         self.scores: dict[str, list[float]] = defaultdict(list)
         self.tokens = 0
-        self.unread = ""
+        self.first_unscored = ""
 
     def add(self, row: Row) -> None:
         """Count one candidate."""
         self.tokens += row["tokens"]
         if row["score"] is None:
             self.reasons[row["reason"]] += 1
-            self.unread = self.unread or row["judgement"] or ""
+            self.first_unscored = self.first_unscored or row["judgement"] or ""
         else:
             self.scores[row["teacher"]].append(row["score"])
 
     def counts(self) -> dict[str, Any]:
-        """For the manifest. Nothing is dropped: a candidate without a score is a row with its reason."""
+        """Counts for the manifest. Nothing is dropped: a candidate without a score is a row with its reason."""
         scored = sum(map(len, self.scores.values()))
         return {
             "in": scored + self.reasons.total(),
@@ -126,18 +131,18 @@ class Tally:
             "dropped": {},
             "scored": scored,
             "without_score": dict(sorted(self.reasons.items())),
-            "mean_score": {teacher: sum(found) / len(found) for teacher, found in sorted(self.scores.items())},
+            "mean_score": {teacher: sum(scores) / len(scores) for teacher, scores in sorted(self.scores.items())},
             "tokens": self.tokens,
         }
 
 
 def judge_candidates(run: Run[JudgeSettings], samples: Mapping[str, Artifact]) -> dict[str, Any]:
-    """Write a row a candidate; return the counts. Raises DistillError where no score at all could be read."""
+    """Write one row per candidate; return the counts. Raises DistillError if no score at all could be read."""
     schema_of(run.input("pool"))  # an empty pool is an error before the model is loaded
     tally = Tally()
 
     def counted() -> Iterator[Row]:
-        for row in judged(run, samples):
+        for row in judge_rows(run, samples):
             tally.add(row)
             yield row
 
@@ -145,7 +150,7 @@ def judge_candidates(run: Run[JudgeSettings], samples: Mapping[str, Artifact]) -
     if not tally.scores:
         raise DistillError(
             f"no score of {run.input('judge').folder.name} could be read: {dict(tally.reasons)}; the first judgement "
-            f"is {tally.unread[:200]!r}. Compare `judge.pattern` and `judge.template` with it"
+            f"is {tally.first_unscored[:200]!r}. Compare `judge.pattern` and `judge.template` with it"
         )
     return tally.counts()
 

@@ -1,8 +1,8 @@
 """Sample a model's responses to the prompts of a pool: a teacher's to learn from, or a student's to grade.
 
-`records/` are the pool's records with `responses`: list of {text, finish_reason, tokens}; `dropped/` are
-the prompts that leave no room for a completion in the model's context and, with `only_verifiable`, those
-whose responses nothing could verify.
+`records/` holds the pool's records with the column `responses`, a list of {text, finish_reason, tokens}. `dropped/`
+holds the prompts that leave no room for a completion in the model's context and, with `only_verifiable`, the prompts
+that have no verifier.
 
 python -m scripts.distill.sample --recipe JSON --pool MANIFEST --teacher MANIFEST --out MANIFEST
 """
@@ -11,30 +11,29 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from scripts.common.artifacts import Artifact
-from scripts.common.records import Message, prompt_messages
-from scripts.common.settings import Domain, Engine
+from scripts.common.chat.templates import apply_template
+from scripts.common.records import has_verifier, prompt_messages
+from scripts.common.settings import Engine
 from scripts.common.step import Run, step
-from scripts.distill.frame import RESPONSES, DistillError, Row, schema_of, take, write_parted
-from scripts.distill.settings import PROMPT, Draw, SampleSettings
+from scripts.distill.records import OVERLONG, RESPONSES, DistillError, Row, schema_of, take, write_parted
+from scripts.distill.settings.sample import Draw, SampleSettings
 from scripts.generation.engine import load
 from scripts.generation.shards import COMPLETION, Chat, Request, generate
-from scripts.verify.records import has_verifier
 
-OVERLONG = "prompt too long for the context"
 NO_VERIFIER = "not verifiable"
 
 
 def draw(
     records: Iterable[Row], model: Artifact, engine: Engine, settings: Draw, seed: int, work: Path
 ) -> Iterator[Row]:
-    """The records with their `responses`: none where the prompt leaves no room in the model's context."""
+    """The records with their `responses`: an empty list if the prompt leaves no room in the model's context."""
     request = Request(
         sampling=settings.sampling,
         thinking=settings.thinking,
@@ -44,29 +43,20 @@ def draw(
         shard_size=engine.shard_size,
         skip_overlong=True,
     )
-    waiting: deque[Row] = deque()  # the records of the shard at work
+    waiting: deque[Row] = deque()  # records of the current shard
 
     def chats() -> Iterator[Chat]:
         for record in records:
             waiting.append(record)
-            yield record["id"], asked(record, settings.templates)
+            template = settings.templates.get(record["domain"])
+            yield record["id"], apply_template(prompt_messages(record["messages"]), template)
 
     for completions in generate(load(model.folder, engine, seed), chats(), request, work):
         yield waiting.popleft() | {RESPONSES: [vars(item) for item in completions]}
 
 
-def asked(record: Row, templates: Mapping[Domain, str]) -> list[Message]:
-    """The record's prompt, its last turn in the template of its domain where there is one."""
-    prompt = prompt_messages(record["messages"])
-    template = templates.get(record["domain"])
-    if template is None or not prompt:
-        return prompt
-    last = prompt[-1]
-    return [*prompt[:-1], {"role": last["role"], "content": template.replace(PROMPT, last["content"])}]
-
-
 def sample(run: Run[SampleSettings]) -> dict[str, Any]:
-    """Write the sampled and the dropped records; return the counts."""
+    """Write the sampled and the dropped records; return the counts. Raises DistillError if every response is empty."""
     settings, pool, tally = run.settings.responses, run.input("pool"), Tally()
     schema = schema_of(pool)  # an empty pool is an error before the model is loaded
 
@@ -83,12 +73,12 @@ def sample(run: Run[SampleSettings]) -> dict[str, Any]:
 
     counts = write_parted(run.out, "sample", schema, [(RESPONSES, pa.list_(COMPLETION))], make) | tally.counts()
     if counts["empty"] == counts["responses"]:
-        raise DistillError(_nothing_said(run.input("teacher").folder.name, counts))
+        raise DistillError(_no_response(run.input("teacher").folder.name, counts))
     return counts
 
 
 class Tally:
-    """Counts of the responses: how they ended, their tokens, and those without a visible character."""
+    """Counts of the responses: how they ended, their tokens, and how many hold white space alone."""
 
     def __init__(self) -> None:
         self.finish: Counter[str] = Counter()
@@ -102,7 +92,7 @@ class Tally:
         self.empty += sum(not item["text"].strip() for item in responses)
 
     def counts(self) -> dict[str, Any]:
-        """For the manifest."""
+        """Counts for the manifest."""
         return {
             "responses": self.finish.total(),
             "empty": self.empty,
@@ -119,12 +109,12 @@ def _verifiable(records: Iterator[Row], drop: Callable[[Row, str], None]) -> Ite
             drop(record, NO_VERIFIER)
 
 
-def _nothing_said(model: str, counts: dict[str, Any]) -> str:
+def _no_response(model: str, counts: dict[str, Any]) -> str:
     if not counts["responses"]:
-        return f"{model} was asked nothing: of {counts['in']} prompts were dropped {counts['dropped']}"
+        return f"{model} got no prompt: all {counts['in']} were dropped, {counts['dropped']}"
     return (
-        f"{model} said nothing: all of its {counts['responses']} responses are empty ({counts['finish']}). "
-        "Compare the end-of-turn tokens of its generation_config.json with its chat template, and `thinking` with it"
+        f"{model} generated nothing: all of its {counts['responses']} responses are empty ({counts['finish']}). Check "
+        "that its generation_config.json has the end-of-turn token of its chat template, and that `thinking` fits it"
     )
 
 

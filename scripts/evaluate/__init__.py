@@ -1,1 +1,1 @@
-"""Evaluation: generations kept raw, scored apart, one score file a model and benchmark."""
+"""Evaluation: raw generations are kept, and scored by a step of their own; one score file per model and benchmark."""

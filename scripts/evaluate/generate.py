@@ -1,7 +1,7 @@
-"""Put benchmarks to a model and keep every raw generation: one file a benchmark, one row a sample.
+"""Generate a model's responses to benchmarks and keep them raw: one file per benchmark, one row per sample.
 
-Several benchmarks share one start of the engine. A row has id, sample, prompt (messages), response (raw,
-thinking included), finish_reason, tokens, thinking, answer; items keep the benchmark's order.
+Several benchmarks share one start of the engine. A row has id, sample, prompt (messages), response (raw, thinking
+included), finish_reason, tokens, thinking and answer; items keep the benchmark's order.
 
 python -m scripts.evaluate.generate --recipe JSON --model MANIFEST --benchmarks MANIFEST... --out PARQUET...
 """
@@ -19,57 +19,46 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from scripts.common.artifacts import Artifact
-from scripts.common.records import KEPT, MESSAGE, SCHEMA, Message, chunks, iterate, prompt_messages
+from scripts.common.chat.templates import apply_template
+from scripts.common.records import KEPT, Message, chunks, iterate, prompt_messages
 from scripts.common.step import Run, step
-from scripts.evaluate.settings import GROUP, PROMPT, GenerateSettings, Questions
+from scripts.evaluate.generations import GENERATION, GROUP
+from scripts.evaluate.settings.generate import GenerateSettings, Questions
 from scripts.generation.engine import load
 from scripts.generation.prompts import ModelEngine
 from scripts.generation.shards import Request, generate
 
-GENERATION = pa.schema(
-    [
-        ("id", pa.string()),
-        ("sample", pa.int32()),
-        ("prompt", pa.list_(MESSAGE)),
-        ("response", pa.string()),
-        ("finish_reason", pa.string()),
-        ("tokens", pa.int32()),
-        ("thinking", pa.bool_()),
-        ("answer", SCHEMA.field("answer").type),
-    ]
-)
-
 
 class BenchmarkError(RuntimeError):
-    """A benchmark cannot be put to the model: the message says which and why."""
+    """A benchmark cannot be evaluated: the message names it and the cause."""
 
 
-def asked(messages: Sequence[Message], template: str) -> list[Message]:
-    """The item's messages with the template around the last one of the user."""
+def question(messages: Sequence[Message], template: str) -> list[Message]:
+    """The item's messages with the template around the last one. Raises BenchmarkError unless that is the user's."""
     prompt = prompt_messages(messages)
     if not prompt or prompt[-1]["role"] != "user":
         raise BenchmarkError(f"an item must end with the user's message, not {[turn['role'] for turn in prompt]}")
-    return [*prompt[:-1], {"role": "user", "content": template.replace(PROMPT, prompt[-1]["content"])}]
+    return apply_template(prompt, template)
 
 
 def items(source: Artifact, questions: Questions) -> list[dict[str, Any]]:
-    """The benchmark's records, at most `limit`. Raises BenchmarkError when there are none, or one twice."""
-    found = [*islice(iterate(source.folder / KEPT, ["id", "messages", "answer"]), questions.limit)]
-    if not found:
+    """The benchmark's records, at most `limit`. Raises BenchmarkError if there is none, or if an id is repeated."""
+    rows = [*islice(iterate(source.folder / KEPT, ["id", "messages", "answer"]), questions.limit)]
+    if not rows:
         raise BenchmarkError(f"the benchmark {source.folder} has no item: check its source and its dropped records")
-    most = Counter(item["id"] for item in found).most_common(1)[0]
-    if most[1] > 1:  # tables compare models prompt by prompt
-        raise BenchmarkError(f"the benchmark {source.folder} has {most[0]} {most[1]} times: leave out repeated prompts")
-    return found
+    ((name, count),) = Counter(item["id"] for item in rows).most_common(1)
+    if count > 1:  # tables compare models prompt by prompt
+        raise BenchmarkError(f"the benchmark {source.folder} has {name} {count} times: leave out repeated prompts")
+    return rows
 
 
-def answers(
-    engine: ModelEngine, found: list[dict[str, Any]], questions: Questions, request: Request, work: Path
+def responses(
+    engine: ModelEngine, benchmark: list[dict[str, Any]], questions: Questions, request: Request, work: Path
 ) -> Iterator[dict[str, Any]]:
-    """One row a sample, items in their order."""
-    prompts = [asked(item["messages"], questions.template) for item in found]
-    chats = ((item["id"], prompt) for item, prompt in zip(found, prompts, strict=True))
-    for item, prompt, completions in zip(found, prompts, generate(engine, chats, request, work), strict=True):
+    """One row per sample, in the order of the benchmark's items."""
+    prompts = [question(item["messages"], questions.template) for item in benchmark]
+    chats = ((item["id"], prompt) for item, prompt in zip(benchmark, prompts, strict=True))
+    for item, prompt, completions in zip(benchmark, prompts, generate(engine, chats, request, work), strict=True):
         for number, completion in enumerate(completions):
             yield {
                 "id": item["id"],
@@ -84,7 +73,7 @@ def answers(
 
 
 def write(path: Path, rows: Iterator[dict[str, Any]]) -> int:
-    """Write the rows a group at a time and return their number."""
+    """Write the rows group by group and return their number."""
     count = 0
     with pq.ParquetWriter(path, GENERATION, compression="zstd") as writer:
         for group in chunks(rows, GROUP):
@@ -94,19 +83,19 @@ def write(path: Path, rows: Iterator[dict[str, Any]]) -> int:
 
 
 def sources_of(artifacts: Sequence[Artifact], benchmarks: dict[str, Questions]) -> dict[str, Artifact]:
-    """The source of each benchmark, found by the name of its folder."""
+    """The source of each benchmark, by the name of its folder. Raises BenchmarkError if one is missing."""
     by_name = {artifact.folder.name: artifact for artifact in artifacts}
-    missing = {name: asks.source for name, asks in benchmarks.items() if asks.source not in by_name}
+    missing = {name: questions.source for name, questions in benchmarks.items() if questions.source not in by_name}
     if missing:
         raise BenchmarkError(f"--benchmarks has {sorted(by_name)}, not the source of {missing}")
-    return {name: by_name[asks.source] for name, asks in benchmarks.items()}
+    return {name: by_name[questions.source] for name, questions in benchmarks.items()}
 
 
 def evaluate(run: Run[GenerateSettings]) -> None:
-    """Write `<benchmark>.parquet` of every benchmark."""
+    """Write `<benchmark>.parquet` for every benchmark."""
     settings, model = run.settings, run.input("model")
     sources = sources_of(run.inputs["benchmarks"], settings.benchmarks)
-    found = {name: items(sources[name], asks) for name, asks in settings.benchmarks.items()}
+    rows = {name: items(sources[name], questions) for name, questions in settings.benchmarks.items()}
     engine = load(model.folder, settings.engine, run.seed)
     for name, questions in settings.benchmarks.items():
         start = time.perf_counter()
@@ -118,10 +107,10 @@ def evaluate(run: Run[GenerateSettings]) -> None:
             model=model.digest,
             shard_size=settings.engine.shard_size,
         )
-        count = write(run.out / f"{name}.parquet", answers(engine, found[name], questions, request, run.work / name))
+        count = write(run.out / f"{name}.parquet", responses(engine, rows[name], questions, request, run.work / name))
         seconds = time.perf_counter() - start
         run.notes[name] = {"responses": count, "seconds": round(seconds, 2)}
-        print(f"{name}: {count} responses to {len(found[name])} prompts in {seconds:.1f} s", flush=True)
+        print(f"{name}: {count} responses to {len(rows[name])} prompts in {seconds:.1f} s", flush=True)
 
 
 def main() -> None:

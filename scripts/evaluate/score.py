@@ -1,9 +1,9 @@
-"""Score generations: verdicts of the verifiers on the answers after any thinking, and their mean.
+"""Score generations: the verifiers' verdicts on the responses, thinking removed, and their mean.
 
-pass@1 is the mean over all samples of a prompt, then over prompts: more samples make it more exact,
-never higher. The standard error is that of the mean over prompts (samples of one prompt are not
-independent): the standard deviation of the prompts' means by the square root of their number. What cannot
-be verified counts as 0 and is counted by reason.
+pass@1 is the mean over the samples of a prompt, then over prompts: more samples make it more exact, never higher. The
+standard error is that of the mean over prompts, since samples of one prompt are not independent: the standard deviation
+of the prompts' means, divided by the square root of their number. An unverifiable response counts as 0, and is counted
+by its reason.
 
 python -m scripts.evaluate.score --recipe JSON --generations PARQUET... --out JSON...
 """
@@ -21,7 +21,8 @@ import pyarrow.parquet as pq
 
 from scripts.common.artifacts import write_json
 from scripts.common.step import Run, step
-from scripts.evaluate.settings import GROUP, Metric, ScoreSettings
+from scripts.evaluate.generations import GROUP
+from scripts.evaluate.settings.score import Metric, ScoreSettings
 from scripts.verify import Verdict, VerifierPool
 from scripts.verify.records import reason_head, verifier_pool, verify_all
 
@@ -33,7 +34,7 @@ class ScoreError(RuntimeError):
 
 
 def by_item(rows: Sequence[Row], name: str) -> list[list[Row]]:
-    """The rows of each item, in order; every item must have the same samples, numbered from 0."""
+    """The rows of each item, in order. Raises ScoreError unless all items have the same samples, numbered from 0."""
     groups: list[list[Row]] = []
     for row in rows:
         if row["sample"] == 0:
@@ -47,7 +48,7 @@ def by_item(rows: Sequence[Row], name: str) -> list[list[Row]]:
 
 
 def mean_and_error(values: Sequence[float]) -> tuple[float, float | None]:
-    """Mean of the prompts' values and its standard error, None for a single prompt."""
+    """Mean of the prompts' values and its standard error, which is None for a single prompt."""
     if len(values) < 2:
         return statistics.fmean(values), None
     return statistics.fmean(values), statistics.stdev(values) / math.sqrt(len(values))
@@ -60,8 +61,8 @@ def score(rows: Sequence[Row], name: str, model: str, metric: Metric, pool: Veri
     groups = by_item(rows, name)
     verdicts = verify_all(pool, [(row["response"], row["answer"]) for row in rows])
     unverifiable = Counter(reason_head(verdict) for verdict in verdicts if verdict.correct is None)
-    said = iter(verdicts)
-    items = [_item(group, [next(said) for _ in group]) for group in groups]
+    remaining = iter(verdicts)
+    items = [_item(group, [next(remaining) for _ in group]) for group in groups]
     value, stderr = mean_and_error([item["value"] for item in items])
     return {
         "value": value,
@@ -93,7 +94,7 @@ def _require_instructions(rows: Sequence[Row], name: str) -> None:
 
 
 def read(path: Path) -> list[Row]:
-    """The generations of a file. Raises ScoreError when it holds none."""
+    """The generations in a file. Raises ScoreError if it holds none."""
     columns = ["id", "sample", "response", "finish_reason", "tokens", "answer"]
     rows: list[Row] = []
     specs: dict[str, str] = {}
@@ -110,16 +111,16 @@ def read(path: Path) -> list[Row]:
 
 
 def score_all(run: Run[ScoreSettings]) -> None:
-    """Write `<benchmark>.json` of every benchmark."""
+    """Write `<benchmark>.json` for every benchmark."""
     settings = run.settings
-    found = {item.path.stem: item.path for item in run.inputs["generations"]}
-    if set(found) != set(settings.benchmarks):
-        raise ScoreError(f"--generations are of {sorted(found)}, the recipe scores {sorted(settings.benchmarks)}")
+    files = {item.path.stem: item.path for item in run.inputs["generations"]}
+    if set(files) != set(settings.benchmarks):
+        raise ScoreError(f"--generations are of {sorted(files)}, the recipe scores {sorted(settings.benchmarks)}")
     if "strict-prompt" in settings.benchmarks.values() and settings.verify.instructions_mode != "strict":
         raise ScoreError("the metric strict-prompt needs verify.instructions_mode: strict")
     with verifier_pool(settings.verify) as pool:
         for name, metric in settings.benchmarks.items():
-            result = score(read(found[name]), name, settings.model, metric, pool)
+            result = score(read(files[name]), name, settings.model, metric, pool)
             write_json(run.out / f"{name}.json", result)
             error = "" if result["stderr"] is None else f" ± {100 * result['stderr']:.1f}"
             print(f"{name}: {100 * result['value']:.1f}{error} ({metric}, {result['n']} prompts)", flush=True)

@@ -1,5 +1,5 @@
-"""Generation: one interface over the engines that turn prompts into completions.
+"""Generation: one interface to the engines that turn prompts into completions.
 
-`engine.load` gives the engine that the settings name; `shards.generate` runs prompts through it shard by
-shard, so that a killed job goes on at its last finished shard and ends with the same bytes.
+`engine.load` returns the engine that the settings name. `shards.generate` runs prompts through it shard by shard, so a
+killed job resumes after its last finished shard and ends with the same bytes.
 """

@@ -1,9 +1,9 @@
-"""Batched decoding of a causal language model on a CPU, faster than `generate` where completions end early.
+"""Batched decoding of a causal language model on a CPU, faster than `generate` if completions end early.
 
-What makes the difference at a million parameters: keys and values lie in buffers made once (appending by
-concatenation copies all of them at every token), a prompt is run once however many samples are drawn
-from it, and rows that have ended leave the batch. Each sample draws from a stream of its own, so what it
-says does not depend on the rows beside it (up to the rounding of a matrix product of another shape).
+Three things make the difference at a million parameters. Keys and values are written into buffers that are allocated
+once, since concatenation would copy all of them at every token. A prompt is read once, however many samples are drawn
+from it. Rows that have ended leave the batch. Each sample has its own stream of random numbers, so its text does not
+depend on the other rows of the batch, apart from the rounding of matrix products of another shape.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from scripts.common.settings import Sampling
 from scripts.generation.prompts import GenerationError
 
 DROP_SHARE = 0.125
-"""Ended rows leave the batch when they are this share of it: leaving costs a copy of the buffers."""
+"""Ended rows leave the batch once they are this share of it, since removing them copies the buffers."""
 
 
 class BufferLayer(DynamicLayer):
@@ -33,8 +33,8 @@ class BufferLayer(DynamicLayer):
 
     def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
         self.dtype, self.device = key_states.dtype, key_states.device
-        self.keys = _room(key_states, self.capacity)
-        self.values = _room(value_states, self.capacity)
+        self.keys = _buffer(key_states, self.capacity)
+        self.values = _buffer(value_states, self.capacity)
         self.is_initialized = True
 
     def update(
@@ -52,7 +52,7 @@ class BufferLayer(DynamicLayer):
         return self.length
 
     def take(self, rows: torch.Tensor) -> None:
-        """Keep the rows given, in that order; a row may be taken several times."""
+        """Keep these rows, in this order. A row may occur several times."""
         assert self.keys is not None and self.values is not None
         for name in ("keys", "values"):
             used = getattr(self, name)[:, :, : self.length]
@@ -61,46 +61,46 @@ class BufferLayer(DynamicLayer):
             setattr(self, name, fresh)
 
 
-def _room(states: torch.Tensor, capacity: int) -> torch.Tensor:
+def _buffer(states: torch.Tensor, capacity: int) -> torch.Tensor:
     return states.new_empty(*states.shape[:2], capacity, states.shape[3])
 
 
 @dataclass
 class Batch:
-    """The rows in decoding. All tensors have one entry a row, in the same order."""
+    """The rows that are being decoded. All tensors have one entry per row, in the same order."""
 
     model: Any
     layers: list[BufferLayer]
     cache: Cache
     number: torch.Tensor
-    """[rows] Which row of the job this is."""
+    """[rows] Index of the row in the call of `decode`."""
     mask: torch.Tensor
-    """[rows, capacity] Whether a place of the buffers is read: not the padding before a prompt."""
+    """[rows, capacity] Whether attention reads this position of the buffers; false for the padding before a prompt."""
     positions: torch.Tensor
-    """[rows, 1] Position of the last token read."""
+    """[rows, 1] Position of the last token that the model read."""
     logits: torch.Tensor
     """[rows, vocabulary] Of the next token."""
-    said: torch.Tensor
+    present: torch.Tensor
     """[rows, vocabulary] Whether the row has generated the token, for the presence penalty."""
     ended: torch.Tensor
     """[rows] Whether the row has generated a stop id."""
 
     def take(self, rows: torch.Tensor) -> None:
-        """Go on with the rows at these places, in that order; one may be taken several times."""
+        """Continue with the rows at these indices, in this order. A row may occur several times."""
         for layer in self.layers:
             layer.take(rows)
-        for name in ("number", "mask", "positions", "logits", "said", "ended"):
+        for name in ("number", "mask", "positions", "logits", "present", "ended"):
             setattr(self, name, getattr(self, name)[rows])
 
     def read(self, tokens: torch.Tensor) -> None:
-        """Let the model read one token a row."""
+        """Let the model read one token per row."""
         self.positions = self.positions + 1
-        seen = self.mask[:, None, None, : self.layers[0].length + 1]
-        self.logits = _forward(self.model, tokens[:, None], seen, self.positions, self.cache)
+        mask = self.mask[:, None, None, : self.layers[0].length + 1]
+        self.logits = _forward(self.model, tokens[:, None], mask, self.positions, self.cache)
 
 
 def prefill(model: Any, prompts: Sequence[Sequence[int]], max_tokens: int) -> Batch:
-    """The batch after every prompt was read once, a row a prompt. Raises GenerationError on NaN."""
+    """The batch after the model has read every prompt, one row per prompt. Raises GenerationError if logits are NaN."""
     ids, mask = left_padded(prompts)
     layers = [BufferLayer(ids.shape[1] + max_tokens) for _ in range(model.config.num_hidden_layers)]
     cache = Cache(layers=[*layers])
@@ -108,7 +108,7 @@ def prefill(model: Any, prompts: Sequence[Sequence[int]], max_tokens: int) -> Ba
     logits = _forward(model, ids, mask, positions, cache)
     if logits.isnan().any():
         raise GenerationError(
-            f"{model.name_or_path} gives NaN instead of logits: its training diverged, look at its log"
+            f"the logits of {model.name_or_path} are NaN, so its training has diverged: look at its log.jsonl"
         )
     return Batch(
         model=model,
@@ -118,7 +118,7 @@ def prefill(model: Any, prompts: Sequence[Sequence[int]], max_tokens: int) -> Ba
         mask=torch.cat([mask.bool(), torch.ones(len(prompts), max_tokens, dtype=torch.bool)], dim=1),
         positions=positions[:, -1:],
         logits=logits,
-        said=torch.zeros_like(logits, dtype=torch.bool),
+        present=torch.zeros_like(logits, dtype=torch.bool),
         ended=torch.zeros(len(prompts), dtype=torch.bool),
     )
 
@@ -132,9 +132,9 @@ def decode(
     sampling: Sampling,
     stops: Collection[int],
 ) -> list[list[int]]:
-    """Token ids generated for each row, up to and with its first stop id or `max_tokens`.
+    """Token ids that are generated for each row: at most `max_tokens`, ending with the first stop id if there is one.
 
-    `rows[i]` is the index of the prompt that row i continues, `seeds[i]` the seed of its stream.
+    `rows[i]` is the index of the prompt that row i continues, `seeds[i]` the seed of its random numbers.
     """
     batch = prefill(model, prompts, sampling.max_tokens)
     if list(rows) != list(range(len(prompts))):
@@ -145,18 +145,18 @@ def decode(
     out = torch.zeros(len(rows), sampling.max_tokens, dtype=torch.long)
     lengths = torch.full((len(rows),), sampling.max_tokens)
     for step in range(sampling.max_tokens):
-        tokens = draw(batch.logits - sampling.presence_penalty * batch.said, uniforms[batch.number, step], sampling)
+        tokens = draw(batch.logits - sampling.presence_penalty * batch.present, uniforms[batch.number, step], sampling)
         out[batch.number, step] = tokens
-        batch.said.scatter_(1, tokens[:, None], True)
+        batch.present.scatter_(1, tokens[:, None], True)
         ending = torch.isin(tokens, stop) & ~batch.ended
         lengths[batch.number[ending]] = step + 1
         batch.ended |= ending
         if batch.ended.all() or step + 1 == sampling.max_tokens:
             break
         if batch.ended.float().mean() >= DROP_SHARE:
-            going = (~batch.ended).nonzero().flatten()
-            batch.take(going)
-            tokens = tokens[going]
+            unfinished = (~batch.ended).nonzero().flatten()
+            batch.take(unfinished)
+            tokens = tokens[unfinished]
         batch.read(tokens)
     return [out[row, : lengths[row]].tolist() for row in range(len(rows))]
 
@@ -175,7 +175,7 @@ def _forward(model: Any, ids: torch.Tensor, mask: torch.Tensor, positions: torch
 
 
 def left_padded(prompts: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Token ids and attention mask, [prompts, longest], each prompt at the right end."""
+    """Token ids and attention mask, both [prompts, longest prompt], padded on the left."""
     width = max(len(prompt) for prompt in prompts)
     ids = torch.zeros(len(prompts), width, dtype=torch.long)
     mask = torch.zeros(len(prompts), width, dtype=torch.long)
@@ -186,7 +186,7 @@ def left_padded(prompts: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.T
 
 
 def streams(seeds: Sequence[int], sampling: Sampling) -> torch.Tensor:
-    """Uniform numbers in [0, 1), [rows, max_tokens], row i from its own generator (Philox keyed by its seed)."""
+    """Uniform numbers in [0, 1), [rows, max_tokens]; row i has its own generator (Philox, keyed by its seed)."""
     if sampling.temperature == 0:
         return torch.zeros(len(seeds), sampling.max_tokens, dtype=torch.float64)
     drawn = [np.random.Generator(np.random.Philox(key=seed)).random(sampling.max_tokens) for seed in seeds]
@@ -194,10 +194,10 @@ def streams(seeds: Sequence[int], sampling: Sampling) -> torch.Tensor:
 
 
 def draw(logits: torch.Tensor, uniforms: torch.Tensor, sampling: Sampling) -> torch.Tensor:
-    """One token id a row from logits [rows, vocabulary]: greedy, or by inversion of the filtered distribution.
+    """One token id per row from logits [rows, vocabulary]: greedy, or by inversion of the filtered distribution.
 
-    Temperature first, then top-k, then top-p over what top-k left (the order of transformers and vLLM);
-    top-p keeps the smallest set of likeliest tokens whose mass reaches it.
+    Temperature is applied first, then top-k, then top-p to what top-k keeps (the order of transformers and vLLM). Top-p
+    keeps the smallest set of most likely tokens whose probability reaches it.
     """
     if sampling.temperature == 0:
         return logits.argmax(-1)
@@ -205,7 +205,7 @@ def draw(logits: torch.Tensor, uniforms: torch.Tensor, sampling: Sampling) -> to
     order = None
     if sampling.top_k or sampling.top_p < 1:
         kept = min(sampling.top_k, logits.shape[-1]) or logits.shape[-1]
-        scores, order = scores.topk(kept, dim=-1)  # sorted, likeliest first
+        scores, order = scores.topk(kept, dim=-1)  # sorted, most likely first
     mass = scores.softmax(-1)
     cumulative = mass.cumsum(-1)
     if sampling.top_p < 1:

@@ -1,4 +1,4 @@
-"""Choice of the engine that generates: `transformers` on a CPU, `vllm` in this process, `vllm-server` in others."""
+"""Load the engine that generates: `transformers` on a CPU, `vllm` in this process, `vllm-server` in other processes."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from pathlib import Path
 
 from scripts.common.settings import Engine
 from scripts.generation.prompts import ModelEngine
-from scripts.generation.serving import of_this_job
+from scripts.generation.serving import from_environment
 
 
 def load(folder: Path, settings: Engine, seed: int) -> ModelEngine:
-    """The engine that `settings.kind` names, with the checkpoint in `folder` loaded.
+    """The engine that `settings.kind` names, with the checkpoint in `folder`.
 
-    Each engine is imported here, so that none needs another's packages.
+    The imports are local, so no engine needs the packages of another.
     """
     if settings.kind == "vllm-server":
         from scripts.generation.server_engine import ServerEngine
 
-        return ServerEngine(folder, settings, seed, of_this_job())
+        return ServerEngine(folder, settings, seed, from_environment())
     if settings.kind == "vllm":
         from scripts.generation.vllm_engine import VllmEngine
 

@@ -1,4 +1,4 @@
-"""Requests to several servers of one model: where each goes, what happens when one fails, and when it is given up."""
+"""Send requests to several servers of one model: choose a server, retry a request that failed, and give up at last."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from scripts.generation.serving import Serving
 
 LONGEST_WAIT = 60.0  # seconds
 THREADS = 1024
-"""At most: each waits for one request."""
+"""Upper limit of threads; each waits for one request."""
 T = TypeVar("T")
 
 
 class Fleet:
-    """The servers, how many requests each has in flight, and which failed last."""
+    """The servers, how many requests each has in flight, and when each failed last."""
 
     def __init__(self, servers: Sequence[Server], serving: Serving) -> None:
         self.servers = list(servers)
@@ -31,25 +31,25 @@ class Fleet:
         self._lock = threading.Lock()
 
     def ask(self, requests: Sequence[Callable[[Server], T]], threads: int) -> list[T]:
-        """The answer to each request, `threads` at a time. Raises GenerationError when one failed for good."""
+        """The answer to each request, in order, `threads` at a time. Raises GenerationError if one fails for good."""
         if not requests:
             return []
-        given_up = threading.Event()
+        stop = threading.Event()
         with ThreadPoolExecutor(min(THREADS, threads, len(requests))) as pool:
-            asked = [pool.submit(self._one, request, given_up) for request in requests]
-            done, _ = wait(asked, return_when=FIRST_EXCEPTION)
-            failed = [error for future in asked if future in done and (error := future.exception())]
-            if failed:
-                given_up.set()
+            futures = [pool.submit(self._answer, request, stop) for request in requests]
+            done, _ = wait(futures, return_when=FIRST_EXCEPTION)
+            errors = [error for future in futures if future in done and (error := future.exception())]
+            if errors:
+                stop.set()
                 pool.shutdown(cancel_futures=True)
-                raise failed[0]  # the cause; those that fail from here on fail because of it
-        return [future.result() for future in asked]
+                raise errors[0]  # the cause: requests that fail after it were stopped because of it
+        return [future.result() for future in futures]
 
-    def _one(self, request: Callable[[Server], T], given_up: threading.Event) -> T:
-        """The answer after as many tries as it takes, or `serving.retries` allows."""
+    def _answer(self, request: Callable[[Server], T], stop: threading.Event) -> T:
+        """The answer to one request, tried again up to `serving.retries` times."""
         fault: ServerFault | None = None
         failed: list[Server] = []
-        while len(failed) <= self.serving.retries and not given_up.is_set():
+        while len(failed) <= self.serving.retries and not stop.is_set():
             try:
                 with self.least_busy(failed) as server:
                     return request(server)
@@ -59,16 +59,16 @@ class Fleet:
             time.sleep(min(LONGEST_WAIT, self.serving.wait_seconds * 2 ** len(failed)))
             failed.append(server)
         raise GenerationError(
-            f"a request failed {len(failed)} times, at last: {fault}. What is finished is kept: see to the servers and "
-            "run the same target again; serving.retries and serving.wait_seconds say how long it tries"
+            f"a request failed {len(failed)} times, at last: {fault}. Finished work is kept: repair the servers and "
+            "run the same target again. serving.retries and serving.wait_seconds set how long a request is tried"
         )
 
     @contextmanager
     def least_busy(self, failed: Sequence[Server]) -> Iterator[Server]:
-        """The server to send a request to; `failed` are those that did not answer it before, one an entry.
+        """The server to send a request to; `failed` lists servers that already failed it, once per failure.
 
-        First counts how often it failed this request, then whether it failed any in the last minute (a dead server has
-        nothing in flight and would draw all requests), then how many it has in flight.
+        A server is preferred if it failed this request less often; then if it failed no request in the last minute,
+        since a dead server has none in flight and would attract all requests; then if it has fewer in flight.
         """
         with self._lock:
             recent = time.monotonic() - LONGEST_WAIT

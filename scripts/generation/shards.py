@@ -1,9 +1,8 @@
-"""Generation shard by shard: a killed job goes on at its last finished shard, to the same bytes.
+"""Generate shard by shard: a killed job resumes after its last finished shard and ends with the same bytes.
 
-Prompts are cut into shards of `shard_size` in the order given, and sorted by length inside a shard (equal
-lengths pad little). Memory holds one shard. A finished one lies in `work/00007-<digest>.parquet`; the
-digest covers model, prompts, sampling and seed, so a shard of other prompts or of another checkpoint is
-never taken for it.
+Prompts are cut into shards of `shard_size` in their order, and sorted by length within a shard, since equal lengths
+need little padding. Memory holds one shard. A finished shard is `work/00007-<digest>.parquet`. The digest covers model,
+prompts, sampling and seed, so a shard of other prompts or of another checkpoint is never mistaken for it.
 """
 
 from __future__ import annotations
@@ -25,29 +24,29 @@ from scripts.generation.prompts import Completion, ModelEngine, Prompt, encode, 
 COMPLETION = pa.struct([("text", pa.string()), ("finish_reason", pa.string()), ("tokens", pa.int32())])
 SHARD = pa.schema([("completions", pa.list_(COMPLETION))])
 Chat = tuple[str, Sequence[Message]]
-"""What names a prompt (its record's id), and its messages."""
+"""The key of a prompt (its record's id), and its messages."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked of every prompt of a job."""
+    """What all prompts of a job have in common."""
 
     sampling: Sampling
     thinking: bool
     samples: int
     seed: int
     model: str
-    """Digest of the checkpoint."""
+    """Digest of the checkpoint's manifest."""
     shard_size: int
-    """Prompts."""
+    """Prompts per shard."""
     skip_overlong: bool = False
-    """Prompts that leave no room for a completion get none, instead of ending the job."""
+    """A prompt that leaves no room for a completion gets none; otherwise it is an error."""
 
 
 def generate(engine: ModelEngine, chats: Iterable[Chat], request: Request, work: Path) -> Iterator[list[Completion]]:
-    """The completions of each chat, in the order given.
+    """Yield the completions of each chat, in the order of the chats.
 
-    Raises GenerationError when a prompt does not fit the model's context and is not to be skipped.
+    Raises GenerationError if a prompt does not fit the model's context, unless `skip_overlong` is set.
     """
     done = 0
     for number, chunk in enumerate(chunks(chats, request.shard_size)):
@@ -63,7 +62,10 @@ def generate(engine: ModelEngine, chats: Iterable[Chat], request: Request, work:
 
 
 def complete(engine: ModelEngine, prompts: Sequence[Prompt], request: Request) -> list[list[Completion]]:
-    """The completions of a shard's prompts, none for a prompt that does not fit. Greedy ones are drawn once."""
+    """The completions of a shard's prompts; none for a prompt that does not fit.
+
+    A greedy completion is generated once and repeated, since all samples would be equal.
+    """
     sampling = request.sampling
     greedy = sampling.temperature == 0
     order = sorted(
@@ -73,14 +75,14 @@ def complete(engine: ModelEngine, prompts: Sequence[Prompt], request: Request) -
     drawn = engine.complete(
         [prompts[place] for place in order], sampling, samples=1 if greedy else request.samples, seed=request.seed
     )
-    found: list[list[Completion]] = [[] for _ in prompts]
-    for place, completions in zip(order, drawn, strict=True):
-        found[place] = completions * request.samples if greedy else completions
-    return found
+    completions: list[list[Completion]] = [[] for _ in prompts]
+    for place, samples in zip(order, drawn, strict=True):
+        completions[place] = samples * request.samples if greedy else samples
+    return completions
 
 
 def shard_digest(prompts: Sequence[Prompt], request: Request) -> str:
-    """16 hex digits of everything that decides a shard's completions."""
+    """16 hex digits: the digest of everything that decides a shard's completions."""
     digest = hashlib.sha256(canonical_json(asdict(request) | {"sampling": request.sampling.model_dump()}).encode())
     for prompt in prompts:
         digest.update(f"{prompt.key}\0{','.join(map(str, prompt.tokens))}\n".encode())
@@ -89,7 +91,7 @@ def shard_digest(prompts: Sequence[Prompt], request: Request) -> str:
 
 def _write(path: Path, completions: Sequence[Sequence[Completion]]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    rows = [{"completions": [asdict(item) for item in found]} for found in completions]
+    rows = [{"completions": [asdict(sample) for sample in samples]} for samples in completions]
     partial = path.with_suffix(f".{os.getpid()}")
     pq.write_table(pa.Table.from_pylist(rows, schema=SHARD), partial, compression="zstd")
     os.replace(partial, path)

@@ -1,4 +1,4 @@
-"""The `transformers` engine: a checkpoint decoded on one CPU thread, in large batches."""
+"""The `transformers` engine: decodes a checkpoint on a CPU, in large batches."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from scripts.generation.prompts import (
     Completion,
     GenerationError,
     Prompt,
+    chat_tokenizer,
     completion,
-    load_tokenizer,
     sample_seed,
     stop_ids,
 )
 
 
 class TransformersEngine:
-    """Deterministic for the seed, and byte-identical on a rerun with the same thread count."""
+    """Deterministic for a seed, and byte-identical on a rerun with the same number of threads."""
 
     def __init__(self, folder: Path, settings: Engine) -> None:
         self.batch_size = settings.batch_size
-        self.tokenizer = load_tokenizer(folder)
+        self.tokenizer = chat_tokenizer(folder)
         self.stops = stop_ids(folder, self.tokenizer)
-        disable_progress_bar()  # one for a second's work, in every log
+        disable_progress_bar()  # loading takes a second, and the bar would be in every log
         self.model = AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, settings.dtype)).eval()
         self.context: int = self.model.config.max_position_embeddings
         kinds = set(getattr(self.model.config, "layer_types", None) or ["full_attention"])
@@ -39,9 +39,9 @@ class TransformersEngine:
     def complete(
         self, prompts: Sequence[Prompt], sampling: Sampling, samples: int, seed: int
     ) -> list[list[Completion]]:
-        """`samples` completions of each prompt; batches are cut in the order given, so sort by length before."""
+        """`samples` completions per prompt. Batches follow the order of the prompts: sort them by length before."""
         rows = [(place, sample) for place in range(len(prompts)) for sample in range(samples)]
-        found: list[list[Completion]] = [[] for _ in prompts]
+        completions: list[list[Completion]] = [[] for _ in prompts]
         for start in range(0, len(rows), self.batch_size):
             batch = rows[start : start + self.batch_size]
             places = sorted({place for place, _ in batch})
@@ -54,5 +54,5 @@ class TransformersEngine:
                 self.stops,
             )
             for (place, _), ids in zip(batch, generated, strict=True):
-                found[place].append(completion(self.tokenizer, ids, self.stops))
-        return found
+                completions[place].append(completion(self.tokenizer, ids, self.stops))
+        return completions

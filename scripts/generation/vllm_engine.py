@@ -1,9 +1,8 @@
-"""The `vllm` engine: a checkpoint served offline by vLLM on all GPUs of the job.
+"""The `vllm` engine: vLLM runs a checkpoint in this process, on all GPUs of the job.
 
-Written for vLLM 0.31 (`LLM`, `SamplingParams`, `TokensPrompt`). The tokenizer and the end-of-turn ids are
-the ones of the `transformers` engine, and completions are cut from token ids here, so both engines
-return the same text for the same tokens. vLLM batches as requests come, so sampled text repeats only as
-far as its kernels are batch-invariant; seeds are per prompt all the same.
+Written for vLLM 0.31 (`LLM`, `SamplingParams`, `TokensPrompt`). Tokenizer and end-of-turn ids are those of the
+`transformers` engine, and vLLM returns token ids, so both engines return the same text for the same tokens. vLLM forms
+batches as requests arrive: with the same seeds, sampled text is the same again only if its kernels are batch-invariant.
 """
 
 from __future__ import annotations
@@ -16,35 +15,35 @@ from scripts.common.settings import Engine, Sampling
 from scripts.generation.prompts import (
     Completion,
     Prompt,
+    chat_tokenizer,
     completion,
-    load_tokenizer,
     sample_seed,
     stop_ids,
 )
 
 
 class VllmEngine:
-    """One `LLM`, split over the GPUs that the job sees (their number is execution, not identity)."""
+    """One `LLM`, split over the visible GPUs. Their number is execution, not identity."""
 
     def __init__(self, folder: Path, settings: Engine, seed: int) -> None:
         import torch
         from vllm import LLM
 
-        self.tokenizer = load_tokenizer(folder)
+        self.tokenizer = chat_tokenizer(folder)
         self.stops = stop_ids(folder, self.tokenizer)
         self.model = LLM(
             model=str(folder),
             dtype=settings.dtype,
             seed=seed % 2**32,
             tensor_parallel_size=max(1, torch.cuda.device_count()),
-            generation_config="vllm",  # sampling comes from the settings alone, never from the checkpoint
+            generation_config="vllm",  # the settings alone decide sampling, never the checkpoint
         )
         self.context: int = self.model.model_config.max_model_len
 
     def complete(
         self, prompts: Sequence[Prompt], sampling: Sampling, samples: int, seed: int
     ) -> list[list[Completion]]:
-        """`samples` completions of each prompt, all requests in flight together."""
+        """`samples` completions per prompt; vLLM gets all prompts at once."""
         from vllm.inputs import TokensPrompt
 
         outputs = self.model.generate(
@@ -67,7 +66,7 @@ class VllmEngine:
             top_k=sampling.top_k,
             presence_penalty=sampling.presence_penalty,
             max_tokens=sampling.max_tokens,
-            seed=seed,  # sample i of the request draws from seed + i
+            seed=seed,  # vLLM draws sample i of the request with seed + i
             stop_token_ids=sorted(self.stops),
             detokenize=False,
         )

@@ -1,1 +1,1 @@
-"""Data sets: filter, select for diversity, mix the domains to an exact size."""
+"""Data sets: records filtered, selected for diversity, and mixed from the domains to an exact size."""

@@ -1,8 +1,9 @@
-"""Build a data set of an exact size: filter the origin, share out the domains, select, shuffle, write with a card.
+"""Build a data set of an exact size: filter the origin, divide the size among domains, select, shuffle, write a card.
 
-For SFT a record's messages end with the chosen response; for RL they are the prompt alone, with the answer
-that rewards are computed from. Of several accepted responses to a prompt one is drawn evenly. Draws hang on
-seed and record alone: two data sets with the same filters and size hold the same prompts.
+The origin is what the data set is made from: a pool, verdicts on responses, graded prompts, or raw sources. For SFT a
+record's messages end with the chosen response; for RL they are only the prompt, and the record's answer is what rewards
+are computed from. Of several accepted responses to a prompt one is drawn at random. Each draw depends only on seed and
+record: two data sets with the same filters and size hold the same prompts.
 
 python -m scripts.mix.build --recipe JSON (--pool | --verdicts | --graded | --sources) MANIFEST... \\
     [--vectors MANIFEST] --out MANIFEST
@@ -19,6 +20,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from scripts.common.artifacts import CARD
 from scripts.common.records import KEPT, SCHEMA, iterate, prompt_messages, shards, write
 from scripts.common.step import Run, step
 from scripts.mix.candidates import Candidate, columns_needed, draw, gather
@@ -33,17 +35,18 @@ REQUIRED = {
     "verdicts": {"teacher", "sample", "response", "thinking", "accepted"},
     "graded": {"band", "degenerate"},
 }
-"""Columns that an origin must have besides those of every record."""
+"""Columns that an origin must have in addition to those of every record."""
 ADDED = ("teacher", "band", "pass_rate")
-"""Columns of the origin that the data set keeps besides those of every record."""
+"""Columns that the data set keeps, if the origin has them, in addition to those of every record."""
 
 
 def build(
     folders: list[Path], settings: BuildSettings, seed: int, out: Path, work: Path, vectors: Path | None = None
 ) -> dict[str, Any]:
-    """Write `records/` and `README.md` from the records in `folders`; the counts of the manifest.
+    """Write `records/` and `README.md` from the records in `folders`; return the counts of the manifest.
 
-    `vectors` holds the prompts' vectors where the settings name an encoder.
+    `vectors` is the folder of the prompts' vectors if the settings name an encoder. Raises MixError if no record is
+    left, or if the data set cannot have its size.
     """
     files = [shard for folder in folders for shard in shards(folder)]
     schema = pa.unify_schemas([pq.read_schema(file) for file in files])
@@ -51,8 +54,8 @@ def build(
     candidates, excluded = gather(read(folders, columns_needed(dataset, schema.names)), dataset, seed)
     if not candidates:
         rows = sum(pq.read_metadata(file).num_rows for file in files)
-        why = f"its filters: {dict(excluded)}" if rows else "earlier steps: what it is made from holds no record"
-        raise MixError(f"datasets.{settings.name}: nothing is left after {why}")
+        cause = f"its filters: {dict(excluded)}" if rows else "earlier steps: what it is made from holds no record"
+        raise MixError(f"datasets.{settings.name}: no record is left after {cause}")
     try:
         chosen = select(candidates, folders, settings, seed, vectors)
     except MixError as error:
@@ -61,21 +64,22 @@ def build(
     rows = in_order(folders, [item.row for item in order], work / "rows")
     kept = pa.schema([*SCHEMA, *(schema.field(name) for name in ADDED if name in schema.names)])
     tally = Tally(kept.names)
-    write(out / KEPT, finished(rows, dataset, tally), kept)
-    made = dataset.model_dump(mode="json", exclude_defaults=True) | {"seed": seed}
-    left = Counter(item.domain for item in candidates) - Counter(item.domain for item in chosen)
-    absent = dict(sorted(excluded.items())) | ({"not selected": left.total()} if left else {})
-    text = card(settings.name, dataset.purpose, tally, settings.licences, absent, made)
-    (out / "README.md").write_text(text)
-    return _books(chosen, excluded, left) | tally.counts() | {"words": tally.percentiles()}
+    write(out / KEPT, with_final_messages(rows, dataset, tally), kept)
+    recipe = dataset.model_dump(mode="json", exclude_defaults=True) | {"seed": seed}
+    not_selected = Counter(item.domain for item in candidates) - Counter(item.domain for item in chosen)
+    left_out = dict(sorted(excluded.items())) | ({"not selected": not_selected.total()} if not_selected else {})
+    text = card(settings.name, dataset.purpose, tally, settings.licences, left_out, recipe)
+    (out / CARD).write_text(text)
+    return _row_counts(chosen, excluded, not_selected) | tally.counts() | {"words": tally.percentiles()}
 
 
-def _books(chosen: list[Candidate], excluded: Counter[str], left: Counter[str]) -> dict[str, Any]:
+def _row_counts(chosen: list[Candidate], excluded: Counter[str], not_selected: Counter[str]) -> dict[str, Any]:
+    """What became of every row of the origin."""
     return {
-        "in": len(chosen) + excluded.total() + left.total(),
+        "in": len(chosen) + excluded.total() + not_selected.total(),
         "kept": len(chosen),
         "excluded": dict(sorted(excluded.items())),
-        "not_selected": dict(sorted(left.items())),
+        "not_selected": dict(sorted(not_selected.items())),
     }
 
 
@@ -85,9 +89,9 @@ def read(folders: Iterable[Path], columns: list[str] | None = None) -> Iterator[
 
 
 def select(
-    candidates: list[Candidate], folders: list[Path], settings: BuildSettings, seed: int, encoded: Path | None
+    candidates: list[Candidate], folders: list[Path], settings: BuildSettings, seed: int, encodings: Path | None
 ) -> list[Candidate]:
-    """The candidates that make the exact size: the domains' and sources' quotas, each filled as `select` says."""
+    """The candidates of the data set: each domain's and source's quota, filled by the method of `dataset.select`."""
     dataset = settings.dataset
     domains: dict[str, list[Candidate]] = defaultdict(list)
     for item in candidates:
@@ -97,8 +101,8 @@ def select(
     chosen = []
     for name, cell in cells.items():
         items, size = domains[name], sum(cell.values())
-        looked_at = dataset.select.kind != "random" and 0 < size < len(items)
-        vectors = _embedded(items, folders, settings, seed, encoded) if looked_at else None
+        by_vectors = dataset.select.kind != "random" and 0 < size < len(items)
+        vectors = _vectors(items, folders, settings, seed, encodings) if by_vectors else None
         domain = Domain([item.id for item in items], [item.source for item in items], vectors)
         chosen += [items[i] for i in choose(dataset.select, domain, size, seed, cell if limited else None)]
         print(f"{size} of {len(items)} candidates of {name or 'no domain'}", flush=True)
@@ -113,22 +117,22 @@ def _mixture(settings: BuildSettings) -> Mixture:
     )
 
 
-def _embedded(
-    items: list[Candidate], folders: list[Path], settings: BuildSettings, seed: int, encoded: Path | None
+def _vectors(
+    items: list[Candidate], folders: list[Path], settings: BuildSettings, seed: int, encodings: Path | None
 ) -> Vectors:
-    from scripts.mix.embed import embedded, looked_up  # scikit-learn takes seconds to import
+    from scripts.mix.embed import encoder_vectors, tfidf_vectors  # scikit-learn takes seconds to import
 
-    if encoded is not None:
-        return looked_up(items, encoded, settings.name)
-    return embedded(items, folders, settings.dataset.select, seed)
+    if encodings is not None:
+        return encoder_vectors(items, encodings, settings.name)
+    return tfidf_vectors(items, folders, settings.dataset.select, seed)
 
 
 def _by_source(items: Iterable[Candidate]) -> dict[str, int]:
     return dict(sorted(Counter(item.source for item in items).items()))
 
 
-def finished(rows: Iterable[dict[str, Any]], dataset: Dataset, tally: Tally) -> Iterator[dict[str, Any]]:
-    """The rows with the messages that the purpose wants, counted."""
+def with_final_messages(rows: Iterable[dict[str, Any]], dataset: Dataset, tally: Tally) -> Iterator[dict[str, Any]]:
+    """The rows with the messages that the data set's purpose needs; `tally` counts them."""
     for row in rows:
         if dataset.purpose == "rl":
             row["messages"] = prompt_messages(row["messages"])
@@ -139,34 +143,30 @@ def finished(rows: Iterable[dict[str, Any]], dataset: Dataset, tally: Tally) -> 
 
 
 def _origin(run: Run[BuildSettings]) -> list[Path]:
-    """The folders of records, given as what the data set is made from and with the columns that its filters need."""
-    dataset, given = run.settings.dataset, [name for name in ORIGINS if run.inputs[name]]
-    wanted = next(option for option, value in _stated(dataset) if value is not None)
-    if given != [wanted]:
-        raise MixError(f"datasets.{run.settings.name} is made from --{wanted}; given are {given or 'no manifests'}")
-    folders = [item.folder / KEPT for item in run.inputs[wanted]]
+    """The folders of the origin's records. Raises MixError if they are of another kind than the settings name."""
+    dataset, options = run.settings.dataset, [name for name in ORIGINS if run.inputs[name]]
+    values = (dataset.pool, dataset.responses, dataset.graded, dataset.sources)
+    expected = next(option for option, value in zip(ORIGINS, values, strict=True) if value is not None)
+    if options != [expected]:
+        raise MixError(f"datasets.{run.settings.name} is made from --{expected}, not from {options or 'no manifests'}")
+    folders = [item.folder / KEPT for item in run.inputs[expected]]
     for file in (shard for folder in folders for shard in shards(folder)):
-        if missing := REQUIRED.get(wanted, set()).difference(pq.read_schema(file).names):
-            raise MixError(f"{file} has no column {', '.join(sorted(missing))}: it is no artifact for --{wanted}")
+        if missing := REQUIRED.get(expected, set()).difference(pq.read_schema(file).names):
+            raise MixError(f"{file} has no column {', '.join(sorted(missing))}: it is not an artifact for --{expected}")
     return folders
 
 
-def _vectors(run: Run[BuildSettings]) -> Path | None:
-    given, encoder = run.inputs["vectors"], run.settings.dataset.select.encoder
-    if bool(given) != bool(encoder):
-        raise MixError(
-            f"datasets.{run.settings.name}: select.encoder is {encoder}, but {len(given)} --vectors are given"
-        )
-    return given[0].folder / KEPT if given else None
-
-
-def _stated(dataset: Dataset) -> list[tuple[str, object]]:
-    return list(zip(ORIGINS, (dataset.pool, dataset.responses, dataset.graded, dataset.sources), strict=True))
+def _encodings(run: Run[BuildSettings]) -> Path | None:
+    """The folder of the prompts' vectors; None if the settings name no encoder."""
+    artifacts, encoder = run.inputs["vectors"], run.settings.dataset.select.encoder
+    if bool(artifacts) != bool(encoder):
+        raise MixError(f"datasets.{run.settings.name}: select.encoder is {encoder}, but --vectors has {len(artifacts)}")
+    return artifacts[0].folder / KEPT if artifacts else None
 
 
 def main() -> None:
     with step(__spec__, inputs=(*ORIGINS, "vectors"), settings=BuildSettings) as run:
-        run.counts |= build(_origin(run), run.settings, run.seed, run.out, run.work, _vectors(run))
+        run.counts |= build(_origin(run), run.settings, run.seed, run.out, run.work, _encodings(run))
 
 
 if __name__ == "__main__":

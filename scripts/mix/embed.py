@@ -1,8 +1,8 @@
-"""Embedding of prompts: a model's vectors, or TF-IDF of words and word pairs, reduced by a truncated SVD (latent
+"""Vectors of prompts: those of an encoder model, or TF-IDF of words and word pairs reduced by a truncated SVD (latent
 semantic analysis).
 
-The latter is fitted on a sample of the prompts and applied to all of them in batches, so memory is that of the sample
-and of the vectors (4 bytes a number), whatever the length of the texts.
+TF-IDF and SVD are fitted on a sample of the prompts and applied to all of them in batches, so that memory holds the
+sample and the vectors (float32), whatever the length of the texts.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from scripts.mix.settings import Select
 from scripts.mix.shuffle import batches, pick
 
 LENGTH = 20_000
-"""Characters of a prompt that are looked at: a message may have 10 MB."""
+"""Characters of a prompt that are read: a message may have 10 MB."""
 
 
 class Embedder:
-    """Vectors of texts as a sample of texts suggests; words that the sample does not have say nothing."""
+    """TF-IDF and SVD fitted on a sample of texts; words that are not in the sample are ignored."""
 
     def __init__(self, sample: Sequence[str], dimensions: int, seed: int) -> None:
         self.vectorizer = TfidfVectorizer(tokenizer=_split, token_pattern=None, lowercase=False, ngram_range=(1, 2))
@@ -42,7 +42,7 @@ class Embedder:
         self.dimensions = weights.shape[1]
         if weights.shape[1] > dimensions:
             self.reduction = TruncatedSVD(dimensions, random_state=seed).fit(weights)
-            self.dimensions = len(self.reduction.components_)  # fewer than asked for where there are fewer texts
+            self.dimensions = len(self.reduction.components_)  # fewer than `dimensions` if the sample has fewer texts
 
     def __call__(self, texts: Sequence[str]) -> Vectors:
         """Unit vectors (n, at most `dimensions`); a text without a known word has the zero vector."""
@@ -57,8 +57,8 @@ def _split(text: str) -> list[str]:
     return words(normalise(text[:LENGTH]))
 
 
-def embedded(items: Sequence[Candidate], folders: Sequence[Path], settings: Select, seed: int) -> Vectors:
-    """The vector of each candidate's prompt, [candidates, dimensions].
+def tfidf_vectors(items: Sequence[Candidate], folders: Sequence[Path], settings: Select, seed: int) -> Vectors:
+    """The reduced TF-IDF vector of each candidate's prompt, [candidates, dimensions].
 
     The folders are read twice: for the sample that the embedding is fitted on, then for all prompts.
     """
@@ -71,10 +71,10 @@ def embedded(items: Sequence[Candidate], folders: Sequence[Path], settings: Sele
     return vectors
 
 
-def looked_up(items: Sequence[Candidate], folder: Path, name: str) -> Vectors:
-    """The vector of each candidate's prompt from those that `scripts.mix.encode` made, found by id.
+def encoder_vectors(items: Sequence[Candidate], folder: Path, name: str) -> Vectors:
+    """The encoder's vector of each candidate's prompt, [candidates, width], from the records of `scripts.mix.encode`.
 
-    Raises MixError where one is missing.
+    Raises MixError if a prompt has none.
     """
     places: dict[str, list[int]] = defaultdict(list)
     for place, item in enumerate(items):
@@ -86,10 +86,10 @@ def looked_up(items: Sequence[Candidate], folder: Path, name: str) -> Vectors:
         block = column.flatten().to_numpy(zero_copy_only=False).reshape(len(batch), -1)
         if vectors is None:
             vectors = np.zeros((len(items), block.shape[1]), np.float32)
-        for row, found in enumerate(batch.column("id").to_pylist()):
-            if found in missing:
-                vectors[places[found]] = block[row]
-                missing.discard(found)
+        for row, prompt_id in enumerate(batch.column("id").to_pylist()):
+            if prompt_id in missing:
+                vectors[places[prompt_id]] = block[row]
+                missing.discard(prompt_id)
     if missing or vectors is None:
         raise MixError(
             f"datasets.{name}: {folder} has no vector for {len(missing)} of its prompts, the first {min(missing)}: "
@@ -99,8 +99,8 @@ def looked_up(items: Sequence[Candidate], folder: Path, name: str) -> Vectors:
 
 
 def _prompts(items: Sequence[Candidate], folders: Sequence[Path]) -> Iterator[tuple[np.ndarray, list[str]]]:
-    """The prompts of the candidates in batches, with the positions of their candidates."""
+    """The prompts of the candidates in batches, each with the positions of its candidates."""
     rows = np.array([item.row for item in items])
     order = np.argsort(rows)
-    for batch, found in pick(folders, rows, ["messages"]):
-        yield order[found], [prompt_of(messages) for messages in batch.column("messages").to_pylist()]
+    for batch, ranks in pick(folders, rows, ["messages"]):
+        yield order[ranks], [prompt_of(messages) for messages in batch.column("messages").to_pylist()]

@@ -1,7 +1,7 @@
 """Embed the prompts of a pool by a model: the mean of its last hidden states, as a unit vector.
 
-`records/` have one row a distinct prompt: id and vector. A data set whose `select` names an `encoder` measures the
-likeness of its candidates by them. Long prompts are seen up to the model's context or `LONGEST` tokens.
+`records/` has one row per distinct prompt: id and vector. A data set whose `select` names an `encoder` measures the
+distances between its candidates by these vectors. A prompt is read up to the model's context or `LONGEST` tokens.
 
 python -m scripts.mix.encode --recipe JSON --pool MANIFEST --encoder MANIFEST --out MANIFEST
 """
@@ -24,17 +24,20 @@ from transformers.utils.logging import disable_progress_bar
 from scripts.common.records import KEPT, chunks, iterate, prompt_of
 from scripts.common.settings import Engine
 from scripts.common.step import Run, step
-from scripts.mix.quotas import MixError
 
 LONGEST = 1_024
-"""Tokens of a prompt: what is asked is said by then."""
+"""Tokens of a prompt that are read at most: by then it has said what it asks."""
+
+
+class EncodeError(ValueError):
+    """The prompts cannot be embedded: the message names the folder and the cause."""
 
 
 class Encoder:
-    """A checkpoint that turns texts into unit vectors, on a GPU where there is one."""
+    """A checkpoint that turns texts into unit vectors, on a GPU if there is one."""
 
     def __init__(self, folder: Path, settings: Engine) -> None:
-        disable_progress_bar()  # one for a second's work, in every log
+        disable_progress_bar()  # loading takes a second, and the bar would be in every log
         self.tokenizer = AutoTokenizer.from_pretrained(folder)
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         model = AutoModel.from_pretrained(folder, dtype=getattr(torch, settings.dtype))
@@ -45,10 +48,9 @@ class Encoder:
 
     @torch.inference_mode()
     def __call__(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
-        """Unit vectors [texts, width]; batches are of texts of like length."""
-        ids = [
-            found[: self.longest] or [0] for found in self.tokenizer(list(texts), add_special_tokens=False)["input_ids"]
-        ]
+        """Unit vectors, [texts, width]; a batch holds texts of similar length."""
+        tokenized = self.tokenizer(list(texts), add_special_tokens=False)["input_ids"]
+        ids = [tokens[: self.longest] or [0] for tokens in tokenized]
         order = sorted(range(len(ids)), key=lambda place: (len(ids[place]), place))
         vectors = np.zeros((len(ids), self.width), np.float32)
         for batch in chunks(order, self.batch_size):
@@ -57,15 +59,15 @@ class Encoder:
 
     def _encode(self, ids: list[list[int]]) -> npt.NDArray[np.float32]:
         width = max(map(len, ids))
-        mask = torch.tensor([[1] * len(found) + [0] * (width - len(found)) for found in ids], device=self.device)
-        tokens = torch.tensor([found + [0] * (width - len(found)) for found in ids], device=self.device)
-        states = self.model(input_ids=tokens, attention_mask=mask).last_hidden_state.float()
+        mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in ids], device=self.device)
+        padded = torch.tensor([row + [0] * (width - len(row)) for row in ids], device=self.device)
+        states = self.model(input_ids=padded, attention_mask=mask).last_hidden_state.float()
         means = (states * mask[:, :, None]).sum(dim=1) / mask.sum(dim=1, keepdim=True)
         return torch.nn.functional.normalize(means, dim=-1).cpu().numpy()
 
 
 def prompts(folder: Path) -> Iterator[tuple[str, str]]:
-    """(id, prompt) of each distinct id of a folder of records, in order."""
+    """(id, prompt) of each distinct id in a folder of records, in order."""
     seen: set[str] = set()
     for row in iterate(folder, ["id", "messages"]):
         if row["id"] not in seen:
@@ -74,12 +76,12 @@ def prompts(folder: Path) -> Iterator[tuple[str, str]]:
 
 
 def schema(width: int) -> pa.Schema:
-    """Of the records: id and vector."""
+    """Schema of the records: id and vector of `width` numbers."""
     return pa.schema([("id", pa.string()), ("vector", pa.list_(pa.float32(), width))])
 
 
-def encoded(items: Iterable[tuple[str, str]], encode: Encoder, shard_size: int, work: Path) -> Iterator[pa.Table]:
-    """The vectors shard by shard; a killed job goes on after its last finished one, in `work`."""
+def encode_shards(items: Iterable[tuple[str, str]], encode: Encoder, shard_size: int, work: Path) -> Iterator[pa.Table]:
+    """The vectors shard by shard. Finished shards are kept in `work`, so a killed job continues after the last one."""
     work.mkdir(parents=True, exist_ok=True)
     for number, shard in enumerate(chunks(items, shard_size)):
         path = work / f"{number:05}.parquet"
@@ -95,16 +97,16 @@ def encoded(items: Iterable[tuple[str, str]], encode: Encoder, shard_size: int, 
 
 
 def write_vectors(run: Run[Engine]) -> dict[str, Any]:
-    """Write `records/`; return the counts."""
+    """Write `records/`; return the counts. Raises EncodeError if the pool holds no record."""
     folder, encode = run.input("pool").folder / KEPT, Encoder(run.input("encoder").folder, run.settings)
     written = 0
     (run.out / KEPT).mkdir()
     with pq.ParquetWriter(run.out / KEPT / "00000.parquet", schema(encode.width)) as writer:
-        for table in encoded(prompts(folder), encode, run.settings.shard_size, run.work):
+        for table in encode_shards(prompts(folder), encode, run.settings.shard_size, run.work):
             writer.write_table(table)
             written += len(table)
     if not written:
-        raise MixError(f"{folder} holds no record: did an earlier step drop them all?")
+        raise EncodeError(f"{folder} holds no record: did an earlier step drop them all?")
     return {"in": written, "kept": written, "dropped": {}, "width": encode.width}
 
 

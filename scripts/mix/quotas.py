@@ -1,7 +1,8 @@
-"""How many records of each domain, and of each source inside it, make an exact size.
+"""The number of records of each domain, and of each source inside it, that together make an exact size.
 
-Domains share the size, sources share their domain, both by weights or by what there is, tempered. What a source
-cannot give, because it has no more or because of its cap, the other sources of the domain give.
+The size is divided among the domains, and a domain's part among its sources, either by weights or by the tempered
+numbers of records available. If a source cannot give its part, because it has no more records or because of its cap,
+the other sources of the domain give the rest.
 """
 
 from __future__ import annotations
@@ -16,31 +17,31 @@ Cells = dict[str, dict[str, int]]
 
 
 class MixError(ValueError):
-    """A data set cannot be made as asked: the message names data set, domain, figures and what to change."""
+    """A data set cannot be made as configured: the message names data set, domain, figures and what to change."""
 
 
 @dataclass(frozen=True)
 class Mixture:
-    """What is asked of a data set's composition."""
+    """The configured composition of a data set."""
 
     name: str
     size: int | None = None
-    """None: all that there is, up to the caps."""
+    """None: all records available, up to the caps."""
     domains: Mapping[str, float] | None = None
-    """Weights, kept exactly; None: by what there is, tempered."""
+    """Weights, kept exactly; None: the numbers of records available, tempered."""
     sources: Mapping[str, float] | None = None
-    """Weights inside a domain, as far as sources can give; None: by what there is, tempered."""
+    """Weights inside a domain, kept as far as sources have records; None: the numbers available, tempered."""
     temperature: float = 1.0
-    """Shares without weights go with n ** (1 / temperature) for n records (arXiv 1907.05019): 1 is as they come."""
+    """Without weights, shares are proportional to n ** (1 / temperature) for n records (arXiv 1907.05019)."""
     caps: Mapping[str, int] = field(default_factory=dict)
     """Most records of a source in all domains together."""
 
 
 def largest_remainder(weights: Mapping[str, float], size: int) -> dict[str, int]:
-    """Shares of `size` in proportion to the weights (Hamilton's method), exact; ties go to the first named."""
-    stated = {name: Fraction(str(weight)) for name, weight in weights.items()}
-    total = sum(stated.values())
-    exact = {name: size * weight / total for name, weight in stated.items()}
+    """Shares of `size` in proportion to the weights (Hamilton's method), exact; ties go to the first name."""
+    fractions = {name: Fraction(str(weight)) for name, weight in weights.items()}
+    total = sum(fractions.values())
+    exact = {name: size * weight / total for name, weight in fractions.items()}
     shares = {name: int(value) for name, value in exact.items()}
     by_remainder = sorted(exact, key=lambda name: shares[name] - exact[name])
     for name in by_remainder[: size - sum(shares.values())]:
@@ -49,9 +50,9 @@ def largest_remainder(weights: Mapping[str, float], size: int) -> dict[str, int]
 
 
 def bounded(weights: Mapping[str, float], size: int, bounds: Mapping[str, int]) -> dict[str, int]:
-    """Shares by largest remainder, none above its bound: what one cannot take goes to the others in proportion.
+    """Shares by largest remainder, none above its bound; the excess goes to the others in proportion.
 
-    Together they are `size`, or all bounds together where these are less.
+    The shares sum to `size`, or to the sum of the bounds if that is less.
     """
     free, fixed = dict(weights), dict[str, int]()
     left = min(size, sum(bounds[name] for name in weights))
@@ -64,11 +65,11 @@ def bounded(weights: Mapping[str, float], size: int, bounds: Mapping[str, int]) 
 
 
 def quotas(mixture: Mixture, available: Mapping[str, Mapping[str, int]]) -> Cells:
-    """Records to take of each domain and source, from those that there are of each (at least one in a cell).
+    """The number of records to take of each domain and source; `available` has at least one in each cell.
 
-    Raises MixError where a domain has too few, or all have.
+    Raises MixError if a domain has too few records, or all of them together.
     """
-    within = _thinned(available, mixture.caps)
+    within = _within_caps(available, mixture.caps)
     have = sum(_totals(within).values())
     size = have if mixture.size is None else mixture.size
     if mixture.domains is not None:
@@ -79,12 +80,12 @@ def quotas(mixture: Mixture, available: Mapping[str, Mapping[str, int]]) -> Cell
     alone = {domain: {s: min(n, mixture.caps.get(s, n)) for s, n in row.items()} for domain, row in available.items()}
     try:
         return _divided(mixture, bounded(weights, size, _totals(alone)), available)
-    except MixError:  # each domain can have its share, but not all at once: a capped source would serve several
+    except MixError:  # each domain could have its share, but not all of them: several need the same capped source
         return _divided(mixture, bounded(weights, size, _totals(within)), available)
 
 
 def _divided(mixture: Mixture, wanted: Mapping[str, int], available: Mapping[str, Mapping[str, int]]) -> Cells:
-    """The domains' numbers divided among their sources."""
+    """`wanted` records of each domain, divided among its sources. Raises MixError if a domain has too few."""
     room = {domain: dict(available.get(domain, {})) for domain in wanted}
     weights = {domain: _source_weights(mixture, row) for domain, row in room.items()}
     cells = {domain: bounded(weights[domain], quota, room[domain]) for domain, quota in wanted.items()}
@@ -114,8 +115,8 @@ def _source_weights(mixture: Mixture, available: Mapping[str, int]) -> dict[str,
     return {source: mixture.sources[source] for source in available}
 
 
-def _thinned(available: Mapping[str, Mapping[str, int]], caps: Mapping[str, int]) -> Cells:
-    """What there is of each cell once a source above its cap is brought down to it, in all of its domains alike."""
+def _within_caps(available: Mapping[str, Mapping[str, int]], caps: Mapping[str, int]) -> Cells:
+    """The records available in each cell; a source above its cap is reduced to it, in proportion in all its domains."""
     room = {domain: dict(row) for domain, row in available.items()}
     for source, cap in caps.items():
         cells = {domain: row[source] for domain, row in available.items() if source in row}
@@ -126,9 +127,9 @@ def _thinned(available: Mapping[str, Mapping[str, int]], caps: Mapping[str, int]
 
 
 def _fill(domain: str, quota: int, cells: Cells, available: Mapping[str, Mapping[str, int]], mixture: Mixture) -> int:
-    """Bring a domain up to its quota where a capped source serves other domains that can do without; what still lacks.
+    """Fill a domain's quota by moving a capped source away from domains that can spare it; return the shortfall.
 
-    Augmenting paths (Ford and Fulkerson 1956), so it falls short only where no other division could do better.
+    Uses augmenting paths (Ford and Fulkerson 1956), so there is a shortfall only if every division has one.
     """
     while short := quota - sum(cells[domain].values()):
         path = _path(domain, cells, available, mixture.caps)
@@ -148,9 +149,9 @@ def _fill(domain: str, quota: int, cells: Cells, available: Mapping[str, Mapping
 def _path(
     start: str, cells: Cells, available: Mapping[str, Mapping[str, int]], caps: Mapping[str, int]
 ) -> list[tuple[str, str, str | None]] | None:
-    """Steps (taker, source, giver) by which `start` gets more: each giver takes from another source in its turn.
+    """Steps (taker, source, giver) that give `start` more records: each giver then takes from another source.
 
-    The last source has records to spare and no giver. None where there is no such path.
+    The last step has no giver, because its source has records to spare. None if there is no such path.
     """
     reached: dict[str, list[tuple[str, str, str | None]]] = {start: []}
     queue = deque([start])
@@ -169,7 +170,7 @@ def _path(
 
 
 def _spare(source: str, cells: Cells, caps: Mapping[str, int]) -> int | None:
-    """How much below its cap a source is; None without a cap."""
+    """Number of records by which a source is below its cap; None without a cap."""
     return caps[source] - sum(row.get(source, 0) for row in cells.values()) if source in caps else None
 
 

@@ -1,4 +1,4 @@
-"""Settings of data sets: what a training run reads, selected and mixed to an exact size."""
+"""Settings of `scripts.mix.build`; `Dataset` is an entry of `datasets:` in the configuration."""
 
 from __future__ import annotations
 
@@ -16,13 +16,15 @@ Cap = Annotated[int, Field(gt=0, strict=True)] | Annotated[float, Field(gt=0.0, 
 
 
 class Select(Settings):
-    """Which records of a domain are taken when there are more than its share."""
+    """The method that selects a domain's records if there are more than its share."""
 
     kind: Literal["random", "cluster", "k-center"]
-    clusters: int = Field(default=16, gt=0, description="clusters a domain (cluster)")
-    dimensions: int = Field(default=64, gt=0, description="of the embedding: TF-IDF reduced by SVD")
+    clusters: int = Field(default=16, gt=0, description="clusters per domain (kind: cluster)")
+    dimensions: int = Field(default=64, gt=0, description="dimensions of the embedding, TF-IDF reduced by SVD")
     fitted_on: int = Field(
-        default=20_000, gt=0, description="prompts of a domain, drawn evenly, that embedding and clusters are fitted on"
+        default=20_000,
+        gt=0,
+        description="prompts per domain, drawn at random, that embedding and clusters are fitted on",
     )
     encoder: str | None = Field(
         default=None, description="model whose mean last hidden state is the embedding instead (not for `sources`)"
@@ -31,14 +33,14 @@ class Select(Settings):
     @model_validator(mode="after")
     def _encoder_is_used(self) -> Select:
         if self.encoder and self.kind == "random":
-            raise ValueError("encoder: a random selection looks at no prompt; leave it out, or choose another kind")
+            raise ValueError("encoder: a random selection reads no prompt; leave it out, or choose another kind")
         return self
 
 
 class Dataset(Settings):
-    """One data set. Exactly one of `pool`, `responses`, `graded` says what it is made from."""
+    """One data set. Exactly one of `pool`, `responses`, `graded` and `sources` names its origin."""
 
-    purpose: Literal["sft", "rl", "pretrain"] = Field(description="rl keeps the prompt and the answer alone")
+    purpose: Literal["sft", "rl", "pretrain"] = Field(description="rl keeps only the prompt and the answer")
     pool: str | None = None
     responses: str | None = None
     graded: str | None = None
@@ -52,50 +54,50 @@ class Dataset(Settings):
     bands: tuple[Band, ...] | None = Field(default=None, description="difficulty bands (graded sets)")
     include_degenerate: bool = Field(default=False, description="keep prompts that the student always or never solves")
     ratios: dict[Domain, Weight] | None = Field(
-        default=None, description="weights of the domains, no others; null: as they come"
+        default=None, description="weights of the domains, others are excluded; null: as they come"
     )
     source_ratios: dict[str, Weight] | None = Field(
-        default=None, description="weights of the sources inside each domain, no others; null: as they come"
+        default=None, description="weights of the sources inside each domain, others are excluded; null: as they come"
     )
     temperature: float = Field(
         default=1.0,
         ge=1.0,
-        description="shares that have no weights go with n ** (1 / temperature) for n records: 1 is as they come",
+        description="shares without weights are proportional to n ** (1 / temperature) for n records; 1: as they come",
     )
     caps: dict[str, Cap] = Field(
         default={}, description="most records of a source: a number, or below 1 a share of `size`"
     )
-    size: int | None = Field(gt=0, description="exactly so many records; null (without ratios): all that are left")
+    size: int | None = Field(gt=0, description="exact number of records; null (without ratios): all that are left")
     select: Select
 
     @model_validator(mode="after")
     def _one_origin(self) -> Dataset:
         origins = [name for name in ("pool", "responses", "graded", "sources") if getattr(self, name) is not None]
         if len(origins) != 1:
-            raise ValueError(f"name exactly one of pool, responses, graded, sources; found {origins or 'none'}")
+            raise ValueError(f"name exactly one of pool, responses, graded, sources, not {origins or 'none'}")
         if self.select.encoder and self.sources is not None:
             raise ValueError("select.encoder: embeddings are those of a pool; a data set of `sources` has none")
         if self.bands and self.graded is None:
-            raise ValueError("bands need a graded set: give `graded: <name>`")
+            raise ValueError("bands need a graded set: set `graded: <name>`")
         if self.correct != "any" and self.responses is None:
-            raise ValueError(f"correct: {self.correct} needs verdicts: give `responses: <name>`")
+            raise ValueError(f"correct: {self.correct} needs verdicts: set `responses: <name>`")
         return self
 
     @model_validator(mode="after")
-    def _size_to_share_out(self) -> Dataset:
-        shared = {
+    def _shares_have_a_size(self) -> Dataset:
+        shares = {
             "ratios": self.ratios,
             "source_ratios": self.source_ratios,
             "temperature": self.temperature > 1,
             "caps below 1": [cap for cap in self.caps.values() if cap < 1],
         }
-        if self.size is None and (given := [name for name, value in shared.items() if value]):
-            raise ValueError(f"{', '.join(given)} need a size to share out: give `size`")
+        if self.size is None and (names := [name for name, value in shares.items() if value]):
+            raise ValueError(f"{', '.join(names)} need a size to divide: set `size`")
         return self
 
     @property
     def shares_sources(self) -> bool:
-        """Whether anything is said of the sources, so that each one's number is fixed before the selection."""
+        """Whether the number of each source's records is fixed before the selection."""
         return bool(self.source_ratios or self.caps) or self.temperature > 1
 
     def cap_counts(self) -> dict[str, int]:
@@ -105,7 +107,7 @@ class Dataset(Settings):
 
 
 class BuildSettings(Settings):
-    """What the building step gets: the data set, its name, and what its card says of the sources."""
+    """Recipe settings of `scripts.mix.build`: the data set, its name, and its sources' licences for the card."""
 
     name: str
     dataset: Dataset

@@ -1,7 +1,7 @@
-"""The chosen rows of large folders in a drawn order, with the memory of one bucket.
+"""Chosen rows of large folders in any order, with the memory of one bucket (external distribution sort).
 
-Rows are dealt to buckets of consecutive places while the folders are read once, and each bucket is sorted as it is
-read back (external distribution sort).
+The folders are read once, and each row goes to the bucket on disk that holds its place in the order; each bucket is
+sorted when it is read back.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ import pyarrow.parquet as pq
 from scripts.common.records import shards
 
 BUCKET = 10_000  # rows
-BATCH = 10_000  # rows read at once
+BATCH = 10_000  # rows read together
 PLACE = "__place"
 
 
 def batches(folders: Iterable[Path], columns: Sequence[str] | None = None) -> Iterator[tuple[int, pa.RecordBatch]]:
-    """The rows of all folders in order, in batches; with each the number of its first row."""
+    """(number of its first row, batch) of all rows of the folders, in order."""
     number = 0
     for shard in (shard for folder in folders for shard in shards(folder)):
         with pq.ParquetFile(shard) as file:
@@ -37,17 +37,17 @@ def batches(folders: Iterable[Path], columns: Sequence[str] | None = None) -> It
 def pick(
     folders: Iterable[Path], rows: npt.ArrayLike, columns: Sequence[str] | None = None
 ) -> Iterator[tuple[pa.RecordBatch, np.ndarray]]:
-    """The rows of the numbers given, in batches and in order; with each where its rows stand in sorted `rows`."""
-    wanted = np.sort(np.asarray(rows, dtype=np.int64))
-    for number, batch in batches(folders, columns):
-        start, end = np.searchsorted(wanted, [number, number + len(batch)])
+    """(batch, ranks) of the rows with the numbers `rows`, in order; ranks are their places in sorted `rows`."""
+    numbers = np.sort(np.asarray(rows, dtype=np.int64))
+    for first, batch in batches(folders, columns):
+        start, end = np.searchsorted(numbers, [first, first + len(batch)])
         if end > start:
-            yield batch.take(pa.array(wanted[start:end] - number)), np.arange(start, end)
+            yield batch.take(pa.array(numbers[start:end] - first)), np.arange(start, end)
 
 
 def in_order(folders: Sequence[Path], rows: Sequence[int], work: Path) -> Iterator[dict[str, Any]]:
-    """The rows of the numbers given, each once, in the order given. `work` holds them meanwhile and is removed."""
-    places = np.argsort(np.asarray(rows, dtype=np.int64), kind="stable")  # of the sorted rows
+    """The rows with the numbers `rows`, which are distinct, in that order. `work` holds the buckets and is removed."""
+    places = np.argsort(np.asarray(rows, dtype=np.int64), kind="stable")  # by rank
     count = -(-len(rows) // BUCKET)
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
@@ -61,14 +61,14 @@ def in_order(folders: Sequence[Path], rows: Sequence[int], work: Path) -> Iterat
 
 
 def _deal(folders: Sequence[Path], rows: Sequence[int], places: np.ndarray, buckets: list[Path]) -> None:
-    """Write every row to the bucket that its place falls into."""
+    """Write every row to the bucket that holds its place."""
     options = pa.ipc.IpcWriteOptions(compression="lz4")
     with ExitStack() as open_files:
         writers: dict[int, pa.ipc.RecordBatchStreamWriter] = {}
-        for batch, found in pick(folders, rows):
-            placed = batch.append_column(PLACE, pa.array(places[found]))
-            for bucket in np.unique(places[found] // BUCKET).tolist():
+        for batch, ranks in pick(folders, rows):
+            placed = batch.append_column(PLACE, pa.array(places[ranks]))
+            for bucket in np.unique(places[ranks] // BUCKET).tolist():
                 if bucket not in writers:
                     sink = open_files.enter_context(pa.OSFile(str(buckets[bucket]), "wb"))
                     writers[bucket] = open_files.enter_context(pa.ipc.new_stream(sink, placed.schema, options=options))
-                writers[bucket].write_batch(placed.filter(pa.array(places[found] // BUCKET == bucket)))
+                writers[bucket].write_batch(placed.filter(pa.array(places[ranks] // BUCKET == bucket)))

@@ -1,10 +1,11 @@
-"""A run as a Workflow Run RO-Crate, which archives and workflow registries understand.
+"""Export a run as a Workflow Run RO-Crate, which archives and workflow registries understand.
 
     python -m scripts.results.export OUT.zip [--results results/tiny] [table/row/column]
 
-With a cell: the cell and all behind it; without one: everything made. The crate holds the workflow, every artifact's
-manifest and record of its run, and what is a single file (scores, cells, tables); large data stay where they are, under
-the digests that their manifests state. Each job is a `CreateAction`: its step, its recipe, what it read and made.
+With a cell, the crate holds the cell and all artifacts behind it; without one, everything that is made. It contains
+the workflow, every artifact's manifest and run record, and the single-file artifacts (scores, cells, tables). Large
+data are not included; their manifests state their digests. Each job is a `CreateAction` with its step, recipe, inputs
+and outputs.
 
 RO-Crate 1.1 (https://w3id.org/ro/crate/1.1) with the profiles Process Run Crate and Workflow Run Crate 0.5.
 """
@@ -46,7 +47,7 @@ FORMATS = {
     ".tex": "application/x-tex",
 }
 LARGE = frozenset({".parquet"})
-"""Single files that stay out of the crate: every raw generation."""
+"""Endings of single files that are not included: the raw generations."""
 
 
 class ExportError(RuntimeError):
@@ -54,7 +55,7 @@ class ExportError(RuntimeError):
 
 
 def export(lineage: Lineage, results: Path, about: str) -> ROCrate:
-    """The crate of a lineage, its actions in the order of their start. Raises ExportError where it does not fit."""
+    """The crate of a lineage, with the jobs in the order of their start. Raises ExportError if it is inconsistent."""
     if lineage.problems:
         raise ExportError("; ".join(lineage.problems))
     crate = ROCrate(version="1.1")
@@ -85,7 +86,7 @@ def export(lineage: Lineage, results: Path, about: str) -> ROCrate:
 
 
 def _jobs(lineage: Lineage) -> Iterator[list[Node]]:
-    """The artifacts by the job that made them."""
+    """The artifacts, grouped by the job that made them."""
     jobs: dict[tuple[str, str], list[Node]] = {}
     for node in lineage.nodes.values():
         jobs.setdefault((node.record["started"], canonical_json(node.record["outputs"])), []).append(node)
@@ -93,13 +94,13 @@ def _jobs(lineage: Lineage) -> Iterator[list[Node]]:
 
 
 def _targets(lineage: Lineage) -> list[Path]:
-    """What no other artifact was made from."""
+    """The artifacts that no other artifact was made from."""
     used = {source for node in lineage.nodes.values() for source in node.inputs}
     return [path for path in lineage.nodes if path not in used]
 
 
 def ended(node: Node) -> str:
-    """When the job of an artifact was done, by its start and duration."""
+    """When the job of an artifact ended: its start plus its duration."""
     started = datetime.fromisoformat(node.record["started"])
     return (started + timedelta(seconds=node.record["seconds"])).isoformat(timespec="seconds")
 
@@ -119,7 +120,7 @@ def _describe(crate: ROCrate, jobs: Iterable[list[Node]], results: Path, about: 
 
 
 def _workflow(crate: ROCrate, results: Path, version: str) -> Entity:
-    """The workflow as it stands beside the results: the Snakefile, its rules and its configuration."""
+    """The workflow in its present state: the Snakefile, its rules and its configuration."""
     properties = {"name": "nebulaexp", "version": version, "encodingFormat": "text/plain"}
     workflow = crate.add_workflow(ROOT / "Snakefile", "Snakefile", main=True, lang="snakemake", properties=properties)
     workflow["conformsTo"] = _add(crate, BIOSCHEMAS, "CreativeWork", {"name": "Bioschemas ComputationalWorkflow"})
@@ -133,7 +134,7 @@ def _workflow(crate: ROCrate, results: Path, version: str) -> Entity:
 
 
 def _artifact(crate: ROCrate, node: Node, results: Path) -> Entity:
-    """An artifact by its manifest or its own content; large files by their digest alone."""
+    """An artifact, with its manifest or content; of a large file, the digest alone."""
     name = node.path.relative_to(results).as_posix() if node.path.is_relative_to(results) else node.path.as_posix()
     properties = {"name": name.removesuffix(f"/{MANIFEST}"), "sha256": node.digest}
     record = run_path(node.path)
@@ -144,7 +145,7 @@ def _artifact(crate: ROCrate, node: Node, results: Path) -> Entity:
 
 
 def _action(crate: ROCrate, nodes: list[Node], entities: Mapping[Path, Entity]) -> Entity:
-    """One job: the step as instrument, recipe and inputs as objects, the artifacts as results."""
+    """One job: the step is the instrument, recipe and inputs are its objects, the artifacts are its results."""
     record = nodes[0].record
     first = entities[nodes[0].path]["name"]
     action = _add(
@@ -193,22 +194,26 @@ def _file(crate: ROCrate, path: Path, name: str, properties: Mapping[str, Any]) 
 
 
 def _unpacked(entities: list[Entity]) -> list[Entity] | Entity:
-    """As RO-Crate wants it: one value stands alone."""
+    """RO-Crate states a single value without a list."""
     return entities[0] if len(entities) == 1 else entities
 
 
 def _add(crate: ROCrate, identifier: str, kind: str, properties: Mapping[str, Any]) -> Entity:
-    """A contextual entity; one of the same identifier is the same entity."""
-    found = crate.get(identifier)
-    return found or crate.add(ContextEntity(crate, identifier, properties={"@type": kind, **properties}))
+    """The contextual entity with this identifier, which is added if the crate lacks it."""
+    known = crate.get(identifier)
+    return known or crate.add(ContextEntity(crate, identifier, properties={"@type": kind, **properties}))
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(
-        prog="python -m scripts.results.export", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m scripts.results.export",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("out", type=Path, help="the crate, a .zip")
-    parser.add_argument("cell", nargs="?", help="TABLE/ROW/COLUMN, or the cell's file; none: everything made")
+    parser.add_argument(
+        "cell", nargs="?", help="TABLE/ROW/COLUMN, or the cell's file; without it, everything that is made"
+    )
     parser.add_argument("--results", type=Path, default=Path("results/tiny"), help="results folder")
     arguments = parser.parse_args()
     try:

@@ -1,11 +1,11 @@
-"""Why a number is what it is: the tree from a cell back to the raw sources, or how two cells differ.
+"""Show where a number comes from: the tree from a cell back to the raw sources, or how two cells differ.
 
     python -m scripts.results.lineage instruct/ins-grpo/ifeval [--results results/tiny] [--json]
     python -m scripts.results.lineage --diff instruct/ins-sft-3/ifeval instruct/ins-grpo/ifeval
     python -m scripts.results.lineage --diff results/tiny/cells/instruct/ins-grpo/ifeval.json OTHER/cells/instruct/...
 
-A cell is named TABLE/ROW/COLUMN below the results folder, or by its file, so that two runs of one cell can be
-compared. Exit code 1 where the lineage does not fit together: a missing record, an input that was remade since.
+A cell is named TABLE/ROW/COLUMN below the results folder, or by its file, so that two runs of one cell can be compared.
+The exit code is 1 if the lineage is inconsistent: a record is missing, or an input was made again since it was read.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from rich.tree import Tree
 from scripts.common.artifacts import canonical_json
 from scripts.common.lineage import Lineage, Node, flat, trace
 
-SETTINGS_SHOWN = 12  # settings a node shows in the tree; --json has all
-LONG_VALUE = 40  # characters: longer values are left to --json
+SETTINGS_SHOWN = 12  # settings that a node of the tree shows; --json has all
+LONG_VALUE = 40  # characters; longer values are shown by --json alone
 DIGEST_SHOWN = 12  # hex digits
-PLAIN_WIDTH = 160  # columns, where the output is no terminal and has no width of its own
+PLAIN_WIDTH = 160  # columns, if the output is not a terminal and so has no width of its own
 
 
 class CellNotFound(LookupError):
-    """No such cell; the message lists the close matches."""
+    """There is no such cell; the message lists close matches."""
 
 
 def find_cell(name: str, results: Path) -> Path:
@@ -49,7 +49,7 @@ def find_cell(name: str, results: Path) -> Path:
 
 
 def as_json(cell: Path, lineage: Lineage) -> dict[str, Any]:
-    """The whole lineage as data: every artifact with its digest, inputs, counts and the record of its run."""
+    """The whole lineage as data: every artifact with its digest, inputs, counts and run record."""
     artifacts = {
         path.as_posix(): {
             "digest": node.digest,
@@ -63,7 +63,7 @@ def as_json(cell: Path, lineage: Lineage) -> dict[str, Any]:
 
 
 def tree(cell: Path, lineage: Lineage) -> Tree:
-    """The lineage for people; an artifact that several others need is shown in full once."""
+    """The lineage as a tree for the terminal; an artifact that several others need is shown in full once."""
     shown: set[Path] = set()
 
     def grow(path: Path, parent: Tree) -> None:
@@ -99,16 +99,16 @@ def _label(node: Node) -> Text:
 
 
 def key_settings(record: Mapping[str, Any]) -> dict[str, Any]:
-    """The short settings of a run, seed first, those least nested next; how many are left out stands under `...`."""
-    found = sorted(flat(record["recipe"].get("settings", {})).items(), key=lambda item: item[0].count("."))
-    settings = {"seed": record["recipe"].get("seed"), **dict(found)}
+    """The short settings of a run: the seed, then the least nested ones. The key `...` says how many are left out."""
+    by_depth = sorted(flat(record["recipe"].get("settings", {})).items(), key=lambda item: item[0].count("."))
+    settings = {"seed": record["recipe"].get("seed"), **dict(by_depth)}
     short = {key: value for key, value in settings.items() if len(str(value)) <= LONG_VALUE and value is not None}
     kept = dict(list(short.items())[:SETTINGS_SHOWN])
     return kept | ({"...": f"{len(settings) - len(kept)} more"} if len(settings) > len(kept) else {})
 
 
 def differences(one: Lineage, other: Lineage, roots: tuple[Path, Path]) -> Iterable[str]:
-    """In what two lineages differ, a line each: artifacts that only one has, then why shared ones are not equal.
+    """The differences between two lineages, one per line: artifacts that only one has, then why others differ.
 
     Artifacts are matched by their path below the results folders `roots`.
     """
@@ -161,16 +161,18 @@ def _named_inputs(node: Node, root: Path) -> dict[str, str]:
 
 
 def results_of(cell: Path) -> Path:
-    """The results folder that a cell's file lies in."""
+    """The results folder that contains a cell's file."""
     return cell.parents[3]
 
 
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m scripts.results.lineage", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m scripts.results.lineage",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("cell", nargs="?", help="TABLE/ROW/COLUMN, or the cell's file")
-    parser.add_argument("--diff", nargs=2, metavar=("A", "B"), help="say in what two cells differ")
+    parser.add_argument("--diff", nargs=2, metavar=("A", "B"), help="show how two cells differ")
     parser.add_argument("--results", type=Path, default=Path("results/tiny"), help="results folder")
     parser.add_argument("--json", action="store_true", help="everything, as JSON")
     arguments = parser.parse_args()
@@ -192,7 +194,7 @@ def show(name: str, results: Path, json_wanted: bool) -> Lineage:
 
 
 def diff(names: Iterable[str], results: Path, json_wanted: bool) -> Lineage:
-    """Print how two cells differ; returns what is wrong with either's lineage."""
+    """Print how two cells differ; the returned lineage holds the problems of both."""
     cells = [find_cell(name, results) for name in names]
     one, other = (trace([cell]) for cell in cells)
     lines = list(differences(one, other, (results_of(cells[0]), results_of(cells[1]))))
@@ -200,7 +202,7 @@ def diff(names: Iterable[str], results: Path, json_wanted: bool) -> Lineage:
         print(json.dumps({"a": cells[0].as_posix(), "b": cells[1].as_posix(), "differences": lines}, indent=1))
     else:
         print(f"A: {cells[0]}\nB: {cells[1]}")
-        print("\n".join(lines) or "no difference in any artifact behind them, nor in how these were made")
+        print("\n".join(lines) or "no difference in any artifact behind them, nor in how they were made")
     return Lineage({}, (*one.problems, *other.problems))
 
 
@@ -208,15 +210,15 @@ def main() -> int:
     arguments = _parse()
     try:
         if arguments.diff:
-            found = diff(arguments.diff, arguments.results, arguments.json)
+            lineage = diff(arguments.diff, arguments.results, arguments.json)
         else:
-            found = show(arguments.cell, arguments.results, arguments.json)
+            lineage = show(arguments.cell, arguments.results, arguments.json)
     except CellNotFound as error:
         print(error, file=sys.stderr)
         return 1
-    for problem in found.problems:
+    for problem in lineage.problems:
         print(f"problem: {problem}", file=sys.stderr)
-    return 1 if found.problems else 0
+    return 1 if lineage.problems else 0
 
 
 if __name__ == "__main__":

@@ -2,13 +2,13 @@
 
     python -m scripts.results.verify results/tiny
 
-Reads every byte. Prints a line a problem, and the command that makes damaged artifacts again; exit code 1 on any. The
-problems:
+The command reads every byte. It prints one line per problem and the command that makes damaged artifacts again; the
+exit code is 1 if there is any problem. The kinds of problems:
 
-    corrupt       a file's content is not what the manifest or the record of its run states, or is listed nowhere
-    missing       a file that a manifest lists, an artifact that a record speaks of, or an input, is gone
-    half-written  a killed job's private folder; files without manifest or record, as no finished step leaves them
-    stale         made from an input whose content is another one now
+    corrupt       a file's content differs from what its manifest or run record states, or nothing lists the file
+    missing       a file that a manifest lists, the artifact of a record, or an input does not exist
+    half-written  a killed job's private folder, or files without a manifest or record, which no finished step leaves
+    stale         the artifact was made from an input whose content has changed since
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ from scripts.common.artifacts import MANIFEST, PARTIAL, ArtifactError, check, co
 from scripts.common.lineage import read_node
 
 LOGS = "logs"
-"""Folder of a scale's results that holds logs, which are no artifacts."""
-NAMED = 20  # artifacts named in the command that makes them again; the rest is left to the next call
+"""Folder of the logs in a scale's results; logs are not artifacts."""
+NAMED = 20  # artifacts named in the command that makes them again; the next call names the rest
 Kind = Literal["corrupt", "missing", "half-written", "stale"]
 
 
 @dataclass(frozen=True, order=True)
 class Problem:
-    """One thing that is wrong below the folder."""
+    """One problem in the results folder."""
 
     kind: Kind
     text: str
     remake: Path | None = field(default=None, compare=False)
-    """The artifact that must be made again; None where something must be deleted."""
+    """The artifact that must be made again; None if something must be deleted."""
 
 
 def artifacts(folder: Path) -> list[Path]:
-    """Every finished artifact: manifests, and single files that have the record of their run."""
+    """Every finished artifact: manifests, and single files with a run record."""
     files = [path for path in _files(folder) if not _is_partial(path, folder)]
     manifests = [path for path in files if path.name == MANIFEST and not _inside_artifact(path.parent, folder)]
     singles = [path.with_name(path.name.removesuffix(".run")) for path in files if path.name.endswith(".run")]
@@ -50,12 +50,12 @@ def artifacts(folder: Path) -> list[Path]:
 
 
 def problems(folder: Path) -> list[Problem]:
-    """Everything wrong below `folder`, sorted."""
-    found = artifacts(folder)
-    damaged = (_damage(path, text) for path in found for text in check(path))
+    """All problems below `folder`, sorted."""
+    finished = artifacts(folder)
+    damaged = (_damage(path, text) for path in finished for text in check(path))
     digest = cache(sha256_file)
-    unfit = (problem for path in found for problem in _inputs(path, digest))
-    return sorted({*damaged, *unfit, *_unfinished(folder, found)})
+    changed = (problem for path in finished for problem in _inputs(path, digest))
+    return sorted({*damaged, *changed, *_unfinished(folder, finished)})
 
 
 def _damage(path: Path, text: str) -> Problem:
@@ -63,7 +63,7 @@ def _damage(path: Path, text: str) -> Problem:
 
 
 def _inputs(path: Path, digest_of: Callable[[Path], str]) -> Iterable[Problem]:
-    """What became of the things that the artifact was made from."""
+    """Problems with the inputs that the artifact was made from."""
     try:
         node = read_node(path)
     except ArtifactError as error:
@@ -73,16 +73,16 @@ def _inputs(path: Path, digest_of: Callable[[Path], str]) -> Iterable[Problem]:
         yield Problem("corrupt", f"{path} does not have the content that {run_path(path)} states", path)
     for source, digest in node.inputs.items():
         if not source.is_file():
-            yield Problem("missing", f"{source} is missing, from which {path} was made", source)
+            yield Problem("missing", f"{source} is missing; {path} was made from it", source)
         elif digest_of(source) != digest:
-            todo = "make it again, or delete it if nothing makes it"
-            yield Problem("stale", f"{path} was made from other content of {source} than it now has: {todo}", path)
+            fix = "make it again, or delete it if nothing makes it"
+            yield Problem("stale", f"{path} was made from {source}, which has changed since: {fix}", path)
 
 
-def _unfinished(folder: Path, found: Iterable[Path]) -> Iterable[Problem]:
-    """Partial folders once each, and files that belong to no artifact."""
-    owned = {path.parent for path in found if path.name == MANIFEST}
-    singles = {path for path in found if path.name != MANIFEST}
+def _unfinished(folder: Path, finished: Iterable[Path]) -> Iterable[Problem]:
+    """Each partial folder once, and files that belong to no artifact."""
+    owned = {path.parent for path in finished if path.name == MANIFEST}
+    singles = {path for path in finished if path.name != MANIFEST}
     for partial in sorted(path for path in folder.rglob(f".*{PARTIAL}*") if path.is_dir()):
         yield Problem("half-written", f"{partial} was left by a killed job: delete it, or run its target again")
     for path in _files(folder):
@@ -90,7 +90,7 @@ def _unfinished(folder: Path, found: Iterable[Path]) -> Iterable[Problem]:
         if _is_partial(path, folder) or path in singles or target in singles or owned.intersection(path.parents):
             continue
         if path.name.endswith(".run"):
-            yield Problem("missing", f"{target} is missing, of which {path.name} is the record", target)
+            yield Problem("missing", f"{target} is missing, but its record {path.name} exists", target)
         else:
             yield Problem("half-written", f"{path} belongs to no finished artifact")
 
@@ -109,19 +109,22 @@ def _is_partial(path: Path, folder: Path) -> bool:
 
 
 def _inside_artifact(inner: Path, folder: Path) -> bool:
-    """Whether a folder lies inside an artifact's folder, whose manifest then speaks for its files."""
+    """Whether a folder is inside an artifact's folder, whose manifest then lists its files."""
     above = [parent for parent in inner.parents if parent.is_relative_to(folder)]
     return any((parent / MANIFEST).is_file() for parent in above)
 
 
 def size(path: Path) -> int:
-    """Bytes of an artifact's content."""
+    """Size of an artifact's content in bytes."""
     files = content_files(path.parent).values() if path.name == MANIFEST else [path]
     return sum(file.stat().st_size for file in files)
 
 
 def command(folder: Path, wrong: Iterable[Problem]) -> str | None:
-    """What makes damaged artifacts again, which a plan does not see; None where none are, or `folder` is no scale's."""
+    """The command that makes damaged artifacts again, which a plan does not notice.
+
+    None if no artifact is damaged, or if `folder` is not a scale's results folder.
+    """
     damaged = sorted({problem.remake.as_posix() for problem in wrong if problem.remake})
     if not damaged or folder.parent != Path("results"):
         return None
@@ -139,15 +142,15 @@ def main() -> int:
     parser.add_argument("results", type=Path, help="results folder of a scale")
     folder = parser.parse_args().results
     if not folder.is_dir():
-        print(f"{folder} is no folder: run `make reproduce`, or give a scale's results folder", file=sys.stderr)
+        print(f"{folder} is not a folder: run `make reproduce`, or name a scale's results folder", file=sys.stderr)
         return 1
-    found, wrong = artifacts(folder), problems(folder)
+    finished, wrong = artifacts(folder), problems(folder)
     for problem in wrong:
         print(f"{problem.kind:<13} {problem.text}")
-    total = sum(size(path) for path in found)
-    print(f"{folder}: {len(found)} artifacts, {total / 1e6:.1f} MB read, {len(wrong) or 'no'} problems")
+    total = sum(size(path) for path in finished)
+    print(f"{folder}: {len(finished)} artifacts, {total / 1e6:.1f} MB read, {len(wrong) or 'no'} problems")
     if remake := command(folder, wrong):
-        print(f"To make them again, as finished artifacts are not planned anew: {remake}")
+        print(f"A plan does not notice damage to finished artifacts. To make them again: {remake}")
     return 1 if wrong else 0
 
 

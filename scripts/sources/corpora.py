@@ -1,7 +1,7 @@
-"""The embedded corpora: which sources there are, what stands in them and in which raw shape.
+"""The embedded corpora: their sizes, their sources, and the content and raw shape of each.
 
-Prompts of samples, RL candidates and benchmark items are distinct; a benchmark's prompt stands nowhere
-else but where the fault `leak` is planted.
+Prompts of samples, RL candidates and benchmark items are distinct. A benchmark's prompt is in no other file, except for
+planted faults of the kind `leak`.
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from random import Random
-from typing import Any
+from typing import Annotated, Any
 
-from scripts.common.settings import Domain
-from scripts.sources.faults import Sample
+from pydantic import Field, field_validator
+
+from scripts.common.settings import Domain, Settings
+from scripts.sources.faults import FAULTS, Sample
 from scripts.sources.tasks import arithmetic, chat, code, instruction
 from scripts.sources.tasks.base import LEVELS, Family, Task
 from scripts.sources.tasks.knowledge import World, question
@@ -26,14 +28,37 @@ ATTEMPTS = 500  # draws for one distinct prompt before a family counts as exhaus
 
 
 class CorpusError(ValueError):
-    """The sizes asked for cannot be made."""
+    """Corpora of these sizes cannot be made."""
+
+
+class Synthetic(Settings):
+    """The generator of the embedded corpora: sizes, and the rate of each planted fault."""
+
+    sft: dict[Domain, int] = Field(description="SFT samples per domain, before faults are planted")
+    rl: dict[Domain, int] = Field(description="RL candidates per domain")
+    pretrain: int = Field(gt=0, description="documents of the base model's corpus")
+    textbook: int = Field(gt=0, description="faultless exchanges of the distillation teacher's corpus")
+    creatures: int = Field(gt=0, description="subjects of the invented world's facts")
+    thinking: float = Field(ge=0.0, le=1.0, description="share of responses that think first")
+    benchmark: int = Field(gt=0, description="items of each held-out benchmark")
+    faults: dict[str, Annotated[float, Field(ge=0.0, le=0.5)]] = Field(
+        description="share of SFT samples that get the fault"
+    )
+
+    @field_validator("faults")
+    @classmethod
+    def _faults_are_known(cls, rates: dict[str, float]) -> dict[str, float]:
+        for name in rates:
+            if name not in FAULTS:
+                raise ValueError(f"there is no fault {name!r}: choose among {', '.join(FAULTS)}")
+        return rates
 
 
 class Families:
     """The task families of one world.
 
-    Prompts that were given out as distinct are not given out again, and what is held out is asked nowhere else,
-    in no other wording of the same question either.
+    A distinct prompt is drawn once. A question that is held out for a benchmark is drawn for nothing else, in another
+    wording neither.
     """
 
     def __init__(self, world: World) -> None:
@@ -49,7 +74,7 @@ class Families:
         }
 
     def distinct(self, rng: Random, domain: Domain, count: int) -> list[Task]:
-        """`count` tasks with new prompts, the levels in turn."""
+        """`count` tasks with new prompts, the levels by turns."""
         return [self._new(rng, domain, LEVELS[index % len(LEVELS)]) for index in range(count)]
 
     def _new(self, rng: Random, domain: Domain, level: int) -> Task:
@@ -152,11 +177,12 @@ def spec_row(task: Task) -> Row:
 
 @dataclass(frozen=True)
 class SftSource:
-    """A source of samples: its file, its share of each domain's samples, and its raw shape."""
+    """A source of samples: its file, its share of each domain's samples, its raw shape, and whether it has answers."""
 
     file: str
     domains: dict[Domain, float]
     row: Callable[[Sample], Row]
+    gold: bool = True
 
 
 SFT_SOURCES = {
@@ -165,9 +191,9 @@ SFT_SOURCES = {
     "snippets": SftSource("snippets.json", {"code": 0.85}, instruction_row),
     "rules": SftSource("rules.jsonl.gz", {"instruction": 0.85}, constrained_row),
     "quiz": SftSource("quiz.txt", {"knowledge": 0.85}, completion_row),
-    "chats": SftSource("chats.parquet", {"general": 0.85}, chat_row),
+    "chats": SftSource("chats.parquet", {"general": 0.85}, chat_row, gold=False),
     # mixed, without a stated domain or gold answer
-    "forum": SftSource("forum.jsonl", dict.fromkeys((*VERIFIABLE, "general"), 0.15), qa_row),
+    "forum": SftSource("forum.jsonl", dict.fromkeys((*VERIFIABLE, "general"), 0.15), qa_row, gold=False),
 }
 RL_FILES: dict[Domain, tuple[str, Callable[[Task], Row]]] = {
     "math": ("rl-math.parquet", verl_row),
@@ -179,7 +205,7 @@ BENCHMARK_FILES: dict[Domain, str] = {domain: f"bench-{domain}.jsonl" for domain
 
 
 def shares(samples: Sequence[Task], domain: Domain) -> Iterator[tuple[str, Sequence[Task]]]:
-    """A domain's tasks parted among the sources that hold it, in order."""
+    """A domain's tasks divided among the sources that hold it, in order."""
     holders = [(name, source.domains[domain]) for name, source in SFT_SOURCES.items() if domain in source.domains]
     ends = [round(share * len(samples)) for share in accumulate(share for _, share in holders)]
     for (name, _), start, end in zip(holders, [0, *ends], ends, strict=False):
@@ -187,9 +213,9 @@ def shares(samples: Sequence[Task], domain: Domain) -> Iterator[tuple[str, Seque
 
 
 def pretraining_text(families: Families, rng: Random) -> str:
-    """A document of plain text: facts by their frequency, sums, sentences, or a line said twice.
+    """A document of plain text: facts by their frequency, sums, sentences, or a line repeated once.
 
-    Lines said twice teach copying, without which a small model cannot follow a prompt.
+    Repeated lines teach copying, without which a small model cannot follow a prompt.
     """
     kind = rng.random()
     if kind < 0.4:
@@ -206,7 +232,7 @@ COPIED = (*NAMES, *THINGS, *PLACES, *ANIMALS, *ADJECTIVES, *code.FUNCTIONS, *(st
 CHAT_WEIGHTS: dict[Domain, float] = {"math": 4, "code": 0.4, "instruction": 2, "knowledge": 1, "general": 0.5}
 """Share of each domain in the pretraining dialogues: sums need the most examples."""
 LEVEL_WEIGHTS = (5, 3, 2)
-"""Easy tasks are commoner in what the base reads, for knowledge by far (see `STATED`)."""
+"""Easy tasks are more frequent in the base model's corpus, for knowledge by far (see `STATED`)."""
 
 
 def dialogue(families: Families, rng: Random, weights: dict[Domain, float]) -> Task:
@@ -217,7 +243,7 @@ def dialogue(families: Families, rng: Random, weights: dict[Domain, float]) -> T
 
 
 def truth_row(source: str, position: int, sample: Sample) -> Row:
-    """What only tests read: the fault of a sample, and what a copy is made from."""
+    """A row of the truth file, which only tests read: the fault of a sample, and the original of a copy."""
     return {
         "source": source,
         "row": position,

@@ -1,4 +1,4 @@
-"""A data set of the hub, pinned to a commit: run where there is a network, so that all after it need none.
+"""Fetch a data set of the hub, pinned to a commit. This step needs a network, so that no later one does.
 
 python -m scripts.sources.download --recipe JSON --out results/paper/downloads/NAME/manifest.json
 """
@@ -13,7 +13,7 @@ from scripts.sources.settings import UNPINNED
 
 
 class Download(Settings):
-    """What is fetched for a source; what is done with it is for `normalize` to know."""
+    """The files of a source's data set; `normalize` has the settings of their use."""
 
     name: str
     dataset: str
@@ -24,14 +24,14 @@ class Download(Settings):
 def main() -> None:
     """The step: the repository's files as they are at the commit."""
     with step(__spec__, inputs=(), settings=Download) as run:
-        asked = run.settings
-        if asked.revision == UNPINNED:
+        wanted = run.settings
+        if wanted.revision == UNPINNED:
             raise SourceError(
-                f"sources.{asked.name}.revision: {asked.dataset} is {UNPINNED}. Pin it where there is a network, "
+                f"sources.{wanted.name}.revision: {wanted.dataset} is {UNPINNED}. Pin it on a machine with a network, "
                 "with `python -m scripts.workflow.pin --scale <scale>`, or state the commit"
             )
         copy_snapshot(
-            "dataset", asked.dataset, asked.revision, run.out, patterns=[asked.files] if asked.files else None
+            "dataset", wanted.dataset, wanted.revision, run.out, patterns=[wanted.files] if wanted.files else None
         )
 
 

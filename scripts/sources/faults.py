@@ -1,7 +1,7 @@
 """Planted faults: what is wrong with raw data in the wild, at a stated rate and with the truth kept.
 
-Eight faults spoil a sample in its place; four add a sample (`exact`, `near` copy another one, `leak` a
-benchmark's item, `language` speaks another language). A sample has one fault at most.
+`FAULTS`, at the end, is the list of them: some spoil a sample in its place, others add one. Another fault is a function
+and its entry there. A sample has one fault at most.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 
+from scripts.common.chat.thinking import THINK_END, THINK_START, thinking_response
 from scripts.common.settings import Domain
 from scripts.sources.foreign import FOREIGN, OPENINGS
 from scripts.sources.tasks.base import Task
@@ -33,12 +34,31 @@ class Sample:
     response: str
     fault: str = ""
     of: str = ""
-    """The prompt that a copy or a leak is made from."""
+    """The prompt that a copy, a leak or a prompt with an address is made from."""
 
 
 def sample_of(task: Task, thinking: bool) -> Sample:
     """The faultless sample of a task."""
     return Sample(task, task.prompt, task.thinking() if thinking else task.response)
+
+
+@dataclass(frozen=True)
+class Spoils:
+    """A fault that changes a sample."""
+
+    change: Callable[[Random, Sample], Sample]
+    fits: Callable[[Sample], bool] = lambda sample: True
+    """Whether the sample can have the fault."""
+    needs_gold: bool = False
+    """Whether it can be found by a gold answer alone, so that sources without gold answers do not get it."""
+
+
+@dataclass(frozen=True)
+class Adds:
+    """A fault that is a sample of its own, made from the source's samples and the benchmarks' tasks."""
+
+    make: Callable[[Random, Sequence[Sample], Sequence[Task]], Sample]
+    needs_gold = False
 
 
 def plant(samples: Sequence[Sample], leaks: Sequence[Task], rates: Mapping[str, float], rng: Random) -> list[Sample]:
@@ -47,42 +67,35 @@ def plant(samples: Sequence[Sample], leaks: Sequence[Task], rates: Mapping[str, 
     rng.shuffle(order)
     planted = list(samples)
     added: list[Sample] = []
-    for fault in sorted(rates):
-        for _ in range(round(rates[fault] * len(samples))):
-            if fault in ADDING:
-                added.append(ADDING[fault](rng, samples, leaks))
+    for name in sorted(rates):
+        fault = FAULTS[name]
+        for _ in range(round(rates[name] * len(samples))):
+            if isinstance(fault, Adds):
+                added.append(fault.make(rng, samples, leaks))
             else:
-                place = _take(order, planted, fault)
-                planted[place] = SPOILING[fault](rng, planted[place])
+                place = _take(order, planted, name, fault)
+                planted[place] = fault.change(rng, planted[place])
     return [*planted, *added]
 
 
-def _take(order: list[int], samples: Sequence[Sample], fault: str) -> int:
-    """The next place in the drawn order where the fault can stand."""
+def _take(order: list[int], samples: Sequence[Sample], name: str, fault: Spoils) -> int:
+    """The next place in the drawn order whose sample can have the fault."""
     for position, place in enumerate(order):
-        if _fits(samples[place], fault):
+        if fault.fits(samples[place]):
             return order.pop(position)
-    raise ValueError(f"faults: no sample is left for {fault!r}; lower the rates")
-
-
-def _fits(sample: Sample, fault: str) -> bool:
-    if fault == "wrong":
-        return bool(sample.task.wrong)
-    if fault == "truncated":
-        return bool(_cuts(sample.task.response))
-    return True
+    raise ValueError(f"faults: no sample is left for {name!r}; lower the rates")
 
 
 def _wrong(rng: Random, sample: Sample) -> Sample:
-    """The working may still be right: it is the answer that a verifier sees."""
+    """The wrong response of the task. A think block before it may still be right: a verifier sees the answer alone."""
     response = sample.task.wrong
-    if sample.response.startswith("<think>"):
+    if sample.response.startswith(THINK_START):
         response = sample.task.thinking(response)
     return replace(sample, response=response, fault="wrong")
 
 
 def _truncated(rng: Random, sample: Sample) -> Sample:
-    """Cut amid a word in the second half, as a length limit does."""
+    """Cut within a word of the second half, as a length limit cuts."""
     text = sample.task.response
     return replace(sample, response=text[: rng.choice(_cuts(text))], fault="truncated")
 
@@ -106,8 +119,8 @@ def _format(rng: Random, sample: Sample) -> Sample:
     """A think block that is never closed, an empty one, or no answer at all."""
     spoiled = rng.choice(
         (
-            f"<think>\n{sample.task.thought}\n{sample.task.response}",
-            f"<think>\n\n</think>\n\n{sample.task.response}\n</think>",
+            f"{THINK_START}\n{sample.task.thought}\n{sample.task.response}",
+            f"{thinking_response('', sample.task.response)}\n{THINK_END}",
             "",
         )
     )
@@ -155,15 +168,17 @@ def _language(rng: Random, samples: Sequence[Sample], leaks: Sequence[Task]) -> 
     return replace(sample_of(task, thinking=False), fault="language")
 
 
-Spoil = Callable[[Random, Sample], Sample]
-Add = Callable[[Random, Sequence[Sample], Sequence[Task]], Sample]
-SPOILING: dict[str, Spoil] = {
-    "wrong": _wrong,
-    "truncated": _truncated,
-    "refusal": _refusal,
-    "loop": _loop,
-    "format": _format,
-    "encoding": _encoding,
-    "pii": _pii,
+FAULTS: dict[str, Spoils | Adds] = {
+    "wrong": Spoils(_wrong, fits=lambda sample: bool(sample.task.wrong), needs_gold=True),
+    "truncated": Spoils(_truncated, fits=lambda sample: bool(_cuts(sample.task.response))),
+    "refusal": Spoils(_refusal),
+    "loop": Spoils(_loop),
+    "format": Spoils(_format),
+    "encoding": Spoils(_encoding),
+    "pii": Spoils(_pii),
+    "exact": Adds(_exact),
+    "near": Adds(_near),
+    "leak": Adds(_leak),
+    "language": Adds(_language),
 }
-ADDING: dict[str, Add] = {"exact": _exact, "near": _near, "leak": _leak, "language": _language}
+"""Every fault by its name in `synthetic: faults:`."""

@@ -1,4 +1,7 @@
-"""The raw rows of a source: a file of the embedded corpora, a local file or URL, or a downloaded hub data set."""
+"""The raw rows of a source: a file of the embedded corpora, a local file or URL, or a downloaded hub data set.
+
+Another kind of source is a member of `Source` in `settings.py`, and its rows here.
+"""
 
 from __future__ import annotations
 
@@ -16,13 +19,13 @@ from scripts.sources.settings import FileSource, HubSource, Source
 
 Row = dict[str, Any] | BadRow
 CORPORA = "NEBULA_CORPORA"
-"""Environment variable with the folder that `file` paths are relative to: where files lie is no identity."""
+"""Environment variable with the folder that `file` paths are relative to. The folder is not part of the identity."""
 
 
-def open_source(name: str, source: Source, files: Path | None, work: Path) -> Iterator[dict[str, Any] | BadRow]:
-    """Rows of a source; `files` is what the generator made, or what was downloaded.
+def open_source(name: str, source: Source, files: Path | None, work: Path) -> Iterator[Row]:
+    """Rows of a source; `files` is the folder that the generator made or that was downloaded.
 
-    Raises SourceError naming the source and the fix when it cannot be read.
+    Raises SourceError with the source and the fix if it cannot be read.
     """
     if source.kind == "file":
         return read_rows(_checked_file(name, source, work))
@@ -42,12 +45,12 @@ def _checked_file(name: str, source: FileSource, work: Path) -> Path:
         raise SourceError(
             f"sources.{name}.path: {path} does not exist; set corpora_dir to the folder that holds {source.path}"
         )
-    found = sha256_file(path)
-    if found != source.sha256:
+    digest = sha256_file(path)
+    if digest != source.sha256:
         if remote:
             path.unlink()  # the next run asks the server again
         raise SourceError(
-            f"sources.{name}.sha256: {source.path if remote else path} has {found}, "
+            f"sources.{name}.sha256: {source.path if remote else path} has {digest}, "
             f"the configuration states {source.sha256}. "
             "Fetch the stated version, or state the new digest if the change is meant"
         )
@@ -75,41 +78,44 @@ def _download(url: str, work: Path) -> Path:
     return target
 
 
-def _hub_rows(name: str, source: HubSource, download: Path) -> Iterator[dict[str, Any] | BadRow]:
+def _hub_rows(name: str, source: HubSource, download: Path) -> Iterator[Row]:
     """Rows of a hub data set that was fetched."""
     if source.files is not None:
-        found = sorted(path for path in download.glob(source.files) if path.is_file())
-        if not found:
+        paths = sorted(path for path in download.glob(source.files) if path.is_file())
+        if not paths:
             raise SourceError(f"sources.{name}.files: {source.dataset} at {source.revision} has no {source.files}")
-        return _counted(name, source, itertools.chain.from_iterable(map(read_rows, found)))
+        return _counted(name, source, itertools.chain.from_iterable(map(read_rows, paths)))
+    return _counted(name, source, _split_rows(name, source, download))
+
+
+def _split_rows(name: str, source: HubSource, download: Path) -> Iterator[Row]:
     from datasets import load_dataset  # heavy: a second of imports that other kinds do not need
 
     try:
-        rows = load_dataset(str(download), source.subset, split=source.split)
+        yield from load_dataset(str(download), source.subset, split=source.split)
     except Exception as error:  # the library raises many types; each means that the source is stated wrongly
         raise SourceError(
             f"sources.{name}: {source.dataset} at {source.revision} could not be read ({error}): "
             "check its subset and split"
         ) from error
-    return _counted(name, source, iter(rows))
 
 
 def _counted(name: str, source: HubSource, rows: Iterable[Row]) -> Iterator[Row]:
-    """The rows asked for. Raises SourceError at the end where there are others than the configuration states."""
-    stated, found = source.rows, 0
+    """The rows, at most as many as stated. Raises SourceError if their number is not the stated one."""
+    stated, read = source.rows, 0
     for row in rows:
-        if found == stated:
+        if read == stated:
             if source.cut:
                 return
-            raise _wrong_number(name, source, f"more than {found:,} rows", "count them, or state `cut: true`")
-        found += 1
+            raise _wrong_number(name, source, f"more than {read:,} rows", "count them, or state `cut: true`")
+        read += 1
         yield row
-    if stated is not None and found < stated:
-        raise _wrong_number(name, source, f"{found:,} rows", f"state {found}")
+    if stated is not None and read < stated:
+        raise _wrong_number(name, source, f"{read:,} rows", f"state {read}")
 
 
-def _wrong_number(name: str, source: HubSource, found: str, fix: str) -> SourceError:
+def _wrong_number(name: str, source: HubSource, number: str, fix: str) -> SourceError:
     return SourceError(
-        f"sources.{name}.rows: {source.split or source.files} of {source.dataset} at {source.revision} has {found}, "
+        f"sources.{name}.rows: {source.split or source.files} of {source.dataset} at {source.revision} has {number}, "
         f"the configuration states {source.rows:,}. Check revision and split, or {fix}"
     )

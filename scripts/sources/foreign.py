@@ -27,4 +27,4 @@ FOREIGN = (
      "Er liggen nog twee boeken op de tafel, want in het begin waren het er zes."),
 )  # fmt: skip
 OPENINGS = ("", "Hallo! ", "Bonjour! ", "Hola! ", "Ciao! ")
-"""What may stand before a prompt, so that a few exchanges make many samples."""
+"""Openings of a prompt, so that a few exchanges make many samples."""

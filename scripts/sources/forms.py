@@ -1,15 +1,24 @@
-"""Forms of benchmarks that no plain field holds: options, puzzle grids, starter code, packed tests."""
+"""Forms of benchmarks that no plain field holds: options, puzzle grids, starter code, packed tests.
+
+A value that is not in its form raises RowError.
+"""
 
 from __future__ import annotations
 
 import base64
 import io
 import json
+import math
 import pickle
+import string
 import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from scripts.sources.values import RowError, place
+
+LETTERS = string.ascii_uppercase
+"""Names of options, so a question has 26 at the most."""
 STARTED = (
     "You will use the following starter code to write the solution to the problem and enclose your code within "
     "delimiters."
@@ -20,29 +29,26 @@ READING = (
 )
 
 
-class FormError(ValueError):
-    """What stands in a field is not in the form; the reason is a short constant, fit for counting."""
-
-
 def with_options(question: str, options: Sequence[str]) -> str:
     """The question with its options under it, `A. first`."""
-    return "\n".join([question, "", *(f"{chr(ord('A') + place)}. {text}" for place, text in enumerate(options))])
+    return "\n".join([question, "", *(f"{name}. {text}" for name, text in zip(LETTERS, options, strict=False))])
 
 
 def letter(target: Any, options: Sequence[str]) -> str:
-    """The letter of an option given by its place from 0, its letter or its text."""
-    letters = [chr(ord("A") + place) for place in range(len(options))]
-    if isinstance(target, int) and 0 <= target < len(options):
-        return letters[target]
-    if isinstance(target, str) and target.strip() in letters:
+    """The letter of an option, from its place (counted from 0), its letter or its text. Raises RowError."""
+    letters = LETTERS[: len(options)]
+    index = place(target)
+    if index is not None and 0 <= index < len(options):
+        return letters[index]
+    if isinstance(target, str) and len(target.strip()) == 1 and target.strip() in letters:
         return target.strip()
     if isinstance(target, str) and list(options).count(target) == 1:
         return letters[list(options).index(target)]
-    raise FormError("target-is-no-option")
+    raise RowError("target-is-no-option")
 
 
 def to_start_from(problem: str, starter: str) -> str:
-    """A programming problem as LiveCodeBench's own runner asks it (`get_generic_question_template_answer`)."""
+    """A programming problem in the prompt of LiveCodeBench's runner (`get_generic_question_template_answer`)."""
     code, task = (starter, STARTED) if starter else ("# YOUR CODE HERE", READING)
     return (
         f"### Question:\n{problem}\n\n### Format: {task}\n```python\n{code}\n```\n\n"
@@ -52,18 +58,28 @@ def to_start_from(problem: str, starter: str) -> str:
 
 def houses(grid: Any) -> dict[str, dict[str, str]]:
     """ZebraLogic's solved grid {header: [House, Name, ...], rows: [[1, Peter, ...], ...]} by house and attribute."""
-    header, rows = (grid.get("header"), grid.get("rows")) if isinstance(grid, Mapping) else (None, None)
-    if not header or not rows or header[0] != "House" or any(len(row) != len(header) for row in rows):
-        raise FormError("malformed-grid")
+    header, rows = _table(grid)
     if any(str(cell).strip("_ ") == "" for row in rows for cell in row):
-        raise FormError("grid-without-its-solution")
+        raise RowError("grid-without-its-solution")
     return {
-        f"House {place}": dict(zip(header[1:], map(str, row[1:]), strict=True)) for place, row in enumerate(rows, 1)
+        f"House {number}": dict(zip(header[1:], map(str, row[1:]), strict=True)) for number, row in enumerate(rows, 1)
     }
 
 
+def _table(grid: Any) -> tuple[list[str], list[list[Any]]]:
+    """Header and rows of a grid: names of which the first is `House`, and rows as long."""
+    header, rows = (grid.get("header"), grid.get("rows")) if isinstance(grid, Mapping) else (None, None)
+    if not isinstance(header, list) or not isinstance(rows, list) or not rows or header[:1] != ["House"]:
+        raise RowError("malformed-grid")
+    if not all(isinstance(name, str) for name in header):
+        raise RowError("malformed-grid")
+    if not all(isinstance(row, list) and len(row) == len(header) for row in rows):
+        raise RowError("malformed-grid")
+    return header, rows
+
+
 def to_fill(puzzle: str, solution: Mapping[str, Mapping[str, str]]) -> str:
-    """The puzzle with the blank form of its solution under it, a house an entry, as ZeroEval asks for it."""
+    """The puzzle with the blank form of its solution under it, one entry per house, as ZeroEval asks for it."""
     blank = {house: dict.fromkeys(cells, "___") for house, cells in solution.items()}
     form = json.dumps({"reasoning": "___", "solution": blank}, indent=4, ensure_ascii=False)
     return (
@@ -86,21 +102,26 @@ def pack(tests: Sequence[str | Mapping[str, str]]) -> dict[str, Any]:
 
 def _listed(value: Any) -> list[Any]:
     if isinstance(value, str):
-        try:
-            value = json.loads(value if value.lstrip()[:1] in ("[", "") else _unpacked(value))
-        except (ValueError, zlib.error, pickle.UnpicklingError, EOFError):
-            raise FormError("unreadable-tests") from None
+        value = _loaded(value)
     if not isinstance(value, list):
-        raise FormError("malformed-tests")
+        raise RowError("malformed-tests")
     return value
 
 
+def _loaded(text: str) -> Any:
+    """The list in a text, plain JSON or packed. A damaged pickle raises nearly any type."""
+    try:
+        return json.loads(text if text.lstrip()[:1] in ("[", "") else _unpacked(text))
+    except Exception:
+        raise RowError("unreadable-tests") from None
+
+
 def _unpacked(text: str) -> str:
-    """LiveCodeBench's private tests: base64 of zlib of a pickled string, nothing else of which is ever made."""
-    found = _Strings(io.BytesIO(zlib.decompress(base64.b64decode(text, validate=True)))).load()
-    if not isinstance(found, str):
-        raise FormError("unreadable-tests")
-    return found
+    """LiveCodeBench's private tests: base64 of zlib of a pickled string. No other object is ever unpickled."""
+    content = _Strings(io.BytesIO(zlib.decompress(base64.b64decode(text, validate=True)))).load()
+    if not isinstance(content, str):
+        raise RowError("unreadable-tests")
+    return content
 
 
 class _Strings(pickle.Unpickler):
@@ -111,18 +132,33 @@ class _Strings(pickle.Unpickler):
 
 
 def _test(case: Mapping[str, Any], function: str) -> str | dict[str, str]:
-    given, wanted = case.get("input"), case.get("output")
-    if not isinstance(given, str) or not isinstance(wanted, str):
-        raise FormError("malformed-tests")
+    stdin, stdout = case.get("input"), case.get("output")
+    if not isinstance(stdin, str) or not isinstance(stdout, str):
+        raise RowError("malformed-tests")
     if case.get("testtype") != "functional":
-        return {"input": given, "output": wanted}
+        return {"input": stdin, "output": stdout}
     if not function.isidentifier():
-        raise FormError("functional-test-without-a-function")
+        raise RowError("functional-test-without-a-function")
     try:
-        arguments = ", ".join(repr(json.loads(line)) for line in given.split("\n"))
-        result = repr(json.loads(wanted))
+        arguments = ", ".join(_literal(line) for line in stdin.split("\n"))
+        result = _literal(stdout)
     except ValueError:
-        raise FormError("malformed-tests") from None
+        raise RowError("malformed-tests") from None
     # As LiveCodeBench: a tuple is as good as a list.
     called = f"Solution().{function}({arguments})"
     return f"assert (lambda said: list(said) if isinstance(said, tuple) else said)({called}) == {result}"
+
+
+def _literal(text: str) -> str:
+    """A JSON value as Python. Raises ValueError for what is not JSON, and for NaN and infinities: nothing equals them.
+
+    Python's JSON reader accepts `NaN` and `Infinity`, and reads `1e999` as an infinity.
+    """
+    return repr(json.loads(text, parse_float=_finite, parse_constant=_finite))
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is not a finite number")
+    return number

@@ -2,9 +2,8 @@
 
     python -m scripts.sources.synthesize --recipe JSON --out results/tiny/synthetic/manifest.json
 
-Writes SFT sources with planted faults, RL candidates, benchmarks, the base model's corpus and a clean
-corpus for the distillation teacher, each in a raw shape of its own, and `truth.parquet`, which only
-tests read.
+Writes SFT sources with planted faults, RL candidates, benchmarks, the base model's corpus and a clean corpus for the
+distillation teacher, each in a raw shape of its own, and `truth.parquet`, which only tests read.
 """
 
 from __future__ import annotations
@@ -27,6 +26,7 @@ from scripts.sources.corpora import (
     VERIFIABLE,
     Families,
     Row,
+    Synthetic,
     chat_row,
     dialogue,
     pretraining_text,
@@ -34,8 +34,7 @@ from scripts.sources.corpora import (
     spec_row,
     truth_row,
 )
-from scripts.sources.faults import Sample, plant, sample_of
-from scripts.sources.settings import Synthetic
+from scripts.sources.faults import FAULTS, Sample, plant, sample_of
 from scripts.sources.tasks.base import Task
 from scripts.sources.tasks.knowledge import World
 
@@ -43,7 +42,7 @@ TRUTH = "truth.parquet"
 
 
 def write_raw(path: Path, rows: list[Row]) -> None:
-    """Write rows in the form that the file's ending says."""
+    """Write rows in the format that the file's suffix names."""
     lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     if path.suffix == ".parquet":
         pq.write_table(pa.Table.from_pylist(rows), path)
@@ -58,39 +57,37 @@ def write_raw(path: Path, rows: list[Row]) -> None:
 def samples_by_source(families: Families, sizes: Synthetic, seed: int) -> dict[str, list[Sample]]:
     """The faultless samples of every SFT source."""
     rng = Random(f"samples-{seed}")
-    found: dict[str, list[Sample]] = {name: [] for name in SFT_SOURCES}
+    samples: dict[str, list[Sample]] = {name: [] for name in SFT_SOURCES}
     for domain, count in sorted(sizes.sft.items()):
         tasks = families.distinct(rng, domain, count)
         rng.shuffle(tasks)
         for name, part in shares(tasks, domain):
-            found[name] += [sample_of(task, thinking=rng.random() < sizes.thinking) for task in part]
-    return found
+            samples[name] += [sample_of(task, thinking=rng.random() < sizes.thinking) for task in part]
+    return samples
 
 
 def with_faults(
     samples: dict[str, list[Sample]], leaks: list[Task], sizes: Synthetic, seed: int
 ) -> dict[str, list[Sample]]:
-    """Every source with its faults, shuffled."""
+    """The samples of every source with its planted faults, shuffled."""
     spoiled = {}
-    for name, found in samples.items():
+    for name, faultless in samples.items():
         rng = Random(f"faults-{seed}-{name}")
-        # a source without gold answers has no wrong answer that could be found
-        rates: dict[str, float] = {
-            fault: rate for fault, rate in sizes.faults.items() if fault != "wrong" or name not in ("forum", "chats")
-        }
-        own = [task for task in leaks if task.domain in SFT_SOURCES[name].domains] or leaks
-        planted = plant(found, own, rates, rng)
+        source = SFT_SOURCES[name]
+        rates = {fault: rate for fault, rate in sizes.faults.items() if source.gold or not FAULTS[fault].needs_gold}
+        related = [task for task in leaks if task.domain in source.domains] or leaks
+        planted = plant(faultless, related, rates, rng)
         rng.shuffle(planted)
         spoiled[name] = planted
     return spoiled
 
 
 def write_sft(out: Path, samples: dict[str, list[Sample]]) -> list[Row]:
-    """Write the SFT sources; the rows of the truth file are returned."""
+    """Write the SFT sources and return the rows of the truth file."""
     truth = []
-    for name, found in samples.items():
-        write_raw(out / SFT_SOURCES[name].file, [SFT_SOURCES[name].row(sample) for sample in found])
-        truth += [truth_row(name, position, sample) for position, sample in enumerate(found)]
+    for name, planted in samples.items():
+        write_raw(out / SFT_SOURCES[name].file, [SFT_SOURCES[name].row(sample) for sample in planted])
+        truth += [truth_row(name, position, sample) for position, sample in enumerate(planted)]
     return truth
 
 

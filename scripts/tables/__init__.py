@@ -1,1 +1,1 @@
-"""Cells, tables, figures and the report, generated from artifacts alone."""
+"""Make cells, tables, figures and the report, from artifacts alone."""

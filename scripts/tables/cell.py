@@ -1,8 +1,8 @@
-"""One cell of one table, from the scores of its row's model.
+"""Make one cell of one table from the scores of its row's model.
 
     python -m scripts.tables.cell --recipe JSON --scores SCORE... --out results/tiny/cells/TABLE/ROW/COLUMN.json
 
-A column named by a benchmark takes that benchmark's score; `average` takes those of all the row's others.
+A column that is named after a benchmark takes that benchmark's score; `average` takes the scores of all benchmarks.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ from typing import Any
 
 from scripts.common.artifacts import read_json
 from scripts.common.lineage import trace
-from scripts.common.step import Run, commit, dirty, step
+from scripts.common.provenance import commit, dirty
+from scripts.common.step import Run, step
 from scripts.tables.measurement import AVERAGE, Cell, CellError, Measurement, average, measurement
 
 
 @dataclass(frozen=True)
 class CellSettings:
-    """What a cell says of itself. A dataclass rather than a model: see `scripts.tables.measurement`."""
+    """Settings of a cell. A dataclass, since importing pydantic costs more than the cell: see `measurement`."""
 
     table: str
     row: str
@@ -39,7 +40,7 @@ class CellSettings:
 
 
 def measure(settings: CellSettings, scores: Sequence[Path]) -> Measurement:
-    """The cell's number. Raises CellError when the scores are not the ones that the cell is made from."""
+    """The cell's number. Raises CellError if the scores are not those that the cell is made from."""
     parts = [measurement(read_json(path)) for path in scores]
     for path, part in zip(scores, parts, strict=True):
         if part.model != settings.model:
@@ -47,25 +48,25 @@ def measure(settings: CellSettings, scores: Sequence[Path]) -> Measurement:
     if settings.column == AVERAGE:
         return average(parts)
     if [part.benchmark for part in parts] != [settings.column]:
-        found = [part.benchmark for part in parts]
-        raise CellError(f"the column {settings.column!r} takes that benchmark's score alone; given: {found}")
+        benchmarks = [part.benchmark for part in parts]
+        raise CellError(f"the column {settings.column!r} takes that benchmark's score alone, not {benchmarks}")
     return parts[0]
 
 
 def make(run: Run[CellSettings]) -> Cell:
-    """The cell of a run, with its lineage. Raises ArtifactError where that does not fit together."""
+    """The cell of a run, with its lineage. Raises ArtifactError if the lineage is inconsistent."""
     paths = [item.path for item in run.inputs["scores"]]
-    found = measure(run.settings, paths)
+    measured = measure(run.settings, paths)
     (output,) = run.outputs
     return Cell(
-        value=found.value,
-        n=found.n,
-        samples_per_prompt=found.samples_per_prompt,
-        stderr=found.stderr,
+        value=measured.value,
+        n=measured.n,
+        samples_per_prompt=measured.samples_per_prompt,
+        stderr=measured.stderr,
         reported=run.settings.reported,
-        model=found.model,
-        benchmark=found.benchmark,
-        metric=found.metric,
+        model=measured.model,
+        benchmark=measured.benchmark,
+        metric=measured.metric,
         lineage=trace(paths).digests(),
         commit=commit(),
         dirty=dirty(),

@@ -1,7 +1,7 @@
 """Charts as matplotlib figures: curves, stacked bars, histograms, the funnel as a Sankey diagram.
 
-One look for all: no frame, light grid, direct labels. Colours are few and fixed, so that the report can put its own
-in their place for a dark page (`THEME`). SVG and PNG bytes depend on the data alone.
+All charts share one style: no frame, a light grid, direct labels. The colours are few and fixed, so that the report can
+replace them on a dark page (`THEME`). The bytes of an SVG or PNG depend on the data alone.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ SERIES = ("#2f6fba", "#d9822b", "#3a9a6d", "#b5485d", "#7a61b8", "#8a7a3f", "#3a
 THEME = {INK: "ink", MUTED: "muted", GRID: "grid", LOST: "lost"} | {
     colour: f"series-{number}" for number, colour in enumerate(SERIES, 1)
 }
-"""Colour to the name of the report's variable."""
-WIDTH = 5.6  # inches: readable unscaled on a phone in landscape, two abreast on a desktop
-WINDOWS = 12  # of a curve's moving average side by side over its length
+"""Colour to the name of the variable in the report's style sheet."""
+WIDTH = 5.6  # inches: readable unscaled on a phone in landscape, and two fit side by side on a desktop
+WINDOWS = 12  # how many windows of the moving average fit side by side on a curve
 LEGEND_ROW = 13  # points
 FAINT = 0.45  # opacity
-DOTS = 160  # dots an inch of a PNG
+DOTS = 160  # dots per inch of a PNG
 STYLE: Any = {
     "svg.fonttype": "none",
     "font.family": "DejaVu Sans",
@@ -62,7 +62,7 @@ def _canvas(height: float) -> Iterator[tuple[Figure, Axes]]:
 
 
 def svg(figure: Figure, name: str) -> str:
-    """The figure as SVG; `name` keeps its identifiers apart from those of other figures on a page."""
+    """The figure as SVG; `name` makes its identifiers differ from those of other figures on a page."""
     out = io.StringIO()
     with matplotlib.rc_context(STYLE | {"svg.hashsalt": name}):
         figure.savefig(out, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
@@ -70,7 +70,7 @@ def svg(figure: Figure, name: str) -> str:
 
 
 def png(figure: Figure) -> bytes:
-    """The figure as PNG on white."""
+    """The figure as PNG on a white background."""
     out = io.BytesIO()
     with matplotlib.rc_context(STYLE):
         figure.savefig(out, format="png", dpi=DOTS, facecolor="white", metadata={"Software": None})
@@ -78,7 +78,7 @@ def png(figure: Figure) -> bytes:
 
 
 def curves(title: str, label: str, lines: Mapping[str, Sequence[tuple[int, float]]]) -> Figure:
-    """A line a model over optimizer steps: the values faint, their moving average strong."""
+    """One line per model over optimizer steps: faint values, and their moving average in full colour."""
     with _canvas(3.0 + 0.18 * ((len(lines) + 1) // 2)) as (figure, axes):
         for colour, (name, points) in zip(_colours(len(lines)), lines.items(), strict=True):
             steps, values = zip(*points, strict=True)
@@ -92,25 +92,25 @@ def curves(title: str, label: str, lines: Mapping[str, Sequence[tuple[int, float
 
 
 def smooth(values: Sequence[float]) -> list[float]:
-    """Centred moving average; the window narrows towards both ends, so nothing lags."""
+    """Centred moving average; the window narrows towards both ends, so that the average does not lag."""
     half = max(len(values) // WINDOWS // 2, 1)
-    made = []
+    averages = []
     for index in range(len(values)):
         reach = min(half, index, len(values) - 1 - index)
         part = values[index - reach : index + reach + 1]
-        made.append(sum(part) / len(part))
-    return made
+        averages.append(sum(part) / len(part))
+    return averages
 
 
 def stacked(title: str, bars: Mapping[str, Mapping[str, int]]) -> Figure:
-    """A horizontal bar of 100 % a data set, split by part, with the number of records behind its name."""
+    """One horizontal bar of 100 % per data set, split by part; its label gives the number of records."""
     parts = sorted({part for bar in bars.values() for part in bar})
     with _canvas(0.9 + 0.27 * len(bars) + 0.2 * ((len(parts) + 2) // 3)) as (figure, axes):
         names = [f"{name}  {sum(bar.values()):,}" for name, bar in bars.items()]
         left = [0.0] * len(bars)
         for number, (colour, part) in enumerate(zip(_colours(len(parts)), parts, strict=True)):
             shares = [100 * bar.get(part, 0) / max(sum(bar.values()), 1) for bar in bars.values()]
-            faint = FAINT if number >= len(SERIES) else None  # a second round of the colours
+            faint = FAINT if number >= len(SERIES) else None  # the colours are used a second time
             axes.barh(names, shares, left=left, color=colour, alpha=faint, height=0.68, label=part)
             left = [start + share for start, share in zip(left, shares, strict=True)]
         axes.set(xlim=(0, 100), ylim=(len(bars) - 0.5, -0.6), xlabel="% of records")
@@ -121,7 +121,7 @@ def stacked(title: str, bars: Mapping[str, Mapping[str, int]]) -> Figure:
 
 
 def histogram(title: str, label: str, bars: Mapping[str, Mapping[str, int]], groups: Sequence[str]) -> Figure:
-    """Bars of counts in the order given, stacked and coloured by group, each with its total on top."""
+    """Bars of counts in the order of `bars`, stacked and coloured by group, each with its total on top."""
     with _canvas(2.7) as (figure, axes):
         bottom = [0] * len(bars)
         for colour, group in zip((SERIES[2], SERIES[0], SERIES[3]), groups, strict=True):
@@ -139,7 +139,7 @@ def histogram(title: str, label: str, bars: Mapping[str, Mapping[str, int]], gro
 
 @dataclass(frozen=True)
 class Stream:
-    """One step of a funnel: what entered, what stayed, and why the rest went."""
+    """One step of a funnel: records in, records kept, and records dropped by reason."""
 
     name: str
     entered: int
@@ -148,9 +148,9 @@ class Stream:
 
 
 def sankey(title: str, streams: Sequence[Stream]) -> Figure:
-    """The funnel from top to bottom: the band is what is kept, branches to the right what each step dropped.
+    """The funnel from top to bottom: the band shows the records kept, a branch to the right those that a step dropped.
 
-    Widths are in proportion to records; a branch is never drawn thinner than a hairline.
+    Widths are proportional to the number of records, but a branch is at least as wide as a hairline.
     """
     raw = max(streams[0].entered, 1)
     with _canvas(0.75 + 0.62 * len(streams)) as (figure, axes):
@@ -167,7 +167,7 @@ def sankey(title: str, streams: Sequence[Stream]) -> Figure:
 
 
 def _band(axes: Axes, row: int, stream: Stream, raw: int) -> None:
-    """One row of the diagram: y grows downwards, x is records as a share of the raw ones."""
+    """One row of the diagram: y grows downwards, x is the number of records as a share of the raw records."""
     entered, kept = stream.entered / raw, stream.kept / raw
     axes.add_patch(Rectangle((0, row), entered, 0.12, facecolor=SERIES[0], linewidth=0))
     axes.add_patch(Rectangle((0, row + 0.12), kept, 0.88, facecolor=SERIES[0], alpha=0.55, linewidth=0))
@@ -187,12 +187,12 @@ def _band(axes: Axes, row: int, stream: Stream, raw: int) -> None:
 
 
 def _thickness(share: float) -> float:
-    """Height of a branch's end (rows) for its share of the raw records."""
+    """Height of a branch's end (in rows) for a share of the raw records."""
     return min(max(share, 0.01), 0.34)
 
 
 def _reasons(reasons: Sequence[tuple[str, int]]) -> str:
-    """The commonest reasons, as many as fit beside a branch."""
+    """The most frequent reasons, as many as fit beside a branch."""
     shown = [f"{reason} {number:,}" for reason, number in reasons[:2]]
     return ", ".join(shown) + (f", {len(reasons) - 2} more" if len(reasons) > 2 else "")
 
@@ -202,7 +202,7 @@ def _colours(count: int) -> list[str]:
 
 
 def _heading(axes: Axes, title: str, columns: int = 2) -> None:
-    """Title, and between it and the axes the legend in columns."""
+    """Set the title and, between it and the axes, the legend in columns."""
     entries = len(axes.get_legend_handles_labels()[1])
     axes.set_title(title, pad=8 + LEGEND_ROW * -(-entries // columns))
     axes.legend(loc="lower left", bbox_to_anchor=(-0.01, 1.0), ncols=columns, handlelength=1.2, borderaxespad=0.2)

@@ -1,9 +1,9 @@
-"""Figures as SVG and PNG: training and reward curves, the funnel, mixtures, difficulty.
+"""Draw the figures as SVG and PNG: training and reward curves, the funnel, mixtures, difficulty.
 
     python -m scripts.tables.figures --recipe JSON --models MANIFEST... --datasets MANIFEST... --graded MANIFEST... \\
         --funnel results/tiny/funnel.json --out results/tiny/figures/manifest.json
 
-The manifest's counts list the figures with their kind and what they are about, in the order of the report.
+The manifest's counts list the figures in the order of the report, each with its kind and its subject.
 """
 
 from __future__ import annotations
@@ -26,32 +26,32 @@ from scripts.tables.settings import FiguresSettings, Table
 LOG = "log.jsonl"
 BANDS = ("easy", "medium", "hard")
 PANELS = {
-    "pretrain": ("Pretraining", "loss", "cross-entropy (nats a token)"),
-    "sft": ("Supervised fine-tuning", "loss", "cross-entropy (nats a token)"),
+    "pretrain": ("Pretraining", "loss", "cross-entropy (nats per token)"),
+    "sft": ("Supervised fine-tuning", "loss", "cross-entropy (nats per token)"),
     "grpo": ("GRPO", "reward", "mean reward"),
     "opd": ("On-policy distillation", "loss", "divergence from the teacher"),
 }
-"""Kind of training -> title, column of the log, axis label."""
+"""Kind of training to title, column of the log, and axis label."""
 
 
 class FigureError(ValueError):
-    """Something that a figure needs is not in its artifact."""
+    """An artifact lacks something that a figure needs."""
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """A figure, and where it belongs."""
+    """A figure and its place in the report."""
 
     name: str
     kind: Literal["curves", "funnel", "mixture", "difficulty"]
     about: str
-    """The table, pool or graded set that it shows; `all` for one of all data sets."""
+    """The table, pool or graded set that it shows; `all` if it shows all data sets."""
     title: str
     figure: Figure
 
 
 def training_curves(settings: FiguresSettings, models: Mapping[str, Path]) -> Iterator[Drawing]:
-    """For each table, a panel a kind of training that its models went through."""
+    """For each table, one panel per kind of training of its models."""
     for name, table in settings.tables.items():
         for kind, (title, column, label) in PANELS.items():
             lines = {
@@ -69,7 +69,7 @@ def _titles(table: Table) -> dict[str, str]:
 
 
 def read_log(path: Path, column: str) -> list[tuple[int, float]]:
-    """(step, value) of the log's lines that have the column. Raises FigureError when none has."""
+    """(step, value) for each line of the log that has the column. Raises FigureError if no line has it."""
     entries = [json.loads(line) for line in path.read_text().splitlines()]
     points = [(entry["step"], entry[column]) for entry in entries if column in entry]
     if not points:
@@ -78,7 +78,7 @@ def read_log(path: Path, column: str) -> list[tuple[int, float]]:
 
 
 def funnels(funnel: Mapping[str, Any]) -> Iterator[Drawing]:
-    """A Sankey diagram a pool, the largest first."""
+    """One Sankey diagram per pool, the largest pool first."""
     for name, pool in sorted(funnel["pools"].items(), key=lambda item: -item[1]["raw"]):
         streams = [charts.Stream(step["step"], step["in"], step["kept"], step["dropped"]) for step in pool["steps"]]
         yield Drawing(f"funnel-{name}", "funnel", name, f"Pool {name}", charts.sankey(f"Pool {name}", streams))
@@ -94,7 +94,7 @@ def mixtures(datasets: Mapping[str, Path]) -> Iterator[Drawing]:
 
 
 def difficulties(graded: Mapping[str, Path]) -> Iterator[Drawing]:
-    """How many prompts the reference student solves how often."""
+    """For each graded set, the number of prompts by the student's pass rate."""
     for name, folder in graded.items():
         rows = read_table(folder / KEPT, ["pass_rate", "band"]).to_pylist()
         bars: dict[str, Counter[str]] = {}

@@ -1,8 +1,8 @@
-"""What each curation step dropped and why, for every pool: funnel.json and funnel.md.
+"""Tabulate what each curation step dropped and why, for every pool: funnel.json and funnel.md.
 
     python -m scripts.tables.funnel --recipe JSON --pools MANIFEST... --out results/tiny/funnel.{json,md}
 
-Checks the books: in = kept + dropped at every step, and each step starts with what the last one kept.
+The step fails unless in = kept + dropped at every step, and each step reads as many records as the last one kept.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ class FunnelError(ValueError):
 
 
 Counts = Mapping[tuple[str, str], Mapping[str, Any]]
-"""A step's counts {in, kept, dropped: {reason: n}}, by (pool, step)."""
+"""By (pool, step): the step's counts {in, kept, dropped: {reason: n}}."""
 
 
 def funnel(pools: Mapping[str, Sequence[str]], counts: Counts) -> dict[str, Any]:
     """`{pool: {raw, kept, dropped, steps: [{step, in, kept, dropped: {reason: n}}]}}`. Raises FunnelError."""
     wanted = {(pool, name) for pool, steps in pools.items() for name in steps}
     if wrong := sorted(wanted ^ counts.keys()):
-        raise FunnelError(f"pool steps missing or not configured: {', '.join('/'.join(key) for key in wrong)}")
+        raise FunnelError(f"pool steps are missing or not configured: {', '.join('/'.join(key) for key in wrong)}")
     return {pool: _pool(pool, steps, counts) for pool, steps in pools.items()}
 
 
@@ -54,7 +54,7 @@ def _step(pool: str, name: str, counts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def markdown(pools: Mapping[str, Any]) -> str:
-    """A table a pool: what came in, what stayed, what went for which reason."""
+    """One table per pool: records in, kept and dropped by reason."""
     return "# Funnel\n" + "".join(_pool_markdown(name, pool) for name, pool in pools.items())
 
 
@@ -63,24 +63,24 @@ def _pool_markdown(name: str, pool: Mapping[str, Any]) -> str:
     lines += ["| step | in | kept | dropped | reasons |", "| :-- | --: | --: | --: | :-- |"]
     for entry in pool["steps"]:
         reasons = ", ".join(f"{reason} {number:,}" for reason, number in entry["dropped"].items())
-        gone = entry["in"] - entry["kept"]
-        lines.append(f"| {entry['step']} | {entry['in']:,} | {entry['kept']:,} | {gone:,} | {reasons} |")
+        dropped = entry["in"] - entry["kept"]
+        lines.append(f"| {entry['step']} | {entry['in']:,} | {entry['kept']:,} | {dropped:,} | {reasons} |")
     return "\n".join(lines) + "\n"
 
 
 def step_of(manifest: Path) -> tuple[str, str]:
-    """Pool and step that a manifest's path names: `pools/{pool}/{step}/manifest.json`."""
+    """Pool and step, which the manifest's path names: `pools/{pool}/{step}/manifest.json`."""
     return manifest.parents[1].name, manifest.parent.name
 
 
 def main() -> None:
     with step(__spec__, inputs=("pools",), settings=FunnelSettings) as run:
-        found = funnel(run.settings.pools, {step_of(item.path): item.counts for item in run.inputs["pools"]})
+        pools = funnel(run.settings.pools, {step_of(item.path): item.counts for item in run.inputs["pools"]})
         for path in run.outputs:
             if path.suffix == ".json":
-                write_json(run.out / path.name, {"pools": found})
+                write_json(run.out / path.name, {"pools": pools})
             else:
-                (run.out / path.name).write_text(markdown(found))
+                (run.out / path.name).write_text(markdown(pools))
 
 
 if __name__ == "__main__":

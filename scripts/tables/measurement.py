@@ -1,6 +1,6 @@
-"""A cell: one number of one table with everything needed to judge and to remake it.
+"""A cell: one number of one table, with all that a reader needs to assess it and to make it again.
 
-Standard library alone: there are hundreds of cells and each is a process.
+This module imports the standard library alone: there are hundreds of cells, and each is a process of its own.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from typing import Any
 from scripts.common.artifacts import read_json, write_json
 
 AVERAGE = "average"
-"""Name of every table's last column, the mean of its others."""
+"""Name of every table's last column, which is the mean of the others."""
 POINTS = 100.0
-"""Scores are shares of 1, tables show points of 100, as the paper does."""
+"""Scores are shares between 0 and 1; tables show points of 100, as the paper does."""
 
 
 class CellError(ValueError):
-    """A cell cannot be made from the scores given."""
+    """The scores are not those that the cell is made from."""
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,9 @@ class Measurement:
     stderr: float
     """Standard error of `value` over the benchmark's prompts (points)."""
     n: int
-    """Prompts; for an average, of all its benchmarks together."""
+    """Number of prompts; for an average, summed over its benchmarks."""
     samples_per_prompt: int | None
-    """Completions a prompt; null for an average whose benchmarks differ in it."""
+    """Completions per prompt; null for an average of benchmarks that differ in it."""
     model: str
     benchmark: str
     metric: str
@@ -41,23 +41,23 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Cell:
-    """What `cells/{table}/{row}/{column}.json` holds, in this order."""
+    """The content of `cells/{table}/{row}/{column}.json`, in this order."""
 
     value: float
     n: int
     samples_per_prompt: int | None
     stderr: float
     reported: float | None
-    """The paper's figure (points), null where it gives none."""
+    """The paper's figure (points); null if it gives none."""
     model: str
     benchmark: str
     metric: str
     lineage: dict[str, str]
-    """Artifact (path of its manifest or file) to SHA-256, all behind this cell back to the raw sources."""
+    """Path (of a manifest or a single file) to SHA-256, for every artifact behind this cell back to the raw sources."""
     commit: str | None
     dirty: bool | None
     command: str
-    """How to remake it; add how it is to run: `--cores all`, or `--profile slurm`."""
+    """The command that makes the cell again, without the execution options (`--cores all`, or `--profile slurm`)."""
 
     @classmethod
     def read(cls, path: Path) -> Cell:
@@ -70,11 +70,11 @@ class Cell:
 
 
 def measurement(score: Mapping[str, Any]) -> Measurement:
-    """A score file's content in points. Raises CellError unless value and stderr are shares of 1 over n > 1 prompts."""
+    """The content of a score file in points. Raises CellError unless n > 1 and value and stderr are within 0 to 1."""
     value, stderr, n = score["value"], score["stderr"], score["n"]
     label = f"score of {score['model']} on {score['benchmark']}"
     if n < 2:
-        raise CellError(f"{label}: n is {n!r}; a cell needs two prompts at least, for its standard error")
+        raise CellError(f"{label}: n is {n!r}; a cell needs at least two prompts for its standard error")
     for name, number in (("value", value), ("stderr", stderr)):
         if not isinstance(number, int | float) or not 0.0 <= number <= 1.0:
             raise CellError(f"{label}: {name} is {number!r}; it must be a share between 0 and 1")
@@ -90,9 +90,9 @@ def measurement(score: Mapping[str, Any]) -> Measurement:
 
 
 def average(parts: Sequence[Measurement]) -> Measurement:
-    """Unweighted mean over benchmarks; stderr as of independent ones: sqrt(sum of squares) / count.
+    """Unweighted mean over benchmarks; their errors count as independent: sqrt(sum of squares) / count.
 
-    Raises CellError on fewer than one part, a benchmark given twice, or several models.
+    Raises CellError if there are no parts, a benchmark occurs twice, or the parts are of several models.
     """
     benchmarks = [part.benchmark for part in parts]
     models = {part.model for part in parts}

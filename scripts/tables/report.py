@@ -1,11 +1,11 @@
-"""The report: one self-contained HTML page made from artifacts alone.
+"""Write the report: one self-contained HTML page, made from artifacts alone.
 
     python -m scripts.tables.report --recipe JSON --tables TABLE.json... --cells CELL... --scores SCORE... \\
         --generations PARQUET... --figures MANIFEST --funnel FUNNEL.json --pools DECONTAMINATE_MANIFEST... \\
         --out results/tiny/report.html
 
-Tables come in the order given, the main ones first. The page needs no network; opened in its place it also links to
-the cells' own files.
+The tables keep the order of the command line, the main ones first. The page needs no network; opened from the results
+folder, it also links to the files of the cells.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from scripts.tables.page.view import (
     sample_data,
     verdicts,
 )
+from scripts.tables.render import verdict_note
 from scripts.tables.results import main_first, read_result
 from scripts.tables.settings import ReportSettings
 
@@ -37,11 +38,11 @@ INPUTS = ("tables", "cells", "scores", "generations", "figures", "funnel", "pool
 
 
 class ReportError(ValueError):
-    """The artifacts given do not make a whole report."""
+    """The inputs do not make a whole report."""
 
 
 def figures(artifact: Artifact) -> list[dict[str, Any]]:
-    """The figures in their order, each with its SVG ready for the page."""
+    """The figures in their order, each with its SVG prepared for the page."""
     return [
         figure
         | {"svg": inline((artifact.folder / f"{figure['name']}.svg").read_text(), figure["name"], figure["title"])}
@@ -50,7 +51,7 @@ def figures(artifact: Artifact) -> list[dict[str, Any]]:
 
 
 def context(run: Run[ReportSettings]) -> dict[str, Any]:
-    """Everything that the template names. Raises ArtifactError when the lineage does not fit together."""
+    """Everything that the template names. Raises ArtifactError if the lineage is inconsistent."""
     everything = trace(item.path for items in run.inputs.values() for item in items)
     everything.digests()
     root = run.outputs[0].parent
@@ -69,6 +70,7 @@ def context(run: Run[ReportSettings]) -> dict[str, Any]:
         "hit_counts": hit_counts(run.inputs["pools"]),
         "hits": hits(run.inputs["pools"], run.settings),
         "verdicts": verdicts(results),
+        "verdict_note": verdict_note(results[0]),
         "steps": (steps := costs(nodes)),
         "stages": by_stage(steps),
         "facts": facts(nodes),

@@ -1,4 +1,4 @@
-"""A finished table as data: `tables/{table}.json`, which the renderers, the terminal and the report read."""
+"""A finished table as data, `tables/{table}.json`: the renderers, the terminal and the report read it."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ class Entry:
 
     value: float
     stderr: float
-    """Standard error of `value`: over prompts for one seed, over seeds for several."""
+    """Standard error of `value`: over prompts if there is one seed, over seeds if there are several."""
     sd: float | None
-    """Standard deviation over seeds; null for one seed."""
+    """Standard deviation over seeds; null if there is one seed."""
     n: int
-    """Prompts (of each seed, where there are several)."""
+    """Number of prompts (per seed)."""
     samples_per_prompt: int | None
     reported: float | None
     """The paper's figure."""
     difference: float | None
-    """`value - reported`, null where the paper gives none."""
+    """`value - reported`; null if the paper gives no figure."""
 
 
 @dataclass(frozen=True)
 class ResultRow:
-    """A model's row: an entry a column."""
+    """A model's row: one entry per column."""
 
     name: str
     title: str
@@ -41,15 +41,18 @@ class ResultRow:
 
 @dataclass(frozen=True)
 class ResultClaim:
-    """A direction that the paper states, and whether these numbers show it (`scripts.tables.statistics`)."""
+    """A direction that the paper states, and whether these numbers show it (see `scripts.tables.statistics`)."""
 
     text: str
     better: str
     worse: str
     column: str
     reported: float | None
+    """The paper's difference (points); null if it gives none."""
     difference: float
+    """`better - worse` (points)."""
     stderr: float
+    """Standard error of `difference`: over prompts and, if it is known, training; over seeds if there are several."""
     p: float
     test: str
     verdict: Verdict
@@ -57,21 +60,24 @@ class ResultClaim:
 
 @dataclass(frozen=True)
 class Result:
-    """A table, complete."""
+    """A whole table."""
 
     name: str
     title: str
     kind: str
     seeds: tuple[int, ...]
     spread: str
-    """Name of what stands behind the ± sign."""
+    """What the number behind a value's ± sign is."""
+    training_noise: dict[str, float] | None
+    """By column: standard deviation of a row's value between trainings (points). Null if it is unknown, and for several
+    seeds, whose spread includes it."""
     columns: dict[str, str]
     """Column to heading; the average is last."""
     rows: tuple[ResultRow, ...]
     claims: tuple[ResultClaim, ...]
 
     def row(self, name: str) -> ResultRow:
-        """The row of that name."""
+        """The row with this name."""
         return next(row for row in self.rows if row.name == name)
 
     def write(self, path: Path) -> None:
@@ -80,7 +86,7 @@ class Result:
 
 
 def main_first(results: Iterable[Result]) -> list[Result]:
-    """The paper's main tables before the ablations, each group in the order given."""
+    """The main tables before the ablations; within each group, the order is kept."""
     return sorted(results, key=lambda result: result.kind != "main")
 
 

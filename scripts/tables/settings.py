@@ -1,8 +1,8 @@
-"""Settings of the tables: rows are models, columns benchmarks and their average."""
+"""Settings of the tables: rows are models, columns are benchmarks and their average."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -14,7 +14,7 @@ NAME = r"^[a-z0-9][a-z0-9-]*$"
 
 
 class Row(Settings):
-    """One row: a model under the name that its cells carry."""
+    """One row: a model, and the name that the row's cells have in their path."""
 
     name: str = Field(pattern=NAME)
     model: str
@@ -23,7 +23,7 @@ class Row(Settings):
 
 
 class Claim(Settings):
-    """A direction that the paper states: `better` scores above `worse` in `column`."""
+    """A direction that the paper states: the row `better` scores above the row `worse` in `column`."""
 
     text: str
     better: str
@@ -73,32 +73,52 @@ class Table(Settings):
                 yield f"claim {claim.text!r} names the column {claim.column!r}; columns are {list(self.columns)}"
 
 
+class TrainingNoise(Settings):
+    """How far a value moves if everything that is trained is trained again: standard deviations in points."""
+
+    benchmark: float = Field(ge=0, description="of a model's value on one benchmark")
+    average: float = Field(ge=0, description="of a model's average over a table's benchmarks")
+
+    def by_column(self, columns: Iterable[str]) -> dict[str, float]:
+        """The standard deviation for each column of a table."""
+        return {column: self.average if column == AVERAGE else self.benchmark for column in columns}
+
+
+class Reporting(Settings):
+    """What tables must know about a scale to state how certain their numbers are."""
+
+    training_noise: TrainingNoise | None = Field(
+        default=None, description="measured for this scale; null if it is unknown, and the tables then say so"
+    )
+
+
 class TableSettings(Settings):
-    """What the step `table` reads."""
+    """Settings of the step `table`."""
 
     name: str
     table: Table
-    titles: dict[str, str] = Field(default={}, description="headings by column; one not named carries its own name")
+    titles: dict[str, str] = Field(default={}, description="headings by column; a column without one shows its name")
+    training_noise: TrainingNoise | None
 
 
 class FunnelSettings(Settings):
-    """What the step `funnel` reads: the pools with their steps in the order run."""
+    """Settings of the step `funnel`: the pools, each with its steps in the order in which they run."""
 
     pools: dict[str, tuple[str, ...]] = Field(min_length=1)
 
 
 class FiguresSettings(Settings):
-    """What the step `figures` reads: whose curves stand together, and what kind of training each model is."""
+    """Settings of the step `figures`: which models share a figure, and how each model is trained."""
 
     tables: dict[str, Table]
-    kinds: dict[str, str] = Field(description="by model; one that `figures.PANELS` does not name has no curve")
+    kinds: dict[str, str] = Field(description="kind of training by model; a kind not in `figures.PANELS` has no curve")
 
 
 class ReportSettings(Settings):
-    """What the step `report` reads."""
+    """Settings of the step `report`."""
 
     scale: str
-    generations: int = Field(default=6, gt=0, description="prompts shown of each model and benchmark")
-    samples: int = Field(default=2, gt=0, description="generations shown of each such prompt, of up to 64 made")
+    generations: int = Field(default=6, gt=0, description="prompts shown per model and benchmark")
+    samples: int = Field(default=2, gt=0, description="generations shown per prompt; up to 64 are made")
     hits: int = Field(default=12, gt=0, description="decontamination hits shown")
-    characters: int = Field(default=4000, gt=0, description="of a prompt, response or hit; the cut is marked")
+    characters: int = Field(default=4000, gt=0, description="shown of a prompt, a response or a hit; cuts are marked")

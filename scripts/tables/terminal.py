@@ -1,16 +1,16 @@
-"""The headline tables in the terminal, at the end of `make reproduce`.
+"""Show the tables in the terminal, at the end of `make reproduce`.
 
     python -m scripts.tables.terminal results/tiny [--all]
 
-Value ± standard error, the paper's figure and the difference below it where known, then the claims. In a window too
-narrow for that, the error stands below its value.
+Each cell shows value ± standard error and, below, the paper's figure and the difference from it if the paper gives one.
+The claims follow. In a window that is too narrow, the error is below its value. Without `--all`, only the main tables
+are shown.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 from rich import box
@@ -19,16 +19,16 @@ from rich.table import Table
 from rich.text import Text
 
 from scripts.common.artifacts import open_artifact
-from scripts.tables.render import caption, claim_numbers, paper, score
-from scripts.tables.results import Entry, Result, ResultClaim, main_first, read_result
+from scripts.tables.render import caption, claim_numbers, claims_heading, paper, score, verdict_note
+from scripts.tables.results import Entry, Result, main_first, read_result
 
-PLAIN_WIDTH = 160  # columns, where the output is no terminal and has no width of its own
+PLAIN_WIDTH = 160  # columns, if the output is not a terminal and so has no width of its own
 UNBOUNDED = 10_000  # columns: wider than any table
 VERDICT_STYLE = {"seen": "green", "not seen": "red", "within noise": "yellow"}
 
 
 def grid(result: Result, plain: bool, stacked: bool = False) -> Table:
-    """The numbers. `plain` draws with ASCII and no colour; `stacked` puts each part of a cell on a line of its own."""
+    """The numbers. `plain` uses ASCII and no colour; `stacked` puts each part of a cell on a line of its own."""
     table = Table(
         title=Text(result.title, style="bold"),
         title_justify="left",
@@ -54,40 +54,43 @@ def _cell(entry: Entry, stacked: bool) -> Text:
     return text.append(f"\n{behind}", style="dim") if behind else text
 
 
-def _claims(claims: Sequence[ResultClaim]) -> Table:
-    """A line a claim; what does not fit goes on below the claim's text."""
+def _claims(result: Result) -> Table:
+    """One line per claim under a heading; a text that does not fit continues on the next line."""
     table = Table.grid(padding=(0, 1))
+    table.title, table.title_justify, table.title_style = Text(claims_heading(result)), "left", ""
     table.add_column(no_wrap=True)
     table.add_column()
-    for claim in claims:
+    for claim in result.claims:
         text = Text(claim.text).append(f"  {claim_numbers(claim)}", style="dim")
         table.add_row(Text(f"  {claim.verdict:<12}", style=VERDICT_STYLE[claim.verdict]), text)
     return table
 
 
 def page(results: list[Result], console: Console) -> RenderableType:
-    """All tables, each with its claims below, as wide as the console allows."""
+    """All tables, each followed by its claims, as wide as the console allows; then what the verdicts mean."""
     parts: list[RenderableType] = []
     for result in results:
         plain = not console.is_terminal
         wide = grid(result, plain)
         fits = console.measure(wide, options=console.options.update(width=UNBOUNDED)).maximum <= console.width
-        parts += [wide if fits else grid(result, plain, stacked=True), _claims(result.claims), Text("")]
-    return Group(*parts)
+        parts.append(wide if fits else grid(result, plain, stacked=True))
+        parts += [_claims(result), Text("")] if result.claims else []
+    tested = [result for result in results if result.claims]
+    return Group(*parts, *[Text(verdict_note(result)) for result in tested[:1]])
 
 
 def read_tables(folder: Path, every: bool) -> list[Result]:
-    """The tables of a results folder, the main ones alone unless `every`. Raises FileNotFoundError on none."""
+    """The tables of a results folder: all if `every`, else the main ones. Raises FileNotFoundError without any."""
     paths = sorted((folder / "tables").glob("*.json"))
     results = main_first(read_result(open_artifact(path).path) for path in paths)
     chosen = [result for result in results if every or result.kind == "main"]
     if not chosen:
-        raise FileNotFoundError(f"{folder}/tables holds no table to show: run `make reproduce`, or give another folder")
+        raise FileNotFoundError(f"{folder}/tables holds no table to show: run `make reproduce`, or name another folder")
     return chosen
 
 
 def show(results: list[Result]) -> None:
-    """Print tables with their claims: in colour on a terminal, in plain ASCII grids elsewhere."""
+    """Print tables with their claims: in colour on a terminal, else as plain ASCII grids."""
     console = Console(highlight=False, width=None if sys.stdout.isatty() else PLAIN_WIDTH)
     console.print(page(results, console))
 

@@ -1,6 +1,7 @@
-"""The card of a model: what it was trained from and on, how that went, and how to use it, as the Hub's README.md.
+"""Write a model's card, the README.md that the Hub shows: its inputs, its training, how to use it, its settings.
 
-Content alone, the same every time: no time, no path and no name of its own, by which equal checkpoints would differ.
+A card is beside a model's content and not part of it, so a new wording trains nothing again. It holds no time, no path
+and not the model's own name: equal checkpoints have equal cards.
 """
 
 from __future__ import annotations
@@ -11,15 +12,8 @@ from typing import Any
 import yaml
 
 from scripts.common.step import Run
-from scripts.train.settings import Grpo, Opd, Optimizer, Pretrain, Sft
+from scripts.train.settings.base import Optimizer
 
-METHODS: dict[type[Optimizer], tuple[str, str]] = {
-    Pretrain: ("pretraining", "Next-token prediction from random weights"),
-    Sft: ("sft", "Supervised fine-tuning, loss on the last assistant's turn"),
-    Grpo: ("grpo", "Group relative policy optimisation on rewards of verifiers"),
-    Opd: ("opd", "On-policy distillation: the teachers' distributions on the student's own samples"),
-}
-"""Tag and sentence of each kind of training."""
 SHOWN = ("loss", "reward", "entropy", "grad_norm", "completions/mean_length")
 USE = """\
 ```python
@@ -29,29 +23,29 @@ folder = "..."  # where this file is
 tokenizer, model = AutoTokenizer.from_pretrained(folder), AutoModelForCausalLM.from_pretrained(folder)
 chat = [{{"role": "user", "content": "What is 12 + 34?"}}]
 thinking = {thinking}
-given = tokenizer.apply_chat_template(
+inputs = tokenizer.apply_chat_template(
     chat, add_generation_prompt=True, enable_thinking=thinking, return_tensors="pt", return_dict=True
 )
-said = model.generate(**given, max_new_tokens=256)[0, given["input_ids"].shape[1] :]
-print(tokenizer.decode(said, skip_special_tokens=True))
+output = model.generate(**inputs, max_new_tokens=256)[0, inputs["input_ids"].shape[1] :]
+print(tokenizer.decode(output, skip_special_tokens=True))
 ```
 """
 
 
 def card(run: Run[Any], history: Sequence[Mapping[str, Any]]) -> str:
-    """The card's text, from the training's log and the counts that `run` has by then."""
+    """The text of the card, from the training's log and the counts in `run`."""
     training: Optimizer = run.settings.training
-    tag, sentence = METHODS[type(training)]
-    head = {"library_name": "transformers", "pipeline_tag": "text-generation", "tags": ["qwen3", tag]}
+    head = {"library_name": "transformers", "pipeline_tag": "text-generation", "tags": ["qwen3", training.tag]}
+    size = f"{run.counts['parameters']:,} parameters, {run.counts['steps']:,} steps, seed {run.seed}."
     parts = [
         f"---\n{yaml.safe_dump(head, sort_keys=False)}---\n",
-        f"# {sentence}\n\n{run.counts['parameters']:,} parameters, {run.counts['steps']:,} steps, seed {run.seed}.\n",
+        f"# {training.method}\n\n{size}\n",
         _table("Made from", ["input", "artifact", "manifest (SHA-256)"], _inputs(run)),
         _table("Rows", ["", ""], [[name, f"{count:,}"] for name, count in _rows(run.counts)]),
         _table("Course", ["", "first step", "last step"], _course(history)),
     ]
-    if not isinstance(training, Pretrain):  # which is no chat model
-        thinking = getattr(run.settings, "thinking", "False  # True where its data have thoughts")
+    if "init" in run.inputs:  # without one it is a base model, which cannot chat
+        thinking = getattr(run.settings, "thinking", "False  # True if its data contain thinking")
         parts.append(f"## Use\n\n{USE.format(thinking=thinking)}")
     settings = training.model_dump(mode="json", exclude_none=True)
     parts.append(f"## Settings\n\n```yaml\n{yaml.safe_dump(settings, sort_keys=False)}```\n")
@@ -59,7 +53,7 @@ def card(run: Run[Any], history: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _inputs(run: Run[Any]) -> list[list[str]]:
-    """Each input by what it is for; a teacher by its domain."""
+    """A row per input: its use (a teacher's domain included), the name of its folder, its digest."""
     rows = []
     for name, artifacts in run.inputs.items():
         for use, artifact in zip(run.names.get(name, [""] * len(artifacts)), artifacts, strict=True):
@@ -68,10 +62,10 @@ def _inputs(run: Run[Any]) -> list[list[str]]:
 
 
 def _rows(counts: Mapping[str, Any]) -> list[tuple[str, int]]:
-    """What was read and left out, of the counts that a training's rows have."""
-    dropped = {f"dropped: {reason}": count for reason, count in counts["dropped"].items()}
-    stated = {"in": counts["in"], "kept": counts["kept"], **dropped}
-    return [*stated.items(), *((name, counts[name]) for name in ("tokens", "trained_tokens") if name in counts)]
+    """How many rows were read, kept and dropped, and how many tokens they have if that was counted."""
+    dropped = [(f"dropped: {reason}", count) for reason, count in counts["dropped"].items()]
+    tokens = [(name, counts[name]) for name in ("tokens", "trained_tokens") if name in counts]
+    return [("in", counts["in"]), ("kept", counts["kept"]), *dropped, *tokens]
 
 
 def _course(history: Sequence[Mapping[str, Any]]) -> list[list[str]]:

@@ -1,7 +1,7 @@
-"""A micro batch as wide as its own rows need. TRL pads all rollouts of a step to the longest of them.
+"""Cut a micro batch to the width of its own rows, since TRL pads all rollouts of a step to the longest of them.
 
-With answers of 700 tokens on average and a limit of 4,096, four of five tokens that a step reads would be padding. What
-is left out is masked, so loss and gradient stay what they are, up to rounding.
+With completions of 700 tokens on average and a limit of 4,096, four of five tokens in a step would be padding. Only
+masked columns are cut, so loss and gradient do not change, apart from rounding.
 """
 
 from __future__ import annotations
@@ -10,6 +10,6 @@ from torch import Tensor
 
 
 def used(mask: Tensor) -> slice:
-    """The columns of a mask (rows, columns) from the first that a row uses to the last; one where none is used."""
+    """The columns of a mask (B, T) from the first to the last that any row uses; one column if no row uses any."""
     columns = mask.any(0).nonzero().flatten()
     return slice(int(columns[0]), int(columns[-1]) + 1) if len(columns) else slice(0, 1)

@@ -1,11 +1,11 @@
-"""Train a Qwen3 model from nothing on texts and chats: the tiny base, which ends texts with <|endoftext|>.
+"""Train a tokenizer and a Qwen3 model on texts and chats, from random weights: the tiny scale's base model.
 
 python -m scripts.train.pretrain --recipe JSON --dataset DATASET/manifest.json --out MODEL/manifest.json
 """
 
 from __future__ import annotations
 
-from scripts.train import start  # first of all imports: see there
+from scripts.train import start  # the first import, for the reason given there
 
 # isort: split
 from transformers import GenerationConfig, PreTrainedTokenizerBase, Qwen3Config, Qwen3ForCausalLM, set_seed
@@ -14,9 +14,10 @@ from trl import SFTConfig, SFTTrainer
 from scripts.common import records
 from scripts.common.step import Run, step
 from scripts.train.rows import document_row, training_set
-from scripts.train.settings import Architecture, PretrainStep
+from scripts.train.settings.pretrain import Architecture, PretrainStep
+from scripts.train.supervised import supervised_arguments
 from scripts.train.tokenizer import train_tokenizer
-from scripts.train.trainer import arguments, fit, supervised, training_flops
+from scripts.train.trainer import fit, training_arguments
 
 
 def new_model(architecture: Architecture, tokenizer: PreTrainedTokenizerBase, seed: int) -> Qwen3ForCausalLM:
@@ -39,7 +40,7 @@ def new_model(architecture: Architecture, tokenizer: PreTrainedTokenizerBase, se
 
 
 def pretrain(run: Run[PretrainStep]) -> None:
-    """Train tokenizer and model, and write both into `run.out`."""
+    """Train the tokenizer and the model, and write both into `run.out`."""
     settings, folder = run.settings.training, run.input("dataset").folder / records.KEPT
     texts = ("\n\n".join(message["content"] for message in row["messages"]) for row in records.iterate(folder))
     tokenizer = train_tokenizer(texts, settings.tokenizer.vocabulary, settings.architecture.max_position_embeddings)
@@ -47,15 +48,15 @@ def pretrain(run: Run[PretrainStep]) -> None:
     rows = training_set(documents, settings.max_length, run.seed, run.work, run.counts)
     trainer = SFTTrainer(
         model=new_model(settings.architecture, tokenizer, run.seed),
-        args=arguments(SFTConfig, settings, run, **supervised(settings)),
+        args=training_arguments(SFTConfig, settings, run, **supervised_arguments(settings)),
         train_dataset=rows,
         processing_class=tokenizer,
     )
-    fit(trainer, run, training_flops(trainer, rows["length"]))
+    fit(trainer, run, rows["length"])
 
 
 def main() -> None:
-    """Arguments in, checkpoint out."""
+    """Run the step from the command line."""
     start.ready()
     with step(__spec__, inputs=("dataset",), settings=PretrainStep) as run:
         pretrain(run)

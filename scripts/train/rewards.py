@@ -1,7 +1,7 @@
-"""The verifiers as a reward: 1 where a completion is verified correct, else 0.
+"""The verifiers' verdicts as rewards: 1 for a correct completion, 0 for a wrong one, none for an unverifiable one.
 
-Unverifiable (an error or a timeout in a verifier) earns nothing and is counted apart, so that a broken verifier shows
-in the log and never as a reward.
+A completion is unverifiable if its verifier failed or ran out of time. TRL leaves it out of its group's baseline, and
+the log counts it, so a broken verifier shows in the log and does not move the policy.
 """
 
 from __future__ import annotations
@@ -33,21 +33,21 @@ class VerifierReward:
         log_metric: Callable[[str, float], None],
         **_: Any,
     ) -> list[float | None]:
-        """One reward a completion; the share of each verdict goes to the log."""
+        """One reward per completion, None if it is unverifiable; the share of each verdict goes to the log."""
         texts = [completion[-1]["content"] for completion in completions]
         verdicts = verify_all(self._pool, list(zip(texts, answer, strict=True)))
         for name, share in verdict_shares(verdicts).items():
             log_metric(f"verdicts/{name}", share)
-        return [float(verdict.correct is True) for verdict in verdicts]
+        return [None if verdict.correct is None else float(verdict.correct) for verdict in verdicts]
 
 
 def verdict_shares(verdicts: Sequence[Verdict]) -> dict[str, float]:
-    """Shares of correct, wrong and unverifiable. Raises TrainingError where nothing at all could be verified."""
-    found = Counter({True: "correct", False: "wrong", None: "unverifiable"}[verdict.correct] for verdict in verdicts)
-    if found["unverifiable"] == len(verdicts):
+    """Shares of correct, wrong and unverifiable verdicts. Raises TrainingError if all are unverifiable."""
+    counts = Counter({True: "correct", False: "wrong", None: "unverifiable"}[verdict.correct] for verdict in verdicts)
+    if counts["unverifiable"] == len(verdicts):
         reasons = Counter(verdict.reason for verdict in verdicts).most_common(3)
         raise TrainingError(
             f"none of {len(verdicts)} completions could be verified, so there is no reward to learn from: "
             + "; ".join(f"{reason} ({count} times)" for reason, count in reasons)
         )
-    return {name: found[name] / len(verdicts) for name in VERDICTS}
+    return {name: counts[name] / len(verdicts) for name in VERDICTS}

@@ -1,6 +1,6 @@
-"""Records as the rows that trainers read: token ids with labels, or prompts.
+"""Turn records into the rows that trainers read: token ids with labels, or prompts.
 
-Whatever a training leaves out it counts: `counts` goes into the artifact's manifest.
+Rows that a training leaves out are counted by reason; the counts go into the artifact's manifest.
 """
 
 from __future__ import annotations
@@ -10,17 +10,19 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pyarrow as pa
 from datasets import Dataset
 from transformers import PreTrainedTokenizerBase
 
+from scripts.common.chat.rendering import render, render_prompt, token_ids
+from scripts.common.chat.thinking import has_thinking
 from scripts.common.records import ROW_GROUP, Message, prompt_messages
-from scripts.train.tokenizer import END_OF_TEXT, THINK_END, TURN_END
+from scripts.train.tokenizer import END_OF_TEXT, TURN_END
 
 IGNORED = -100
-"""Label of a token that gives no loss (PyTorch's cross entropy)."""
+"""Label of a token without a loss, as PyTorch's cross entropy defines it."""
 ROWS = pa.schema(
     [("input_ids", pa.list_(pa.int32())), ("labels", pa.list_(pa.int32())), ("length", pa.int32())],
 )
@@ -31,67 +33,55 @@ class DataError(ValueError):
 
 
 def document(messages: list[Message], tokenizer: PreTrainedTokenizerBase) -> str:
-    """A record as text to pretrain on: a chat by the template, a record without a user's turn as its plain text."""
+    """A record as a text for pretraining: a chat rendered by the template, or plain text if no turn is a user's."""
     if any(message["role"] == "user" for message in messages):
         return render(messages, tokenizer).rstrip("\n") + END_OF_TEXT
     return "\n\n".join(message["content"] for message in messages) + END_OF_TEXT
 
 
 def document_row(messages: list[Message], tokenizer: PreTrainedTokenizerBase) -> dict[str, list[int]]:
-    """Token ids of a document, every one of them a label."""
-    ids = tokenizer(document(messages, tokenizer), add_special_tokens=False)["input_ids"]
+    """Token ids of a document; each is also a label."""
+    (ids,) = token_ids([document(messages, tokenizer)], tokenizer)
     return {"input_ids": ids, "labels": ids}
 
 
 def chat_row(messages: list[Message], tokenizer: PreTrainedTokenizerBase) -> dict[str, list[int]]:
-    """Token ids of a chat up to its last <|im_end|>; labels are those of the last assistant's turn alone.
+    """Token ids of a chat up to its last <|im_end|>, with labels for the last assistant turn alone.
 
-    The context is exactly what the model sees when it is used: an answer without a thought follows the empty think
-    block that `enable_thinking=False` puts into the prompt, a thought is part of what is learned.
+    The context is what the model reads at inference. Before an answer without thinking it ends with the empty think
+    block that `enable_thinking=False` renders. Thinking is part of the turn that is learned.
     """
     if not messages or messages[-1]["role"] != "assistant":
         raise DataError(f"a chat to train on must end with the assistant's turn: {messages!r}")
-    thinks = THINK_END in messages[-1]["content"]
-    prompt = render_prompt(prompt_messages(messages), tokenizer, thinks)
+    prompt = render_prompt(prompt_messages(messages), tokenizer, has_thinking(messages[-1]["content"]))
     whole = render(messages, tokenizer).rstrip("\n")
     if not whole.startswith(prompt) or not whole.endswith(TURN_END):
         raise DataError(
             f"the chat template renders a prompt differently once it is answered, so training would not see what "
             f"inference does; use Qwen3's template.\nprompt: {prompt!r}\nwhole:  {whole!r}"
         )
-    context = tokenizer(prompt, add_special_tokens=False)["input_ids"]
-    answer = tokenizer(whole[len(prompt) :], add_special_tokens=False)["input_ids"]
+    context, answer = token_ids([prompt, whole[len(prompt) :]], tokenizer)
     return {"input_ids": context + answer, "labels": [IGNORED] * len(context) + answer}
-
-
-def render_prompt(messages: list[Message], tokenizer: PreTrainedTokenizerBase, thinking: bool) -> str:
-    """What a model is given to answer `messages`."""
-    return render(messages, tokenizer, add_generation_prompt=True, enable_thinking=thinking)
-
-
-def render(messages: list[Message], tokenizer: PreTrainedTokenizerBase, **options: Any) -> str:
-    """A chat as text, by the tokenizer's template."""
-    return cast(str, tokenizer.apply_chat_template(cast(Any, messages), tokenize=False, **options))
 
 
 def training_set(
     rows: Iterable[dict[str, list[int]]], max_length: int, seed: int, folder: Path, counts: dict[str, Any]
 ) -> Dataset:
-    """The rows of at most `max_length` tokens in an order drawn from `seed`, mapped from a file in `folder`.
+    """The rows of at most `max_length` tokens, shuffled by `seed` and memory-mapped from a file in `folder`.
 
-    Sets the counts `in`, `kept`, `dropped`, `tokens` and `trained_tokens` (those with a label).
+    Sets the counts `in`, `kept`, `dropped`, `tokens` and `trained_tokens` (tokens with a label).
     """
     counts |= {"in": 0, "kept": 0, "dropped": {"too long": 0}, "tokens": 0, "trained_tokens": 0}
     file = folder / "rows.arrow"
     folder.mkdir(parents=True, exist_ok=True)
-    own = folder / f"rows.arrow.{os.environ.get('RANK', '0')}"  # processes of one training all write the same
+    own = folder / f"rows.arrow.{os.environ.get('RANK', '0')}"  # every process writes the same rows
     with pa.OSFile(str(own), "wb") as sink, pa.ipc.new_stream(sink, ROWS) as writer:
         short = _short_rows(rows, max_length, counts)
         while batch := list(islice(short, ROW_GROUP)):
             writer.write_table(pa.Table.from_pylist(batch, schema=ROWS))
     if not counts["kept"]:
         raise DataError(f"none of {counts['in']} rows has at most max_length = {max_length} tokens: raise max_length")
-    own.replace(file)  # what another has mapped of the file before stays valid
+    own.replace(file)  # a process that has mapped the previous file keeps its mapping
     return Dataset.from_file(str(file)).shuffle(seed=seed, keep_in_memory=True)
 
 
@@ -117,11 +107,14 @@ def prompt_set(
     max_tokens: int,
     counts: dict[str, Any],
 ) -> list[dict[str, Any]]:
-    """`prompt` (messages), `domain`, `answer` of each record whose prompt has at most `max_tokens` tokens."""
+    """Rows `id`, `prompt` (messages), `domain`, `answer`: one per record whose prompt has at most `max_tokens` tokens.
+
+    Sets the counts `in`, `kept`, `dropped` and `domains` (kept rows per domain).
+    """
     kept, dropped = [], Counter[str]()
     for row in _prompts(records):
-        text = render_prompt(row["prompt"], tokenizer, thinking)
-        if len(tokenizer(text, add_special_tokens=False)["input_ids"]) <= max_tokens:
+        (ids,) = token_ids([render_prompt(row["prompt"], tokenizer, thinking)], tokenizer)
+        if len(ids) <= max_tokens:
             kept.append(row)
         else:
             dropped["too long"] += 1

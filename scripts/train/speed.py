@@ -1,7 +1,7 @@
-"""How fast a training is and what it takes: tokens per second, share of the GPUs' peak (MFU), memory.
+"""Measure a training: tokens per second, model FLOP utilisation (MFU) and memory.
 
-All of it belongs to a machine and not to a model, so it goes to the trackers, the run's notes and the step's own line,
-never into an artifact.
+These figures describe a machine and not a model, so they go to the trackers, the notes of the run's record and the
+step's log, and never into an artifact.
 """
 
 from __future__ import annotations
@@ -14,53 +14,46 @@ from typing import Any
 import torch
 from transformers import PreTrainedConfig, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-PEAK_FLOPS = {"H100 PCIe": 756e12, "H100": 989e12, "H200": 989e12, "H800": 989e12, "A100": 312e12, "A800": 312e12}
-"""Dense bf16 FLOP/s by a part of the GPU's name, from NVIDIA's data sheets; the first that fits counts."""
+from scripts.common.flops import peak_flops, training_flops
+
 TOKENS = "num_tokens"
 """Trainer's log entry that counts the tokens of all processes since the start."""
 
 
-def flops_per_token(config: PreTrainedConfig, parameters: int, context: float) -> float:
-    """FLOP of training on a token behind `context` others: three forward passes of 2 N, and 4 L A c for attention.
-
-    N parameters, L layers, A heads times their dimension (PaLM, arXiv 2204.02311, appendix B, with causal attention).
-    What gradient checkpointing computes twice does not count, so a utilisation from it is of the model, not of the GPU.
-    """
+def flops_per_token(config: PreTrainedConfig, parameters: int, lengths: Sequence[int]) -> float:
+    """FLOP of training on one token of sequences of these lengths (tokens), on average."""
     width = config.num_attention_heads * config.head_dim
-    return 3 * (2 * parameters + 4 * config.num_hidden_layers * width * context)
+    return training_flops(parameters, config.num_hidden_layers, width, mean_context(lengths))
 
 
 def mean_context(lengths: Sequence[int]) -> float:
-    """Tokens before a token of the sequences, on average: sum of l (l - 1) / 2 over the sum of l."""
+    """Mean number of tokens before a token of the sequences: sum of l (l - 1) / 2 over sum of l."""
     return sum(length * (length - 1) for length in lengths) / (2 * sum(lengths))
 
 
-def peak_flops() -> float | None:
-    """Peak of this process's GPU; None on a CPU or a GPU that PEAK_FLOPS does not hold."""
-    if not torch.cuda.is_available():
-        return None
-    name = torch.cuda.get_device_name()
-    return next((flops for part, flops in PEAK_FLOPS.items() if part in name), None)
+def device_peak() -> float | None:
+    """Peak FLOP/s of this process's GPU; None on a CPU, or if the GPU's peak is not known."""
+    return peak_flops(torch.cuda.get_device_name()) if torch.cuda.is_available() else None
 
 
 def peak_memory_gb() -> float:
-    """Most memory that this process's GPU had allocated; without a GPU, most that the process was given."""
+    """Peak memory allocated on this process's GPU; without a GPU, the process's peak resident memory."""
     if torch.cuda.is_available():
         return torch.cuda.max_memory_allocated() / 1e9
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9  # Linux counts in KiB
 
 
 class Meter(TrainerCallback):
-    """Adds `speed/...` to what later callbacks are told of a step; Trainer's own history has been written by then.
+    """Adds `speed/*` to `logs` after Trainer has written its history, so only later callbacks see them.
 
-    The first step of a process is left out: it compiles, allocates and waits for the data. `flops` is of a token; None
-    where a step is more than training (rollouts), so that there is no utilisation to speak of.
+    The first step of a process is left out, since it compiles, allocates and waits for the data. `flops` is the FLOP
+    of training on one token; None if a step also samples, since its time then says nothing about utilisation.
     """
 
     def __init__(self, flops: float | None) -> None:
-        peak = peak_flops()
+        peak = device_peak()
         self._share = flops / peak if flops and peak else None
-        self._points: list[tuple[float, float]] = []  # (seconds, tokens) after the first, the last but one, the last
+        self._points: list[tuple[float, float]] = []  # (seconds, tokens) after the first step and the last two
         self._processes = 1
 
     def on_log(
@@ -77,14 +70,15 @@ class Meter(TrainerCallback):
         self._points = [*self._points[:1], *self._points[-1:], (time.monotonic(), float(logs[TOKENS]))]
         logs["speed/memory_gb"] = peak_memory_gb()
         if len(self._points) == 3:
-            logs |= {f"speed/{name}": value for name, value in self._between(self._points[1]).items()}
+            logs |= {f"speed/{name}": value for name, value in self._since(self._points[1]).items()}
 
     def notes(self) -> dict[str, float]:
-        """Means over all steps but the first, and the most memory."""
-        found = self._between(self._points[0]) if len(self._points) == 3 else {}
-        return {name: round(value, 4) for name, value in found.items()} | {"memory_gb": round(peak_memory_gb(), 3)}
+        """Means over all steps but the first, and peak memory."""
+        means = self._since(self._points[0]) if len(self._points) == 3 else {}
+        return {name: round(value, 4) for name, value in means.items()} | {"memory_gb": round(peak_memory_gb(), 3)}
 
-    def _between(self, point: tuple[float, float]) -> dict[str, float]:
+    def _since(self, point: tuple[float, float]) -> dict[str, float]:
+        """Tokens per second and MFU from `point` to the last one."""
         seconds, tokens = (last - first for first, last in zip(point, self._points[-1], strict=True))
         rate = tokens / max(seconds, 1e-9)
         utilisation = {"mfu": rate * self._share / self._processes} if self._share else {}

@@ -1,7 +1,7 @@
-"""How a training process starts: imported before torch and TRL by every step, `ready()` is called by its `main`.
+"""Start a training process faster: a step imports this module before torch and TRL, and its `main` calls `ready()`.
 
-Importing them creates a million objects that live as long as the process. Without the collector walking over them
-again and again the start takes a fifth less CPU time, which counts where trainings are short and many.
+These imports create a million objects that live as long as the process. Garbage collection is off meanwhile, since it
+would walk over them again and again: a start then takes a fifth less CPU time, which counts if trainings are short.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # TRL reports every trai
 
 
 def ready() -> None:
-    """Imports are done: collect garbage from here on, and let the libraries be quiet."""
+    """Turn garbage collection on after the imports, and silence the libraries."""
     from datasets import disable_progress_bars
     from transformers.utils import logging
 
@@ -29,10 +29,10 @@ def ready() -> None:
 
 
 def _plain_gloo() -> None:
-    """DeepSpeed on CPUs talks through gloo as it is, for the same weights.
+    """Keep DeepSpeed on CPUs from compiling its shared-memory extension; it communicates through gloo instead.
 
-    Otherwise its first start on a machine compiles an extension of shared memory for a minute or two, and stops where
-    there is no compiler. GPUs never use it.
+    Compiling takes a minute or two at the first start on a machine, and fails without a compiler. The weights are the
+    same. GPUs never use the extension.
     """
     import deepspeed
 

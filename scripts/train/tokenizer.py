@@ -1,9 +1,9 @@
-"""The tiny base's tokenizer: byte-level BPE made the way Qwen's is, and the chat template of Qwen3.
+"""Train the tiny base's tokenizer: byte-level BPE like Qwen's, with the chat template of Qwen3.
 
-Normalisation, pre-tokenisation (every digit alone), the order of ids (merges first, added tokens last) and the roles
-of the special tokens are Qwen2's and Qwen3's (arXiv 2309.16609, section 2.2; arXiv 2505.09388), so that what works
-with this tokenizer works with theirs: the base ends a text with <|endoftext|>, which also pads; a chat turn ends with
-<|im_end|>.
+Normalisation, pre-tokenisation (each digit is a token), the order of ids (merges first, added tokens last) and the
+roles of the special tokens are Qwen2's and Qwen3's (arXiv 2309.16609, section 2.2; arXiv 2505.09388), so code that
+works with this tokenizer works with theirs. A base model ends a text with <|endoftext|>, which also pads; a chat turn
+ends with <|im_end|>.
 """
 
 from __future__ import annotations
@@ -17,17 +17,18 @@ from tokenizers.models import BPE
 from tokenizers.trainers import BpeTrainer
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
+from scripts.common.chat.thinking import THINK_END, THINK_START
+
 END_OF_TEXT, TURN_START, TURN_END = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
-THINK_START, THINK_END = "<think>", "</think>"
 CHAT_TEMPLATE = (Path(__file__).parent / "data" / "qwen3.jinja").read_text()
 SPLIT = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
-"""Qwen2's pre-tokenisation: words with the space before them, digits one by one, runs of signs, line ends."""
+"""Qwen2's pre-tokenisation: words with the space before them, single digits, runs of punctuation, line ends."""
 
 
 def train_tokenizer(texts: Iterable[str], vocabulary: int, max_length: int) -> PreTrainedTokenizerBase:
-    """A tokenizer of exactly `vocabulary` tokens. Raises ValueError where the texts hold too few merges for that."""
+    """A tokenizer of exactly `vocabulary` tokens. Raises ValueError if the texts give too few merges."""
     added = [
         *(AddedToken(text, special=True, normalized=False) for text in (END_OF_TEXT, TURN_START, TURN_END)),
         *(AddedToken(text, special=False, normalized=False) for text in (THINK_START, THINK_END)),
@@ -46,8 +47,8 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int, max_length: int) -> P
     tokenizer.train_from_iterator(texts, trainer)
     tokenizer.add_tokens(added)
     if tokenizer.get_vocab_size() != vocabulary:
-        found = tokenizer.get_vocab_size()
-        raise ValueError(f"the corpus gives {found} tokens: lower tokenizer.vocabulary from {vocabulary} to {found}")
+        size = tokenizer.get_vocab_size()
+        raise ValueError(f"the corpus gives {size} tokens: lower tokenizer.vocabulary from {vocabulary} to {size}")
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         eos_token=END_OF_TEXT,

@@ -1,7 +1,7 @@
-"""Where a training reports its numbers while it runs: a file, TensorBoard, trackio, Weights & Biases.
+"""Report a training's numbers while it runs: to a file, and to TensorBoard, trackio or Weights & Biases.
 
-A report holds times, so it is no artifact and no part of a recipe: the rule names the trackers and the folder in the
-environment (`trackers` of the configuration). Without a folder nothing is reported.
+A report holds times, so it is not an artifact and the trackers are not part of a recipe. The rule passes the trackers
+(`trackers` of the configuration) and the folder through the environment. Without a folder nothing is reported.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from transformers.integrations import get_reporting_integration_callbacks
 
 TRACKERS, FOLDER = "NEBULA_TRACKERS", "NEBULA_TRACKING"
-"""Environment: names as in `report_to` of transformers, with commas between; a folder, named as the model."""
+"""Environment variables: names as in `report_to` of transformers, separated by commas; a folder named as the model."""
 PROJECT = "nebulaexp"
 METRICS = "metrics.jsonl"
 
 
-def identity() -> dict[str, Any]:
-    """Trainer arguments that name the run at trackers."""
+def run_name() -> str | None:
+    """The run's name in the trackers: that of its model; None if nothing is reported."""
     folder = os.environ.get(FOLDER)
-    return {"project": PROJECT, "run_name": Path(folder).name} if folder else {}
+    return Path(folder).name if folder else None
 
 
 def trackers() -> list[TrainerCallback]:
-    """The callbacks that report. Raises RuntimeError where the package of a tracker is not installed."""
+    """The callbacks that report. Raises RuntimeError if the package of a tracker is not installed."""
     folder = os.environ.get(FOLDER)
     if not folder:
         return []
@@ -39,7 +39,7 @@ def trackers() -> list[TrainerCallback]:
 
 
 class Metrics(TrainerCallback):
-    """Appends every step's values to a file; a step that a resumed run did again stands there twice."""
+    """Appends the values of each step to a file. A step that a resumed run repeats is there twice."""
 
     def __init__(self, file: Path) -> None:
         self._file = file

@@ -1,7 +1,7 @@
-"""What all trainings share: arguments, progress, checkpoints to resume from, and the checkpoint that is the artifact.
+"""What all trainings share: TRL's arguments, the training loop, and the checkpoint that becomes the artifact.
 
-A run killed at any moment and started again ends with the same weights, bit for bit (same number of processes): data
-order, optimizer, schedule and random state come from the last complete checkpoint under `run.work`.
+A run that is killed at any moment and started again ends with the same weights, bit for bit, if the number of processes
+is the same: data order, optimizer, schedule and random state come from the last complete checkpoint under `run.work`.
 """
 
 from __future__ import annotations
@@ -9,18 +9,17 @@ from __future__ import annotations
 import json
 import math
 import os
+import stat
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import torch
 from transformers import (
     AutoConfig,
-    AutoTokenizer,
     PreTrainedModel,
-    PreTrainedTokenizerBase,
     PrinterCallback,
     Trainer,
     TrainerCallback,
@@ -30,55 +29,43 @@ from transformers import (
 )
 from transformers.trainer_utils import TrainOutput
 
-from scripts.common.artifacts import write_json
+from scripts.common.artifacts import CARD
 from scripts.common.step import Run
-from scripts.generation.serving import POLICY_SERVER, Serving, of_this_job
 from scripts.train import tracking
 from scripts.train.card import card
+from scripts.train.checkpoints import MarkComplete, checkpoints, last_checkpoint
 from scripts.train.interruption import Interruption
-from scripts.train.order import Order
-from scripts.train.settings import Grpo, Opd, Optimizer, Rollout, Supervised
-from scripts.train.speed import Meter, flops_per_token, mean_context
+from scripts.train.progress import Progress
+from scripts.train.resume_sampler import ResumeSampler
+from scripts.train.settings.base import Optimizer
+from scripts.train.speed import Meter, flops_per_token
 
 A = TypeVar("A", bound=TrainingArguments)
-COMPLETE = "complete"
-"""Written into a checkpoint when all else is in it: one without is what a killed run left."""
 UNLOGGED = frozenset({"step_time", "num_tokens", "total_flos"})
-"""Times, and counters that start anew in a resumed run: no content of a model."""
+"""Log values that are not written: times, and counters that a resumed run starts from zero."""
 SUMMARY = "train_runtime"
-"""Marks Trainer's last log entry, which holds times alone."""
-SECONDS_BETWEEN_LINES = 5.0
-SHOWN = {
-    "loss": ".4f",
-    "reward": ".4f",
-    "speed/tokens_per_second": ",.0f",
-    "speed/mfu": ".3f",
-    "speed/memory_gb": ".1f",
-}
-"""What of a step's log a line and progress.json show, and how."""
+"""Key of Trainer's last log entry alone, which holds only times."""
 
 
 class TrainingError(RuntimeError):
-    """Training cannot go on or would be worthless: the message says at which step, why, and what to change."""
-
-
-def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
-    """A checkpoint's tokenizer."""
-    return AutoTokenizer.from_pretrained(folder)
+    """Training cannot go on, or its result would be useless. The message says when, why, and what to change."""
 
 
 def weights(settings: Optimizer) -> dict[str, str]:
-    """How TRL loads a model that is trained: float32 weights, whatever precision the steps compute in."""
+    """How TRL loads the model to train: with float32 weights, also if the steps compute in bfloat16."""
     return {"dtype": "float32", "attn_implementation": settings.attention}
 
 
 def frozen_weights(settings: Optimizer) -> dict[str, str]:
-    """How TRL loads a teacher: in the precision that the steps compute in."""
+    """How TRL loads a teacher: with weights in the precision of the steps."""
     return weights(settings) | {"dtype": "bfloat16" if settings.bf16 else "float32"}
 
 
-def arguments(kind: type[A], settings: Optimizer, run: Run[Any], **own: Any) -> A:
-    """Trainer arguments from settings; `own` are those of the trainer's kind. The device is the machine's."""
+def training_arguments(kind: type[A], settings: Optimizer, run: Run[Any], **own: Any) -> A:
+    """TRL's arguments from the settings; `own` are those that only this kind of trainer has.
+
+    The device is a GPU if the machine has one.
+    """
     gpu = torch.cuda.is_available()
     kwargs = {"min_lr_rate": settings.min_lr_ratio} if settings.min_lr_ratio is not None else None
     return kind(
@@ -88,7 +75,7 @@ def arguments(kind: type[A], settings: Optimizer, run: Run[Any], **own: Any) -> 
         learning_rate=settings.learning_rate,
         lr_scheduler_type=settings.schedule,
         lr_scheduler_kwargs=kwargs,
-        warmup_steps=settings.warmup_ratio,  # below 1: a share of all steps
+        warmup_steps=settings.warmup_ratio,  # a value below 1 is a share of all steps
         weight_decay=settings.weight_decay,
         max_grad_norm=settings.max_grad_norm,
         adam_beta2=settings.adam_beta2,
@@ -99,76 +86,69 @@ def arguments(kind: type[A], settings: Optimizer, run: Run[Any], **own: Any) -> 
         bf16=settings.bf16,
         gradient_checkpointing=settings.gradient_checkpointing,
         save_steps=settings.save_steps,
-        save_total_limit=2,  # the last is complete whenever a process is killed; three exist while one is written
+        save_total_limit=2,  # while a third is written, one of the two is complete
         logging_steps=1,
         logging_nan_inf_filter=False,
-        report_to="none",  # `fit` adds the trackers, behind the meter
+        report_to="none",  # `fit` adds the trackers after the meter
         disable_tqdm=True,
         use_cpu=not gpu,
         dataloader_pin_memory=gpu,
-        **tracking.identity(),
+        project=tracking.PROJECT,
+        run_name=tracking.run_name(),
         **own,
     )
 
 
 def accumulation(settings: Optimizer) -> int:
-    """Micro batches a step and process, so that the step's size does not depend on the number of devices."""
-    processes = int(os.environ.get("WORLD_SIZE", "1"))  # as the launcher (accelerate, torchrun) sets it
-    a_pass = settings.micro_batch_size * processes
-    if settings.batch_size % a_pass:
+    """Micro batches per step and process, so that a step has `batch_size` sequences on any number of devices."""
+    processes = int(os.environ.get("WORLD_SIZE", "1"))  # the launcher (torchrun) sets it
+    together = settings.micro_batch_size * processes
+    if settings.batch_size % together:
         raise TrainingError(
-            f"batch_size {settings.batch_size} is no multiple of micro_batch_size {settings.micro_batch_size} "
+            f"batch_size {settings.batch_size} is not a multiple of micro_batch_size {settings.micro_batch_size} "
             f"times {processes} processes: change micro_batch_size or the number of GPUs"
         )
-    return settings.batch_size // a_pass
+    return settings.batch_size // together
 
 
-def checkpoints(work: Path) -> Path:
-    """Where a run keeps what it can be resumed from."""
-    return work / "checkpoints"
-
-
-def last_checkpoint(work: Path) -> Path | None:
-    """The newest checkpoint that was written to its end."""
-    found = [file.parent for file in checkpoints(work).glob(f"checkpoint-*/{COMPLETE}")]
-    return max(found, key=lambda folder: int(folder.name.rpartition("-")[2]), default=None)
-
-
-def fit(trainer: Trainer, run: Run[Any], flops: float | None = None) -> None:
+def fit(trainer: Trainer, run: Run[Any], lengths: Sequence[int] | None = None) -> None:
     """Train to the end, from the last complete checkpoint if there is one, and write the model into `run.out`.
 
-    `flops` is what training on a token takes, for the utilisation that is reported; None where there are rollouts.
+    `lengths` are the tokens of each sequence, for the utilisation (MFU) in the report; None if steps contain rollouts.
     """
-    meter = Meter(flops)
+    model = model_of(trainer)
+    meter = Meter(None if lengths is None else flops_per_token(model.config, parameters(model), lengths))
     trainer.remove_callback(PrinterCallback)
-    for callback in (meter, *tracking.trackers(), Order(), Progress(run.work), Interruption()):
+    for callback in (
+        meter,
+        *tracking.trackers(),
+        ResumeSampler(),
+        FiniteNumbers(),
+        MarkComplete(),
+        Progress(run.work),
+        Interruption(),
+    ):
         trainer.add_callback(callback)
     start = last_checkpoint(run.work)
     if start is not None:
         print(f"resuming from {start}", file=sys.stderr, flush=True)
     result = train(trainer, start)
-    trainer.accelerator.wait_for_everyone()  # the others still list their checkpoints, which the first clears away
+    trainer.accelerator.wait_for_everyone()  # rank 0 removes the checkpoints, which the others may still read
     history = [entry for entry in trainer.state.log_history if SUMMARY not in entry]
-    run.counts |= {"steps": trainer.state.global_step, "parameters": parameters(model_of(trainer))}
+    run.counts |= {"steps": trainer.state.global_step, "parameters": parameters(model)}
     run.notes |= meter.notes() | {
         "train_seconds": round(result.metrics[SUMMARY], 3),
-        "cpu_seconds": round(time.process_time(), 3),  # of the whole process: start, data and training
+        "cpu_seconds": round(time.process_time(), 3),  # of the whole process: imports, data and training
         "steps_per_second": round(result.metrics["train_steps_per_second"], 3),
         "processes": trainer.args.world_size,
         "resumed_at": int(start.name.rpartition("-")[2]) if start else None,
     }
     save(trainer, run.out, history)
-    (run.out / "README.md").write_text(card(run, history))
-
-
-def training_flops(trainer: Trainer, lengths: Iterable[int]) -> float:
-    """FLOP of training on a token of sequences of these lengths."""
-    model = model_of(trainer)
-    return flops_per_token(model.config, parameters(model), mean_context(list(lengths)))
+    (run.out / CARD).write_text(card(run, history))
 
 
 def train(trainer: Trainer, start: Path | None) -> TrainOutput:
-    """Trainer's training. Raises TrainingError where a device's memory is full."""
+    """Run Trainer's loop. Raises TrainingError if a GPU's memory is full."""
     try:
         return trainer.train(resume_from_checkpoint=str(start) if start else None)
     except torch.OutOfMemoryError as error:
@@ -182,42 +162,34 @@ def train(trainer: Trainer, start: Path | None) -> TrainOutput:
 
 
 def model_of(trainer: Trainer) -> PreTrainedModel:
-    """The model that is trained, without what accelerate wraps around it."""
+    """The model in training, without accelerate's wrappers."""
     return cast(PreTrainedModel, trainer.accelerator.unwrap_model(trainer.model))
 
 
 def parameters(model: PreTrainedModel) -> int:
-    """Number of parameters, those that ZeRO-3 keeps in other processes included."""
+    """Number of parameters, including those that ZeRO-3 holds in other processes."""
     return sum(getattr(weight, "ds_numel", weight.numel()) for weight in model.parameters())
 
 
 def save(trainer: Trainer, folder: Path, history: list[dict[str, Any]]) -> None:
-    """Checkpoint, tokenizer, chat template and log; nothing that holds times or paths of the run."""
+    """Write checkpoint, tokenizer, chat template and log, without any times or paths of the run."""
     model = model_of(trainer)
-    model.config.use_cache = True  # Trainer turns it off, and a checkpoint without it generates slowly
+    model.config.use_cache = True  # Trainer turns it off; a checkpoint without it would generate slowly
     if trainer.args.bf16:
         cast(torch.nn.Module, model).to(torch.bfloat16)
     trainer.save_model(str(folder))
     (folder / "training_args.bin").unlink(missing_ok=True)
-    with (folder / "log.jsonl").open("w") as log:
-        for entry in history:
-            kept = sorted(entry.keys() - UNLOGGED - {"step"})  # a resumed run's history comes back in another order
+    log_file = folder / "log.jsonl"
+    with log_file.open("w") as log:
+        for entry in history:  # keys are sorted: the history of a resumed run has them in another order
+            kept = sorted(entry.keys() - UNLOGGED - {"step"})
             log.write(json.dumps({"step": entry["step"], **{key: entry[key] for key in kept}}) + "\n")
+    for file in folder.iterdir():  # safetensors writes files of mode 0600; the log's mode follows the umask
+        file.chmod(stat.S_IMODE(log_file.stat().st_mode))
 
 
-class Progress(TrainerCallback):
-    """Says how far a training is, marks complete checkpoints, and stops it where numbers are no longer finite."""
-
-    def __init__(self, work: Path) -> None:
-        self._file = work / "progress.json"
-        self._started = self._said = 0.0
-        self._first = 0
-
-    def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
-        self._started, self._first = time.monotonic(), state.global_step
-        self._file.parent.mkdir(parents=True, exist_ok=True)
+class FiniteNumbers(TrainerCallback):
+    """Raises TrainingError at the first step whose loss or gradient norm is not finite."""
 
     def on_log(
         self,
@@ -227,98 +199,20 @@ class Progress(TrainerCallback):
         logs: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        if not logs or SUMMARY in logs:
-            return
         for name in ("loss", "grad_norm"):
-            if not math.isfinite(logs.get(name, 0.0)):
+            value = (logs or {}).get(name, 0.0)
+            if not math.isfinite(value):
                 raise TrainingError(
-                    f"step {state.global_step}: {name} is {logs[name]}. Lower learning_rate (now "
+                    f"step {state.global_step}: {name} is {value}. Lower learning_rate (now "
                     f"{args.learning_rate:g}) or max_grad_norm (now {args.max_grad_norm:g}), or look for broken rows"
                 )
-        now = time.monotonic()
-        if state.is_world_process_zero and (
-            now - self._said >= SECONDS_BETWEEN_LINES or state.global_step == state.max_steps
-        ):
-            self._say(state, logs, now)
-
-    def _say(self, state: TrainerState, logs: dict[str, Any], now: float) -> None:
-        self._said = now
-        shown = {name: logs[name] for name in SHOWN if name in logs}
-        rate = (state.global_step - self._first) / max(now - self._started, 1e-9)
-        values = " ".join(f"{name.removeprefix('speed/')} {value:{SHOWN[name]}}" for name, value in shown.items())
-        print(f"step {state.global_step}/{state.max_steps} {values} {rate:.2f} steps/s", file=sys.stderr, flush=True)
-        write_json(self._file, {"step": state.global_step, "steps": state.max_steps, **shown})
-
-    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        if torch.distributed.is_initialized():
-            torch.distributed.barrier()  # each process writes the state of its own random generators
-        if state.is_world_process_zero:
-            (Path(str(args.output_dir)) / f"checkpoint-{state.global_step}" / COMPLETE).touch()
-
-
-def supervised(settings: Supervised) -> dict[str, Any]:
-    """SFTConfig's arguments for rows of token ids: packed, or each micro batch of like lengths."""
-    if settings.packing:
-        return {"packing": True, "max_length": settings.max_length}
-    return {
-        "max_length": None,
-        "dataset_kwargs": {"skip_prepare_dataset": True},
-        "train_sampling_strategy": "batch_rebalance",
-    }
-
-
-def rollouts(settings: Grpo | Opd, thinking: bool, model: str) -> dict[str, Any]:
-    """Arguments of the trainers that sample, for the model of that name: GRPOConfig and DistillationConfig agree."""
-    rollout = settings.rollout
-    return {
-        "model_init_kwargs": weights(settings),
-        "temperature": rollout.temperature,
-        "top_p": rollout.top_p,
-        "max_completion_length": rollout.max_completion_tokens,
-        "chat_template_kwargs": {"enable_thinking": thinking},
-        **engine(rollout, model),
-    }
-
-
-def engine(rollout: Rollout, model: str) -> dict[str, Any]:
-    """Arguments that say who samples; the colocated engine gives the GPU back while the policy is trained."""
-    if rollout.engine == "transformers":
-        return {}
-    shared = {"use_vllm": True, "vllm_mode": rollout.engine.removeprefix("vllm-")}
-    if rollout.engine == "vllm-server":
-        serving = of_this_job()
-        return shared | {
-            "vllm_server_base_url": policy_server(model, serving),
-            "vllm_server_timeout": 60 * serving.start_minutes,
-        }
-    return shared | {
-        "vllm_gpu_memory_utilization": rollout.gpu_memory,
-        "vllm_enable_sleep_mode": True,
-        "vllm_max_model_length": rollout.max_prompt_tokens + rollout.max_completion_tokens,
-    }
-
-
-def policy_server(model: str, serving: Serving) -> str:
-    """The server that samples for the model. Raises TrainingError without one, or without a GPU."""
-    if not torch.cuda.is_available():
-        raise TrainingError(
-            "rollout.engine vllm-server sends the weights to the server by NCCL, and this machine has no GPU: "
-            "set rollout.engine to transformers, or resources.train.*.gpus"
-        )
-    urls = serving.urls.get(model, ())
-    if len(urls) != 1:
-        raise TrainingError(
-            f"rollout.engine vllm-server needs one server in serving.urls.{model}, not {list(urls)}: start it on other "
-            f"GPUs with {POLICY_SERVER}, or set rollout.engine to vllm-colocate"
-        )
-    return urls[0]
 
 
 def check_context(folder: Path, needed: int, settings: str) -> None:
-    """Raise TrainingError where sequences of `needed` tokens, possible by `settings`, exceed the model's positions."""
+    """Raise TrainingError if the model has fewer positions than the `needed` tokens that `settings` (a name) allows."""
     positions = AutoConfig.from_pretrained(folder).max_position_embeddings
     if needed > positions:
         raise TrainingError(
-            f"by {settings} a sequence may have {needed} tokens, but the model in {folder} has {positions} positions "
+            f"{settings} allows sequences of {needed} tokens, but the model in {folder} has {positions} positions "
             f"(max_position_embeddings): lower {settings}"
         )

@@ -10,7 +10,6 @@ What is covered, and what is not: docs/verifiers.md. Importing this module loads
 from scripts.verify.answer import Answer, AnswerError, Verdict
 from scripts.verify.pool import VerifierPool, verify, verify_many
 from scripts.verify.settings import VerifySettings
-from scripts.verify.thinking import strip_thinking
 
 __all__ = [
     "Answer",
@@ -18,7 +17,6 @@ __all__ = [
     "Verdict",
     "VerifierPool",
     "VerifySettings",
-    "strip_thinking",
     "verify",
     "verify_many",
 ]

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
+from scripts.common.chat.thinking import strip_thinking
 from scripts.verify import choice, grid, mathematics
 from scripts.verify.answer import Answer, AnswerError, Kind, Verdict
 from scripts.verify.settings import VerifySettings
-from scripts.verify.thinking import strip_thinking
 
 Verifier = Callable[[str, Mapping[str, Any], VerifySettings], Verdict | None]
 

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from scripts.common.records import has_verifier
+from scripts.common.step import workers
 from scripts.verify import Answer, AnswerError, Verdict, VerifierPool, VerifySettings
 
 NOTHING = Answer("none", {})
 _Key = tuple[str, str | None, str | None]
 
 
-def workers() -> int:
-    """Processes that verify, from the environment: they change no verdict, so they are no setting."""
-    return int(os.environ.get("NEBULA_WORKERS", "1"))
-
-
 def verifier_pool(settings: VerifySettings) -> VerifierPool:
-    """A pool of as many processes as the environment allows (`NEBULA_WORKERS`, default 1)."""
+    """A pool of as many processes as the step has workers."""
     return VerifierPool(workers(), settings)
 
 
@@ -27,11 +23,6 @@ def answer_of(column: Mapping[str, Any] | None) -> Answer:
     if column is None or not has_verifier(column):
         return NOTHING
     return Answer.from_json(column["kind"], column["spec"] or {})
-
-
-def has_verifier(column: Mapping[str, Any] | None) -> bool:
-    """Whether anything can be said about responses to a prompt with this answer."""
-    return column is not None and column["kind"] not in (None, "none")
 
 
 def verify_all(pool: VerifierPool, items: Sequence[tuple[str, Mapping[str, Any] | None]]) -> list[Verdict]:

@@ -7,7 +7,6 @@ checks a scale and prints it resolved.
 from __future__ import annotations
 
 import argparse
-import difflib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -18,15 +17,21 @@ from pydantic import Field, ValidationError
 from scripts.common.budget import Budget
 from scripts.common.fingerprint import ROOT
 from scripts.common.settings import Engine, Settings
+from scripts.common.spelling import close_matches
 from scripts.curate.pools import Pool
 from scripts.curate.settings.classifier import Classifiers
-from scripts.distill.settings import GradedSet, ResponseSet
-from scripts.evaluate.settings import Benchmark
+from scripts.distill.graded_sets import GradedSet
+from scripts.distill.settings.cross_verify import ResponseSet
+from scripts.evaluate.benchmarks import Benchmark
 from scripts.generation.serving import POLICY_SERVER, Serving
 from scripts.mix.settings import Dataset
-from scripts.sources.settings import Source, Synthetic
-from scripts.tables.settings import AVERAGE, Table
-from scripts.train.settings import Grpo, HubModel, Model, Opd, OpdModel, Optimizer, Pretrain, Sft, Training
+from scripts.sources.corpora import Synthetic
+from scripts.sources.settings import Source
+from scripts.tables.settings import AVERAGE, Reporting, Table
+from scripts.train.settings.base import Optimizer, PostTrainedModel, TrainedModel
+from scripts.train.settings.models import Model, Training
+from scripts.train.settings.on_policy import OnPolicy
+from scripts.train.settings.opd import Opd, OpdModel
 from scripts.verify.settings import VerifySettings
 
 TARGETS = frozenset({"all", "data", "cells", "tables", "containers"})
@@ -62,6 +67,7 @@ class Config(Settings):
         default=(), description="benchmarks that one job generates and scores; one not named stands alone"
     )
     tables: dict[str, Table] = Field(default={})
+    report: Reporting = Field(default=Reporting(), description="what tables state of a scale's noise")
     resources: dict[str, Budget] = Field(
         default={}, description="by step (`train.sft`), and `default`: never part of an artifact's identity"
     )
@@ -82,12 +88,11 @@ class Config(Settings):
     def training_of(self, name: str) -> Optimizer:
         """The resolved training settings of a model: its kind's, with what the model says instead."""
         model = self.models[name]
-        if isinstance(model, HubModel) or self.training is None:
+        if not isinstance(model, TrainedModel) or self.training is None:
             raise ConfigError(f"models.{name} is not trained: it has no training settings")
-        kinds: dict[str, type[Optimizer]] = {"pretrain": Pretrain, "sft": Sft, "grpo": Grpo, "opd": Opd}
         base = getattr(self.training, model.kind) or {}
         try:
-            return kinds[model.kind].model_validate(merge(base, model.training))
+            return model.SETTINGS.model_validate(merge(base, model.training))
         except ValidationError as error:
             raise ConfigError(_explain(error, f"training.{model.kind} with models.{name}.training")) from None
 
@@ -158,13 +163,6 @@ def scale_file(scale: str) -> Path:
         known = sorted(file.stem for file in (ROOT / "scales").glob("*.yaml"))
         raise ConfigError(f"scale: {scale!r} has no file scales/{scale}.yaml; known scales: {', '.join(known)}")
     return path
-
-
-def close_matches(name: str, known: Iterable[str]) -> str:
-    """`did you mean ...` for a misspelt name, or the list of known names."""
-    names = sorted(known)
-    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
-    return f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(names) or 'none'}"
 
 
 def _explain(error: ValidationError, where: str) -> str:
@@ -238,14 +236,16 @@ def _model_problems(config: Config) -> Iterable[str]:
         return
     for name, model in config.models.items():
         key = f"models.{name}"
-        yield from _unknown(f"{key}.dataset", getattr(model, "dataset", None), config.datasets)
-        yield from _unknown(f"{key}.init", getattr(model, "init", None), config.models)
+        if isinstance(model, TrainedModel):
+            yield from _unknown(f"{key}.dataset", model.dataset, config.datasets)
+        if isinstance(model, PostTrainedModel):
+            yield from _unknown(f"{key}.init", model.init, config.models)
         if isinstance(model, OpdModel):
             yield from _unknown(f"{key}.teacher", model.teacher, config.models)
             for domain, teacher in (model.teachers or {}).items():
                 yield from _unknown(f"{key}.teachers.{domain}", teacher, config.models)
             yield from _teacher_problems(config, key, model)
-        if not isinstance(model, HubModel):
+        if isinstance(model, TrainedModel):
             try:
                 yield from _served_problems(config, name, config.training_of(name))
                 yield from _batch_problems(config, name, config.training_of(name))
@@ -282,7 +282,7 @@ def _served_problems(config: Config, name: str, training: Optimizer) -> Iterable
 
 def _rollout_problems(config: Config, name: str, training: Optimizer) -> Iterable[str]:
     """What sampling by vLLM needs: a GPU to share or to send weights from, and a server where it is one's own."""
-    if not isinstance(training, Grpo | Opd) or training.rollout.engine == "transformers":
+    if not isinstance(training, OnPolicy) or training.rollout.engine == "transformers":
         return
     key, kind, engine = f"models.{name}.training.rollout.engine", config.models[name].kind, training.rollout.engine
     if not config.budget_of(f"train.{kind}").gpus:
@@ -334,12 +334,13 @@ def parents(config: Config, name: str) -> list[str]:
     """The models that a model's making needs."""
     model = config.models[name]
     teachers = [model.teacher, *(model.teachers or {}).values()] if isinstance(model, OpdModel) else []
-    dataset = config.datasets.get(getattr(model, "dataset", ""))
+    dataset = config.datasets.get(model.dataset) if isinstance(model, TrainedModel) else None
     if dataset is not None and dataset.responses in config.responses:
         teachers.extend(config.responses[dataset.responses].makers)
     if dataset is not None and dataset.graded in config.graded:
         teachers.append(config.graded[dataset.graded].student)
-    found = [getattr(model, "init", None), *teachers, dataset.select.encoder if dataset else None]
+    init = model.init if isinstance(model, PostTrainedModel) else None
+    found = [init, *teachers, dataset.select.encoder if dataset else None]
     return list(dict.fromkeys(parent for parent in found if parent is not None))
 
 

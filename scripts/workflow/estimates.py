@@ -9,9 +9,18 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import PurePath
 
-from scripts.distill.settings import Draw
-from scripts.train.settings import Grpo, GrpoModel, HubModel, Opd, OpdModel, Pretrain, PretrainModel, Sft, SftModel
+from scripts.common.flops import PEAK_FLOPS, forward_flops, training_flops
+from scripts.distill.settings.sample import Draw
+from scripts.train.settings.base import Optimizer, PostTrainedModel, TrainedModel
+from scripts.train.settings.grpo import Grpo
+from scripts.train.settings.hub import HubModel
+from scripts.train.settings.on_policy import OnPolicy
+from scripts.train.settings.opd import OpdModel
+from scripts.train.settings.pretrain import Pretrain
+from scripts.train.settings.supervised import Supervised
+from scripts.workflow.artifacts import Artifact
 from scripts.workflow.config import Config
 
 GB = 1e9
@@ -21,8 +30,8 @@ GB = 1e9
 class Assumptions:
     """What the formulas assume; replace a value once it has been measured."""
 
-    peak_flops: float = 989e12
-    """Dense bf16 FLOP/s of one GPU: H100 SXM, from NVIDIA's data sheet."""
+    peak_flops: float = PEAK_FLOPS["H100"]
+    """Dense bf16 FLOP/s of one GPU: H100 SXM."""
     training_mfu: float = 0.40
     """Model FLOP utilisation of training; the goal of docs/performance.md is 0.50."""
     decoding_mfu: float = 0.10
@@ -65,7 +74,8 @@ DOCUMENT_MS = {
     "curate.decontaminate": 0.7,
     "curate.classify": 0.3,
 }
-ON_GPUS = ("distill.sample", "distill.judge", "mix.encode", "evaluate.generate", "train.sft", "train.grpo", "train.opd")
+ON_GPUS = ("distill.sample", "distill.judge", "mix.encode", "evaluate.generate")
+"""Steps that use the GPUs of their budget, besides all trainings."""
 SELECTION_MS = 1.1  # embedding and selection of one candidate, measured (docs/distillation.md)
 
 
@@ -79,8 +89,12 @@ class Shape:
     """Heads times their dimension; 0 where unknown, which leaves attention out."""
 
     def forward_flops(self, context: float) -> float:
-        """FLOP of one token's forward pass behind `context` others: 2 N, and 4 L A c for scores and values."""
-        return 2 * self.parameters + 4 * self.layers * self.attention_width * context
+        """FLOP of one token's forward pass after `context` tokens."""
+        return forward_flops(self.parameters, self.layers, self.attention_width, context)
+
+    def training_flops(self, context: float) -> float:
+        """FLOP of training on one token after `context` tokens."""
+        return training_flops(self.parameters, self.layers, self.attention_width, context)
 
 
 # Qwen3 technical report, table 1.
@@ -107,9 +121,9 @@ def shape_of(config: Config, name: str) -> Shape | None:
     model = config.models[name]
     if isinstance(model, HubModel):
         return _hub_shape(model.repository)
-    if isinstance(model, PretrainModel):
-        return _pretrained_shape(config, name)
-    return shape_of(config, model.init)
+    if isinstance(model, PostTrainedModel):
+        return shape_of(config, model.init)
+    return _pretrained_shape(config, name)
 
 
 def _hub_shape(repository: str) -> Shape | None:
@@ -137,17 +151,18 @@ class Estimator:
     config: Config
     assumed: Assumptions = ASSUMPTIONS
 
-    def cost(self, step: str, artifact: tuple[str, ...]) -> Cost | None:
-        """Cost of the job of `step` that makes `artifact`, its path's parts below results/<scale>.
+    def cost(self, artifact: Artifact) -> Cost | None:
+        """Cost of the job that makes an artifact.
 
-        None where there is no formula: a step without one, a source that states no rows, a model on the CPU.
+        None if there is no formula: a step without one, a source that states no rows, a model on the CPU.
         """
-        if step in ON_GPUS and not self.config.budget_of(step).gpus:
+        on_gpus = artifact.step in ON_GPUS or self._trained(artifact) is not None
+        if on_gpus and not self.config.budget_of(artifact.step).gpus:
             return None
-        cost = self._estimate(step, artifact)
+        cost = self._estimate(artifact)
         return cost if cost and (cost.gpu_hours or cost.cpu_hours or cost.download_bytes) else None
 
-    def _estimate(self, step: str, artifact: tuple[str, ...]) -> Cost | None:
+    def _estimate(self, artifact: Artifact) -> Cost | None:
         makers = {
             "sources.download": self._download,
             "sources.normalize": self._normalize,
@@ -157,15 +172,19 @@ class Estimator:
             "distill.cross_verify": self._verify,
             "mix.build": self._build,
             "train.hub": self._fetch,
-            "train.sft": self._finetune,
-            "train.grpo": self._reinforce,
-            "train.opd": self._distill,
             "evaluate.generate": self._generate,
             "evaluate.score": self._score,
         }
-        if step.startswith("curate.") and artifact[0] == "pools":
-            return self._curate(step, artifact)
-        return makers[step](artifact) if step in makers else None
+        if "pool" in artifact.names and artifact.stage == "curate":
+            return self._curate(artifact)
+        if model := self._trained(artifact):
+            return self._train(artifact.names["model"], model)
+        return makers[artifact.step](artifact) if artifact.step in makers else None
+
+    def _trained(self, artifact: Artifact) -> TrainedModel | None:
+        """The model that the artifact is, if a training makes it."""
+        model = self.config.models[artifact.names["model"]] if artifact.stage == "train" else None
+        return model if isinstance(model, TrainedModel) else None
 
     # --- documents ---
 
@@ -185,30 +204,29 @@ class Estimator:
             basis=f"{count:,.0f} documents x {milliseconds:g} ms",
         )
 
-    def _download(self, artifact: tuple[str, ...]) -> Cost:
-        count = self.rows(artifact[1])
+    def _download(self, artifact: Artifact) -> Cost:
+        count = self.rows(artifact.names["source"])
         size = count * self.assumed.record_bytes
         return Cost(disk_bytes=size, download_bytes=size, basis=f"{count:,.0f} rows")
 
-    def _normalize(self, artifact: tuple[str, ...]) -> Cost:
-        count = self.rows(artifact[1])
+    def _normalize(self, artifact: Artifact) -> Cost:
+        count = self.rows(artifact.names["source"])
         cost = self._documents("sources.normalize", count)
-        fetched = (
-            count * self.assumed.record_bytes if "://" in getattr(self.config.sources[artifact[1]], "path", "") else 0
-        )
+        address = getattr(self.config.sources[artifact.names["source"]], "path", "")
+        fetched = count * self.assumed.record_bytes if "://" in address else 0
         return Cost(cost.gpu_hours, cost.cpu_hours, cost.disk_bytes, fetched, cost.basis)
 
-    def _curate(self, step: str, artifact: tuple[str, ...]) -> Cost | None:
-        count = self.pool_size(artifact[1]) / self.assumed.kept
-        return self._documents(step, count) if step in DOCUMENT_MS else None
+    def _curate(self, artifact: Artifact) -> Cost | None:
+        count = self.pool_size(artifact.names["pool"]) / self.assumed.kept
+        return self._documents(artifact.step, count) if artifact.step in DOCUMENT_MS else None
 
-    def _build(self, artifact: tuple[str, ...]) -> Cost:
-        dataset = self.config.datasets[artifact[1]]
-        candidates = self._candidates(artifact[1])
+    def _build(self, artifact: Artifact) -> Cost:
+        dataset = self.config.datasets[artifact.names["dataset"]]
+        candidates = self._candidates(artifact.names["dataset"])
         milliseconds = DOCUMENT_MS["sources.normalize"] if dataset.select.kind == "random" else SELECTION_MS
         return Cost(
             cpu_hours=candidates * milliseconds / 3.6e6,
-            disk_bytes=self.dataset_size(artifact[1]) * self.assumed.record_bytes,
+            disk_bytes=self.dataset_size(artifact.names["dataset"]) * self.assumed.record_bytes,
             basis=f"{candidates:,.0f} candidates x {milliseconds:g} ms",
         )
 
@@ -248,12 +266,13 @@ class Estimator:
             basis=f"{completions:,.0f} answers x {tokens:,} tokens x {flops / 1e9:.0f} GFLOP / (peak x {mfu:g})",
         )
 
-    def _sample(self, artifact: tuple[str, ...]) -> Cost | None:
-        if artifact[0] == "attempts":
-            graded = self.config.graded[artifact[1]]
+    def _sample(self, artifact: Artifact) -> Cost | None:
+        name = artifact.names["set"]
+        if "teacher" not in artifact.names:
+            graded = self.config.graded[name]
             return self._draw(graded.draw, graded.pool, graded.student)
-        responses = self.config.responses[artifact[1]]
-        return self._draw(responses.draw, responses.pool, artifact[3])
+        responses = self.config.responses[name]
+        return self._draw(responses.draw, responses.pool, artifact.names["teacher"])
 
     def _draw(self, draw: Draw, pool: str, model: str) -> Cost | None:
         if (shape := shape_of(self.config, model)) is None:
@@ -268,19 +287,19 @@ class Estimator:
         candidates = len(responses.teachers) * responses.samples + responses.keep_original
         return self._drawn(responses.draw, responses.pool) * candidates
 
-    def _judge(self, artifact: tuple[str, ...]) -> Cost | None:
-        judge = self.config.responses[artifact[1]].judge
+    def _judge(self, artifact: Artifact) -> Cost | None:
+        judge = self.config.responses[artifact.names["set"]].judge
         if judge is None or (shape := shape_of(self.config, judge.model)) is None:
             return None
         tokens = self.answer_tokens(judge.thinking, judge.sampling.max_tokens)
         gpus = self.config.budget_of("distill.judge").gpus
-        return self.decoding(shape, self._responses(artifact[1]), tokens, judge.thinking, gpus)
+        return self.decoding(shape, self._responses(artifact.names["set"]), tokens, judge.thinking, gpus)
 
-    def _verify(self, artifact: tuple[str, ...]) -> Cost:
-        return self._verdicts(self._responses(artifact[1]))
+    def _verify(self, artifact: Artifact) -> Cost:
+        return self._verdicts(self._responses(artifact.names["set"]))
 
-    def _grade(self, artifact: tuple[str, ...]) -> Cost:
-        graded = self.config.graded[artifact[1]]
+    def _grade(self, artifact: Artifact) -> Cost:
+        graded = self.config.graded[artifact.names["set"]]
         return self._verdicts(self._drawn(graded.draw, graded.pool) * graded.samples)
 
     def _verdicts(self, count: float) -> Cost:
@@ -290,12 +309,12 @@ class Estimator:
             basis=f"{count:,.0f} responses x {self.assumed.verify_ms:g} ms",
         )
 
-    def _generate(self, artifact: tuple[str, ...]) -> Cost | None:
-        shape = shape_of(self.config, artifact[1])
+    def _generate(self, artifact: Artifact) -> Cost | None:
+        shape = shape_of(self.config, artifact.names["model"])
         if shape is None:
             return None
         gpus = self.config.budget_of("evaluate.generate").gpus
-        thinking = self.config.models[artifact[1]].thinking
+        thinking = self.config.models[artifact.names["model"]].thinking
         parts = [self._answers(shape, name, thinking) for name in self._group(artifact)]
         return Cost(
             gpu_hours=sum(part.gpu_hours for part in parts) + gpus * self.assumed.start_minutes / 60,
@@ -313,12 +332,11 @@ class Estimator:
         asked = self.config.benchmarks[benchmark]
         return min(self.rows(asked.source), asked.limit or self.rows(asked.source))
 
-    def _group(self, artifact: tuple[str, ...]) -> tuple[str, ...]:
-        """The benchmarks that one job serves, named by the first of its outputs."""
-        name = artifact[2].rsplit(".", 1)[0]
-        return next(group for group in self.config.evaluation_groups() if name in group)
+    def _group(self, artifact: Artifact) -> tuple[str, ...]:
+        """The benchmarks that one job serves."""
+        return tuple(PurePath(output).stem for output in artifact.outputs)
 
-    def _score(self, artifact: tuple[str, ...]) -> Cost:
+    def _score(self, artifact: Artifact) -> Cost:
         count = sum(self._items(name) * self.config.benchmarks[name].samples for name in self._group(artifact))
         return Cost(
             cpu_hours=count * self.assumed.verify_ms / 3.6e6,
@@ -328,8 +346,8 @@ class Estimator:
 
     # --- training ---
 
-    def _fetch(self, artifact: tuple[str, ...]) -> Cost | None:
-        shape = shape_of(self.config, artifact[1])
+    def _fetch(self, artifact: Artifact) -> Cost | None:
+        shape = shape_of(self.config, artifact.names["model"])
         if shape is None:
             return None
         size = 2 * shape.parameters  # bf16
@@ -337,66 +355,44 @@ class Estimator:
 
     def training(self, shape: Shape, tokens: float, sequence: float) -> Cost:
         """tokens x 3 forward passes behind half the sequence / (peak x training MFU); weights, and one checkpoint."""
-        flops = 3 * shape.forward_flops(sequence / 2)
+        flops = shape.training_flops(sequence / 2)
         return Cost(
             gpu_hours=tokens * flops / (self.assumed.peak_flops * self.assumed.training_mfu * 3600),
             disk_bytes=2 * shape.parameters,  # bf16
             basis=f"{tokens / 1e6:,.0f}M tokens x {flops / 1e9:.0f} GFLOP / (peak x {self.assumed.training_mfu:g})",
         )
 
-    def _finetune(self, artifact: tuple[str, ...]) -> Cost | None:
-        model, settings = self.config.models[artifact[1]], self.config.training_of(artifact[1])
-        shape = shape_of(self.config, artifact[1])
-        if shape is None or not isinstance(model, SftModel) or not isinstance(settings, Sft):
+    def _train(self, name: str, model: TrainedModel) -> Cost | None:
+        settings, shape = self.config.training_of(name), shape_of(self.config, name)
+        if shape is None:
             return None
+        if isinstance(settings, Supervised):
+            return self._supervised(shape, model, settings)
+        if isinstance(settings, OnPolicy):
+            return self._on_policy(shape, model, settings)
+        return None
+
+    def _supervised(self, shape: Shape, model: TrainedModel, settings: Supervised) -> Cost:
         sequence = self.assumed.prompt_tokens + self.answer_tokens(model.thinking, settings.max_length)
-        sequences = (
-            self.dataset_size(model.dataset) * settings.epochs
-            if settings.epochs
-            else (settings.max_steps or 0) * settings.batch_size
-        )
-        return self.training(shape, sequences * sequence, sequence)
+        return self.training(shape, self._sequences(model, settings) * sequence, sequence)
 
-    def _rollouts(self, model: GrpoModel | OpdModel, settings: Grpo | Opd, group: int) -> float:
-        if settings.epochs:
-            return self.dataset_size(model.dataset) * settings.epochs * group
-        return (settings.max_steps or 0) * settings.batch_size
+    def _sequences(self, model: TrainedModel, settings: Optimizer) -> float:
+        """Sequences of a whole training; a record of GRPO's data gives one per completion of its group."""
+        if settings.epochs is None:
+            return (settings.max_steps or 0) * settings.batch_size
+        group = settings.group_size if isinstance(settings, Grpo) else 1
+        return self.dataset_size(model.dataset) * settings.epochs * group
 
-    def _reinforce(self, artifact: tuple[str, ...]) -> Cost | None:
-        model, settings = self.config.models[artifact[1]], self.config.training_of(artifact[1])
-        shape = shape_of(self.config, artifact[1])
-        if shape is None or not isinstance(model, GrpoModel) or not isinstance(settings, Grpo):
+    def _on_policy(self, shape: Shape, model: TrainedModel, settings: OnPolicy) -> Cost | None:
+        """Decoding by the policy, one forward pass of each scorer, and training on the completions."""
+        scorers = self._scorers(shape, model, settings)
+        if scorers is None:
             return None
-        completions = self._rollouts(model, settings, settings.group_size)
-        corrected = settings.rollout.engine != "transformers" and settings.importance_correction != "none"
-        scorers = [shape] * (corrected + bool(settings.beta))  # the policy beside vLLM's figures; the reference
-        return self._on_policy(shape, model, settings, completions, scorers, "train.grpo")
-
-    def _distill(self, artifact: tuple[str, ...]) -> Cost | None:
-        model, settings = self.config.models[artifact[1]], self.config.training_of(artifact[1])
-        if not isinstance(model, OpdModel) or not isinstance(settings, Opd):
-            return None
-        shape = shape_of(self.config, artifact[1])
-        names = list(model.teachers.values()) if model.teachers else [model.teacher or ""]
-        teachers = [shape_of(self.config, name) for name in names]
-        if shape is None or None in teachers:
-            return None
-        largest = max((teacher for teacher in teachers if teacher), key=lambda teacher: teacher.parameters)
-        return self._on_policy(shape, model, settings, self._rollouts(model, settings, 1), [largest], "train.opd")
-
-    def _on_policy(
-        self,
-        shape: Shape,
-        model: GrpoModel | OpdModel,
-        settings: Grpo | Opd,
-        completions: float,
-        scorers: list[Shape],
-        step: str,
-    ) -> Cost:
-        """Decoding by the policy, one forward pass of each scorer, training on what was drawn."""
+        completions = self._sequences(model, settings)
         tokens = self.answer_tokens(model.thinking, settings.rollout.max_completion_tokens)
         sequence = self.assumed.prompt_tokens + tokens
-        drawn = self.decoding(shape, completions, tokens, model.thinking, self.config.budget_of(step).gpus)
+        gpus = self.config.budget_of(f"train.{model.kind}").gpus
+        drawn = self.decoding(shape, completions, tokens, model.thinking, gpus)
         learnt = self.training(shape, completions * sequence, sequence)
         rate = self.assumed.peak_flops * self.assumed.training_mfu * 3600
         scored = sum(completions * sequence * scorer.forward_flops(sequence / 2) / rate for scorer in scorers)
@@ -406,3 +402,15 @@ class Estimator:
             basis=f"rollouts: {drawn.basis}; training: {learnt.basis}"
             + (f"; {len(scorers)} scorer: {scored:.0f} GPU h" if scorers else ""),
         )
+
+    def _scorers(self, shape: Shape, model: TrainedModel, settings: OnPolicy) -> list[Shape] | None:
+        """Models that only score the completions; None if a teacher's shape is not known."""
+        if isinstance(model, OpdModel):
+            names = list(model.teachers.values()) if model.teachers else [model.teacher or ""]
+            teachers = [teacher for name in names if (teacher := shape_of(self.config, name))]
+            largest = max(teachers, key=lambda teacher: teacher.parameters, default=shape)
+            return [largest] if len(teachers) == len(names) else None
+        if isinstance(settings, Grpo):
+            corrected = settings.rollout.engine != "transformers" and settings.importance_correction != "none"
+            return [shape] * (corrected + bool(settings.beta))  # the policy beside vLLM's figures; the reference
+        return []

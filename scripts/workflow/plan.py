@@ -22,8 +22,10 @@ from scripts.common.artifacts import RUN, read_json, run_path
 from scripts.common.fingerprint import ROOT
 from scripts.containers import images
 from scripts.sources.settings import UNPINNED
+from scripts.workflow.artifacts import Artifact, Artifacts
 from scripts.workflow.config import Config, ConfigError, read
 from scripts.workflow.estimates import ASSUMPTIONS, GB, Cost, Estimator, shape_of
+from scripts.workflow.summary import pending
 from scripts.workflow.targets import UnknownTarget, check
 
 SHOWN = 12
@@ -32,15 +34,22 @@ SHOWN = 12
 
 @dataclass(frozen=True)
 class Job:
-    """A pending job: its step (`train.sft`) and what it makes."""
+    """A pending job."""
 
-    step: str
+    artifact: Artifact
     outputs: tuple[str, ...]
-    """Paths below the results folder."""
+    """Those of its files that are pending."""
 
     @property
-    def parts(self) -> tuple[str, ...]:
-        return Path(self.outputs[0]).parts
+    def step(self) -> str:
+        """Its step, such as `train.sft`."""
+        return self.artifact.step
+
+    @property
+    def title(self) -> str:
+        """Its first file, below the results folder and without `manifest.json`."""
+        below = self.outputs[0].removeprefix(f"{self.artifact.config.results}/")
+        return below.removesuffix("/manifest.json")
 
 
 @dataclass(frozen=True)
@@ -61,67 +70,10 @@ def ask_snakemake(scale: str, corpora: str | None, targets: Sequence[str]) -> su
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def pending(summary: str, results: str) -> list[str]:
-    """Outputs below the results folder that Snakemake's summary calls pending."""
-    header, *lines = [line for line in summary.splitlines() if "\t" in line]
-    columns = header.split("\t")
-    rows = (dict(zip(columns, line.split("\t"), strict=False)) for line in lines)
-    due = (row["output_file"] for row in rows if row["plan"] != "no update")
-    return sorted({str(Path(path).relative_to(results)) for path in due if Path(path).is_relative_to(results)})
-
-
-def jobs_of(config: Config, outputs: Iterable[str]) -> list[Job]:
-    """The jobs that make the outputs; several outputs of one job come together."""
-    groups = {name: group[0] for group in config.evaluation_groups() for name in group}
-    made: dict[tuple[str, ...], list[str]] = {}
-    for output in outputs:
-        parts = Path(output).parts
-        if parts[0] in ("generations", "scores"):
-            key = (*parts[:2], groups[Path(output).stem])
-        elif parts[0] == "tables" or len(parts) == 1:
-            key = (*parts[:-1], Path(output).stem)
-        else:
-            key = parts
-        made.setdefault(key, []).append(output)
-    return [Job(step_of(config, Path(group[0]).parts), tuple(group)) for group in made.values()]
-
-
-def step_of(config: Config, parts: Sequence[str]) -> str:
-    """The step that makes an artifact, told by its path (docs/architecture.md)."""
-    match parts[0]:
-        case "synthetic":
-            return "sources.synthesize"
-        case "downloads":
-            return "sources.download"
-        case "raw":
-            return "sources.normalize"
-        case "classifiers":
-            return "curate.train_classifier"
-        case "pools":
-            return f"curate.{parts[2].replace('-', '_')}"
-        case "responses":
-            steps = {"samples": "distill.sample", "scores": "distill.judge", "verdicts": "distill.cross_verify"}
-            return steps[parts[2]]
-        case "attempts":
-            return "distill.sample"
-        case "graded":
-            return "distill.grade"
-        case "embeddings":
-            return "mix.encode"
-        case "datasets":
-            return "mix.build"
-        case "models":
-            return f"train.{config.models[parts[1]].kind}"
-        case "generations":
-            return "evaluate.generate"
-        case "scores":
-            return "evaluate.score"
-        case "cells" | "tables":
-            return f"tables.{parts[0].removesuffix('s')}"
-        case "audit.md":
-            return "curate.audit"
-        case name:
-            return f"tables.{Path(name).stem}"
+def jobs_of(artifacts: Artifacts, outputs: Iterable[str]) -> list[Job]:
+    """The jobs that make the outputs; images, which a plan does not count, are left out."""
+    below = [output for output in outputs if output.startswith(f"{artifacts.config.results}/")]
+    return [Job(artifact, tuple(paths)) for artifact, paths in artifacts.jobs(below)]
 
 
 def past_runs(folder: Path) -> list[dict[str, Any]]:
@@ -131,20 +83,20 @@ def past_runs(folder: Path) -> list[dict[str, Any]]:
     return [record for record in records if "seconds" in record]
 
 
-def price(config: Config, jobs: Iterable[Job], folder: Path) -> list[Priced]:
+def price(config: Config, jobs: Iterable[Job]) -> list[Priced]:
     """Each job's cost: measured, else by formula, else the mean of its step's past runs."""
     estimator = Estimator(config)
     seconds: dict[str, list[float]] = {}
-    for record in past_runs(folder):
+    for record in past_runs(Path(config.results)):
         seconds.setdefault(record["step"].removeprefix("scripts."), []).append(record["seconds"])
-    return [_priced(config, job, folder, estimator, seconds.get(job.step, [])) for job in jobs]
+    return [_priced(config, job, estimator, seconds.get(job.step, [])) for job in jobs]
 
 
-def _priced(config: Config, job: Job, folder: Path, estimator: Estimator, past: list[float]) -> Priced:
-    own = run_path(folder / job.outputs[0])
+def _priced(config: Config, job: Job, estimator: Estimator, past: list[float]) -> Priced:
+    own = run_path(Path(job.outputs[0]))
     if own.is_file():
         return Priced(job, _taken(config, job.step, read_json(own)["seconds"]), "measured")
-    if (cost := estimator.cost(job.step, job.parts)) is not None:
+    if (cost := estimator.cost(job.artifact)) is not None:
         return Priced(job, cost, "formula")
     if past:
         return Priced(job, _taken(config, job.step, fmean(past)), f"mean of {len(past)} runs")
@@ -166,7 +118,7 @@ def too_long(config: Config, priced: Iterable[Priced]) -> list[str]:
             hours = item.cost.gpu_hours / (asked.gpus * asked.nodes)
             if hours * 60 > asked.minutes:
                 found.append(
-                    f"{item.job.outputs[0]}: {hours:.0f} h on {asked.nodes} x {asked.gpus} GPUs, walltime "
+                    f"{item.job.title}: {hours:.0f} h on {asked.nodes} x {asked.gpus} GPUs, walltime "
                     f"{asked.minutes / 60:g} h: started again it resumes; or raise resources.{item.job.step}.minutes"
                 )
     return found
@@ -174,7 +126,7 @@ def too_long(config: Config, priced: Iterable[Priced]) -> list[str]:
 
 def missing(config: Config, jobs: Iterable[Job], corpora: Path) -> list[str]:
     """What the jobs need and nobody has: unpinned revisions, files, locks and images, disk."""
-    sources = {job.parts[1] for job in jobs if job.step == "sources.normalize"}
+    sources = {job.artifact.names["source"] for job in jobs if job.step == "sources.normalize"}
     return missing_sources(config, sources, corpora) + _missing_environments(config) + _missing_disk(config)
 
 
@@ -208,19 +160,23 @@ def _missing_disk(config: Config) -> list[str]:
 
 def downloads(config: Config, priced: Iterable[Priced]) -> list[tuple[str, float]]:
     """What must be fetched and about how many bytes: hub data sets, hub models, files behind a URL."""
-    found = []
-    for item in priced:
-        name = item.job.parts[1] if len(item.job.parts) > 1 else ""
-        size = item.cost.download_bytes if item.cost else 0.0
-        if item.job.step == "sources.download":
-            source = config.sources[name]
-            found.append((f"{getattr(source, 'dataset', name)} @ {getattr(source, 'revision', '')[:8]}", size))
-        elif item.job.step == "sources.normalize" and "://" in (path := getattr(config.sources[name], "path", "")):
-            found.append((path, size))
-        elif item.job.step == "train.hub":
-            model = config.models[name]
-            found.append((f"{getattr(model, 'repository', name)} @ {getattr(model, 'revision', '')[:8]}", size))
-    return sorted(set(found))
+    named = ((_download(config, item.job), item.cost.download_bytes if item.cost else 0.0) for item in priced)
+    return sorted({(name, size) for name, size in named if name is not None})
+
+
+def _download(config: Config, job: Job) -> str | None:
+    """What a job fetches; None if it fetches nothing."""
+    names = job.artifact.names
+    if job.step == "sources.download":
+        source = config.sources[names["source"]]
+        return f"{getattr(source, 'dataset', names['source'])} @ {getattr(source, 'revision', '')[:8]}"
+    if job.step == "train.hub":
+        model = config.models[names["model"]]
+        return f"{getattr(model, 'repository', names['model'])} @ {getattr(model, 'revision', '')[:8]}"
+    if job.step == "sources.normalize":
+        path = getattr(config.sources[names["source"]], "path", "")
+        return path if "://" in path else None
+    return None
 
 
 # --- the page ---
@@ -245,7 +201,7 @@ def page(config: Config, priced: Sequence[Priced], lacking: Sequence[str]) -> st
 def _training_disk(config: Config, priced: Iterable[Priced]) -> str:
     """What a training needs beside its result, while it runs."""
     kinds = ("train.sft", "train.grpo", "train.opd")
-    shapes = [shape_of(config, item.job.parts[1]) for item in priced if item.job.step in kinds]
+    shapes = [shape_of(config, item.job.artifact.names["model"]) for item in priced if item.job.step in kinds]
     largest = max((shape.parameters for shape in shapes if shape), default=0.0)
     size = ASSUMPTIONS.checkpoint_bytes * largest / GB
     if size < 1:
@@ -259,7 +215,7 @@ def _gpu_hours(item: Priced) -> float:
 
 def _line(item: Priced) -> str:
     assert item.cost is not None
-    return f"{item.cost.gpu_hours:7,.0f} GPU h  {item.job.outputs[0].removesuffix('/manifest.json')}: {item.cost.basis}"
+    return f"{item.cost.gpu_hours:7,.0f} GPU h  {item.job.title}: {item.cost.basis}"
 
 
 def _assumptions() -> list[str]:
@@ -343,8 +299,8 @@ def main() -> None:
     summary, errors = snakemake.communicate()
     if snakemake.returncode:
         raise SystemExit(errors.strip() or summary.strip())
-    jobs = jobs_of(config, pending(summary, config.results))
-    priced = price(config, jobs, ROOT / config.results)
+    jobs = jobs_of(Artifacts(config), pending(summary))
+    priced = price(config, jobs)
     print(page(config, priced, missing(config, jobs, Path(config.corpora_dir or "."))))
 
 

@@ -18,8 +18,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
+from scripts.workflow.artifacts import Artifacts
 from scripts.workflow.config import Config
-from scripts.workflow.plan import jobs_of, past_runs, step_of
+from scripts.workflow.plan import past_runs
 
 RULE = re.compile(r"^(?:local)?rule (\S+):$")
 ERROR = re.compile(r"^Error in (?:local)?rule (\S+):$")
@@ -72,16 +73,15 @@ class Mean:
 class Forecast:
     """Expected seconds of pending jobs, corrected by what this run shows."""
 
-    def __init__(self, config: Config, cores: int) -> None:
-        self._config, self._cores = config, cores
-        self._root = Path(config.results)
+    def __init__(self, artifacts: Artifacts, cores: int) -> None:
+        self._artifacts, self._cores = artifacts, cores
         self._steps: dict[str, str] = {}
         self._owner: dict[str, str] = {}
         self._closed: set[str] = set()
         self._same: dict[str, float] = {}
         self._by_step: dict[str, Mean] = {}
         self._any = Mean()
-        self._remember(config)
+        self._remember(artifacts.config)
 
     @property
     def jobs(self) -> tuple[int, int]:
@@ -90,10 +90,10 @@ class Forecast:
 
     def expect(self, outputs: Iterable[str]) -> None:
         """These are pending now, beside what was finished: a step remade to the same bytes takes others off."""
-        below = [Path(path).relative_to(self._root).as_posix() for path in outputs]
-        jobs = jobs_of(self._config, below)
-        self._steps = {job: self._steps[job] for job in self._closed} | {job.outputs[0]: job.step for job in jobs}
-        self._owner |= {(self._root / output).as_posix(): job.outputs[0] for job in jobs for output in job.outputs}
+        jobs = self._artifacts.jobs(outputs)
+        closed = {job: self._steps[job] for job in self._closed}
+        self._steps = closed | {artifact.outputs[0]: artifact.step for artifact, _ in jobs}
+        self._owner |= {path: artifact.outputs[0] for artifact, _ in jobs for path in artifact.outputs}
 
     def _remember(self, config: Config) -> None:
         """Past runs of this scale, with any seed."""
@@ -118,7 +118,8 @@ class Forecast:
             self._learn(self._steps[job], seconds)
 
     def _expected(self, job: str) -> float:
-        return self._same.get(job) or self._by_step.get(self._steps[job], self._any).value
+        below = job.removeprefix(f"{self._artifacts.config.results}/")
+        return self._same.get(below) or self._by_step.get(self._steps[job], self._any).value
 
     def left(self, elapsed: float, running: Mapping[str, float]) -> float | None:
         """Seconds until all is done, None while nothing is known. `running`: output to seconds since its start."""
@@ -136,9 +137,9 @@ class Forecast:
 class Progress:
     """Reads Snakemake's lines one by one, of one invocation after the other, and shows where all stands."""
 
-    def __init__(self, config: Config, cores: int) -> None:
-        self._config = config
-        self._forecast = Forecast(config, cores)
+    def __init__(self, artifacts: Artifacts, cores: int) -> None:
+        self._artifacts, self._config = artifacts, artifacts.config
+        self._forecast = Forecast(artifacts, cores)
         self._started = time.monotonic()
         self._printed = -1
         self._running: dict[str, Job] = {}
@@ -206,9 +207,8 @@ class Progress:
             return job.rule
         parts = Path(job.output).relative_to(self._config.results).parts
         name = "/".join(parts[1:]).removesuffix("/manifest.json").removesuffix(".json").removesuffix(".parquet")
-        stage = step_of(self._config, parts).split(".")[0]
-        said = last_step(job.log)
-        return f"{stage} {name or parts[0]}" + (f": {said}" if said else "")
+        step = last_step(job.log)
+        return f"{self._artifacts.find(job.output).stage} {name or parts[0]}" + (f": {step}" if step else "")
 
     def _tick(self) -> None:
         while not self._stopped.wait(0.5):

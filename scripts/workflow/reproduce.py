@@ -16,13 +16,14 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from scripts.workflow.config import Config, ConfigError, parents, read
+from scripts.workflow.artifacts import Artifacts
+from scripts.workflow.config import Config, ConfigError, read
 from scripts.workflow.progress import Progress
+from scripts.workflow.summary import pending
 from scripts.workflow.targets import UnknownTarget, check
 
 PROFILE = ["--rerun-triggers", "mtime", "params", "input", "code", "--max-checksum-file-size", "100MB"]
@@ -38,95 +39,31 @@ class Stopped(BaseException):
     """Somebody ended this process, or the session that it ran in is lost."""
 
 
-@dataclass(frozen=True)
-class Order:
-    """Where an artifact stands in the chain: a lower level is never made from a higher one."""
-
-    config: Config
-
-    def level(self, path: str) -> int:
-        """Level of an artifact's path below the results folder."""
-        parts = Path(path).relative_to(self.config.results).parts
-        stage = parts[0]
-        fixed = {"synthetic": 0, "downloads": 0, "raw": 1, "classifiers": 2}
-        if stage in fixed:
-            return fixed[stage]
-        if stage == "pools":
-            steps: list[str] = [step.step for step in self.config.pools[parts[1]].steps]
-            return 3 + steps.index(parts[2])
-        after = {"generations": 4, "scores": 5}
-        if stage in after:
-            return self._model(parts[1]) + after[stage]
-        first = {"models": lambda: self._model(parts[1]), "datasets": lambda: self._dataset(parts[1])}
-        if stage in first:
-            return first[stage]()
-        if stage == "responses":
-            return self._responses(parts[1]) - {"samples": 2, "scores": 1, "verdicts": 0}[parts[2]]
-        if stage in ("attempts", "graded"):
-            return self._model(self.config.graded[parts[1]].student) + 1 + (stage == "graded")
-        if stage == "embeddings":
-            return self._model(parts[1]) + 1
-        last = {
-            "funnel.json": 0,
-            "funnel.md": 0,
-            "audit.md": 0,
-            "cells": 0,
-            "tables": 1,
-            "figures": 1,
-            "report.html": 2,
-        }
-        return 1000 + last[stage]
-
-    def first(self, todo: Sequence[str]) -> list[str]:
-        """Options that begin the longest chain of models early: begun late, it leaves all cores but one idle."""
-        models = [path for path in todo if path.startswith(f"{self.config.results}/models/")]
-        return ["--prioritize", max(models, key=self.level)] if models else []
-
-    def _model(self, name: str) -> int:
-        """Five levels a generation of models: the model, samples, scores, verdicts, data set."""
-        return 20 + 5 * self._depth(name)
-
-    def _depth(self, name: str) -> int:
-        return 1 + max((self._depth(parent) for parent in parents(self.config, name)), default=0)
-
-    def _responses(self, name: str) -> int:
-        found = self.config.responses[name]
-        return 3 + max((self._model(maker) for maker in found.makers), default=17)
-
-    def _dataset(self, name: str) -> int:
-        dataset = self.config.datasets[name]
-        encoder = dataset.select.encoder
-        least = 20 if encoder is None else self._model(encoder) + 2
-        if dataset.responses is not None:
-            return max(least, self._responses(dataset.responses) + 1)
-        if dataset.graded is not None:
-            return max(least, self._model(self.config.graded[dataset.graded].student) + 3)
-        return least
+def first(artifacts: Artifacts, todo: Sequence[str]) -> list[str]:
+    """Options that begin the longest chain of models early: begun late, it leaves all cores but one idle."""
+    models = [path for path in todo if artifacts.find(path).stage == "train"]
+    return ["--prioritize", max(models, key=artifacts.level)] if models else []
 
 
-def pending(command: list[str], targets: list[str]) -> list[str]:
-    """The outputs that Snakemake would make for the targets, as its public summary states them."""
+def ask(command: list[str], targets: list[str]) -> list[str]:
+    """The outputs that Snakemake would make for the targets."""
     run = subprocess.run([*command, "--summary", "--", *targets], capture_output=True, text=True)
     if run.returncode:
         raise SystemExit(run.stderr.strip() or run.stdout.strip())
-    header, *lines = [line for line in run.stdout.splitlines() if "\t" in line]
-    columns = header.split("\t")
-    rows = (dict(zip(columns, line.split("\t"), strict=False)) for line in lines)
-    return sorted({row["output_file"] for row in rows if row["plan"] != "no update"})
+    return pending(run.stdout)
 
 
 def build(config: Config, command: list[str], targets: list[str], cores: int) -> None:
     """Bring the targets up to date, level by level where finished artifacts are pending."""
-    order = Order(config)
-    with Progress(config, cores) as progress:
-        while todo := pending(command, targets):
+    artifacts = Artifacts(config)
+    with Progress(artifacts, cores) as progress:
+        while todo := ask(command, targets):
             progress.expect(todo)
-            spared = [path for path in todo if Path(path).exists()]
-            if not spared:
-                run_snakemake([*command, *order.first(todo)], targets, progress)
+            if not any(Path(path).exists() for path in todo):
+                run_snakemake([*command, *first(artifacts, todo)], targets, progress)
                 return
-            lowest = min(order.level(path) for path in todo)
-            run_snakemake(command, [path for path in todo if order.level(path) == lowest], progress)
+            lowest = min(artifacts.level(path) for path in todo)
+            run_snakemake(command, [path for path in todo if artifacts.level(path) == lowest], progress)
 
 
 def run_snakemake(command: list[str], targets: list[str], progress: Progress) -> None:

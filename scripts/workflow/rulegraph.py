@@ -24,17 +24,12 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
 from scripts.common.fingerprint import ROOT
+from scripts.common.lineage import STAGES
+from scripts.workflow.artifacts import Artifacts
+from scripts.workflow.config import read
 
-COLOURS = {
-    "sources": "#4e79a7",
-    "curate": "#59a14f",
-    "distill": "#edc948",
-    "mix": "#f28e2b",
-    "train": "#e15759",
-    "evaluate": "#b07aa1",
-    "tables": "#9c755f",
-}
-"""Stage to colour, in the order of the pipeline; each is a file of rules/."""
+COLOURS = dict(zip(STAGES, ("#4e79a7", "#59a14f", "#edc948", "#f28e2b", "#e15759", "#b07aa1", "#9c755f"), strict=True))
+"""Stage to colour, in the order of the pipeline."""
 TARGET = "#777777"
 COLUMN, ROW = 2.6, 0.62  # inches between columns and between rows
 WIDTH, HEIGHT = 1.75, 0.32  # inches of a box
@@ -44,22 +39,21 @@ FILE = r'<tr>\n<td align="left"><font face="monospace">[^\n]*</font></td>\n?</tr
 SHOWN = 8  # files of a list in a graph of files; a report reads more than a thousand
 FILES = re.compile(f"((?:{FILE}){{{SHOWN}}})((?:{FILE})+)")
 EDGE = re.compile(r"^\s*(\d+) -> (\d+)")
-RULE = re.compile(r'^ *rule (\w+):|^ *name:\s+f?"([a-z]+_)', re.M)
 
 
 def stages() -> dict[str, str]:
-    """Rule, or the beginning of the names of rules made in a loop, to the stage whose file has it."""
-    return {
-        whole or beginning: stage
-        for stage in COLOURS
-        for whole, beginning in RULE.findall((ROOT / "rules" / f"{stage}.smk").read_text())
-    }
+    """Rule to stage, for the rules of every scale; for rules made in a loop also the beginning of their names."""
+    scales = sorted(file.stem for file in (ROOT / "scales").glob("*.yaml"))
+    known = {rule: kind.stage for scale in scales for rule, kind in Artifacts(read(scale)).kinds.items()}
+    beginnings: dict[str, set[str]] = {}
+    for rule, stage in known.items():
+        beginnings.setdefault(rule.partition("_")[0] + "_", set()).add(stage)
+    return known | {beginning: min(of) for beginning, of in beginnings.items() if len(of) == 1}
 
 
 def stage_of(rule: str, known: dict[str, str]) -> str | None:
     """The stage of a rule; None for a target that only collects."""
-    loops = (stage for name, stage in known.items() if name.endswith("_") and rule.startswith(name))
-    return known.get(rule) or next(loops, None)
+    return known.get(rule) or known.get(rule.partition("_")[0] + "_")
 
 
 def read_dot(text: str) -> nx.DiGraph:

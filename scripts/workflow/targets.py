@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
+from scripts.common.spelling import close_matches
 from scripts.tables.settings import Row
-from scripts.workflow.config import Config, close_matches
+from scripts.workflow.config import Config
 
 
 class UnknownTarget(LookupError):

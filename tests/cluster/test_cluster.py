@@ -71,7 +71,7 @@ def test_all_that_is_wrong_is_said_before_a_job_is_submitted(site: Site) -> None
             r"image \S+/containers/cpu\.sif is missing: build it with `snakemake --profile slurm containers`",
             r"partition 'gpus' does not exist here \(did you mean gpu or cpu\?\): set it in slurm/profile\.yaml",
             r"score_benchmarks asks for 100 minutes, but 'far' allows 60: lower its step's minutes in the scale's",
-            r"lies on a disk of this machine \(\S+\) that node elsewhere does not see",
+            r"is on a disk of this machine \(\S+\) that node elsewhere does not see",
             r"results/tiny has \d+ GB free and the scale needs 1000000: make room",
         ],
     )

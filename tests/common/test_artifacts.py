@@ -102,6 +102,18 @@ def test_damaged_file_is_refused(single: Path, damage, word: str) -> None:
         open_artifact(single)
 
 
+def test_a_card_is_not_content(folder: Path) -> None:
+    """People edit it; below the root a file of that name is content like any other."""
+    before = open_artifact(folder / "manifest.json").digest
+    (folder / "README.md").write_text("about this model")
+    assert open_artifact(folder / "manifest.json").digest == before
+    write_manifest(folder, {"kept": 1})
+    assert open_artifact(folder / "manifest.json").digest == before
+    (folder / "records" / "README.md").write_text("about these records")
+    with pytest.raises(ArtifactError, match="is not in the manifest"):
+        open_artifact(folder / "manifest.json")
+
+
 def test_every_problem_is_named(folder: Path) -> None:
     (folder / "card.md").write_text("cart")
     (folder / "records" / "00000.parquet").unlink()
@@ -184,8 +196,12 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         "scripts/common/__init__.py": "",
         "scripts/common/helper.py": "VALUE = 1\n",
         "scripts/page/__init__.py": "",
-        "scripts/page/__main__.py": "import scripts.train.loss\n",
-        "scripts/page/data/page.html": "<p>",
+        "scripts/page/__main__.py": "import scripts.train.loss, scripts.common.retries\nPAGE = 'page.html'\n",
+        "scripts/page/data/page.html": "<p>{% include 'style.css' %}",
+        "scripts/page/data/style.css": "p {}",
+        "scripts/page/data/unnamed.txt": "",
+        "scripts/page/data/README.md": "page.html",
+        "scripts/common/retries.py": "import scripts.unused\n",
         "scripts/unused.py": "",
     }
     for name, text in files.items():
@@ -195,16 +211,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(fingerprints, "ROOT", tmp_path)
 
     def fresh(module: str) -> str:
-        for cached in (
-            fingerprints.fingerprint,
-            fingerprints._closure,
-            fingerprints._file_digest,
-            fingerprints._data_files,
-            fingerprints._imports,
-            fingerprints._module_files,
-            fingerprints._module_file,
-        ):
-            cached.cache_clear()
+        fingerprints.forget()
         return fingerprints.fingerprint(module)
 
     yield tmp_path, fresh
@@ -225,7 +232,12 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         ("scripts.train.grpo", "scripts/common/helper.py", False),
         ("scripts.page", "scripts/page/__main__.py", True),
         ("scripts.page", "scripts/page/data/page.html", True),
+        ("scripts.page", "scripts/page/data/style.css", True),
+        ("scripts.page", "scripts/page/data/unnamed.txt", False),
+        ("scripts.page", "scripts/page/data/README.md", False),
         ("scripts.page", "scripts/train/loss.py", True),
+        ("scripts.page", "scripts/common/retries.py", False),
+        ("scripts.page", "scripts/unused.py", False),
         ("scripts.train.sft", "scripts/page/data/page.html", False),
     ],
 )
@@ -269,6 +281,17 @@ def test_fingerprint_is_of_content_not_time(project) -> None:
     assert fresh("scripts.train.sft") != before
     helper.write_text("VALUE = 1\n")
     assert fresh("scripts.train.sft") == before
+
+
+def test_the_digests_of_a_closures_files_make_its_fingerprint(project) -> None:
+    _, fresh = project
+    before = fresh("scripts.train.sft")
+    digests = fingerprints.file_digests("scripts.train.sft")
+    assert sorted(digests) == [
+        path.relative_to(project[0]).as_posix() for path in fingerprints.closure("scripts.train.sft")
+    ]
+    assert fingerprints.digest_of(digests) == before
+    assert fingerprints.digest_of(digests | {"scripts/train/loss.py": "0" * 64}) != before
 
 
 def test_unknown_module_is_an_error(project) -> None:

@@ -1,4 +1,4 @@
-"""An image stands for its lock and its definition, and is refused when they have changed since."""
+"""An image is refused if its lock or its definition has changed since it was built."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import pytest
 
 from scripts.common.artifacts import run_path, write_json
 from scripts.containers import images
-from scripts.containers.build import LAST_LINES, BuildError, ImageSettings, build_arguments, run_aloud
+from scripts.containers.build import LAST_LINES, BuildError, ImageSettings, build_arguments, run_logged
 
 LOCK = "numpy==2.4.0\n"
 
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
-    """A project of one environment whose image was built from what it is now."""
+    """A project with one environment, whose image was built from its current lock and definition."""
     monkeypatch.setattr(images, "ROOT", tmp_path)
     for name, content in {
         "envs/small.txt": LOCK,
@@ -88,7 +88,7 @@ def test_definitions_differ_in_what_they_must_alone(environment):
 def test_a_failed_command_is_quoted_by_its_last_lines(capfd: pytest.CaptureFixture[str]) -> None:
     """A retry shows the error of the attempt before, whose log is gone: so the error must hold the reason."""
     with pytest.raises(BuildError) as error:
-        run_aloud(["bash", "-c", "seq 100; echo no capability >&2; exit 3"])
+        run_logged(["bash", "-c", "seq 100; echo no capability >&2; exit 3"])
     said = str(error.value).splitlines()
     assert said[0] == "bash -c seq 100; echo no capability >&2; exit 3 ... ended with 3:"
     assert said[1:] == [*map(str, range(102 - LAST_LINES, 101)), "no capability"]

@@ -1,4 +1,4 @@
-"""A training starts as many processes as it has GPUs, and says nothing of it in its recipe."""
+"""A training starts as many processes as it has GPUs, and their number is not part of its recipe."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ def test_one_process_needs_no_launcher(gpus):
     assert str(launch(Budget(gpus=gpus), IMAGE, "--nv")) == "python -m"
 
 
-def test_a_process_a_gpu_on_one_node():
+def test_one_process_per_gpu_on_one_node():
     started = str(launch(Budget(gpus=8), IMAGE, "--nv"))
     assert started == "python -m torch.distributed.run --nproc-per-node 8 --shutdown-timeout 170 --standalone -m"
 
 
-def test_sharded_by_deepspeed_where_the_scale_says_so():
+def test_sharded_by_deepspeed_if_the_scale_says_so():
     started = str(launch(Budget(gpus=8, deepspeed="scales/zero-3.json"), IMAGE, "--nv"))
     assert started.startswith("ACCELERATE_USE_DEEPSPEED=true ACCELERATE_DEEPSPEED_CONFIG_FILE=")
     assert "/scales/zero-3.json python -m torch" in started
@@ -44,6 +44,6 @@ def test_a_launcher_on_each_node_inside_the_image():
         ({"train.sft": {"deepspeed": "zero.json"}}, r"resources\.train\.sft\.deepspeed: zero\.json does not exist"),
     ],
 )
-def test_budgets_that_cannot_be(resources, problem):
+def test_impossible_budgets_are_refused(resources, problem):
     with pytest.raises(ConfigError, match=problem):
         read("tiny", {"resources": resources})

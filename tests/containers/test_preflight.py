@@ -1,4 +1,4 @@
-"""What is known to be wrong before the first job is said in one line with the fix."""
+"""Each problem that is known before the first job starts is one line that names the fix."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from scripts.containers import preflight
 from scripts.workflow.config import ConfigError, read
 
 
-def asked(rule, **options):
-    given = {"partition": "gpu", "account": "nebula", "time": "60", **options}
-    return preflight.Asked(rule, tuple(given.items()))
+def request(rule, **options):
+    options = {"partition": "gpu", "account": "nebula", "time": "60", **options}
+    return preflight.JobRequest(rule, tuple(options.items()))
 
 
 @pytest.fixture
 def slurm(monkeypatch, tmp_path):
-    """Lets one of SLURM's commands answer with a text and an exit status."""
+    """A function that replaces one of SLURM's commands by a script with a fixed output and exit status."""
 
     def answers(name, text, status=0):
         command = tmp_path / name
@@ -35,7 +35,7 @@ def slurm(monkeypatch, tmp_path):
 
 def test_no_sbatch_on_path(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
-    (problem,) = preflight.slurm_problems([asked("finetune_model")], "sacct", tmp_path)
+    (problem,) = preflight.slurm_problems([request("finetune_model")], "sacct", tmp_path)
     assert problem.startswith("sbatch is not on PATH: start on a login node")
 
 
@@ -47,19 +47,19 @@ def test_walltimes_as_slurm_prints_them(printed, minutes):
     assert preflight._minutes(printed) == minutes
 
 
-def test_a_disk_of_this_machine_is_refused_where_jobs_run_elsewhere(tmp_path, monkeypatch):
+def test_a_disk_of_this_machine_is_refused_if_jobs_run_elsewhere(tmp_path, monkeypatch):
     monkeypatch.setattr(preflight, "LOCAL_FILESYSTEMS", {file_system(tmp_path)})
     (problem,) = preflight.sharing_problems([tmp_path / "results" / "paper"], {"node7.site", "node8"})
-    assert problem.startswith(f"{tmp_path}/results/paper lies on a disk of this machine (")
+    assert problem.startswith(f"{tmp_path}/results/paper is on a disk of this machine (")
     assert "that node node7 does not see: move it to the file system that the nodes share" in problem
 
 
-def test_a_shared_file_system_is_none_of_the_local_ones(tmp_path, monkeypatch):
+def test_a_shared_file_system_is_not_a_local_one(tmp_path, monkeypatch):
     monkeypatch.setattr(preflight, "LOCAL_FILESYSTEMS", frozenset({"ext2/ext3", "tmpfs"}) - {file_system(tmp_path)})
     assert preflight.sharing_problems([tmp_path], {"node7"}) == []
 
 
-def test_any_disk_will_do_where_jobs_run_on_this_machine(tmp_path):
+def test_any_disk_will_do_if_jobs_run_on_this_machine(tmp_path):
     assert preflight.sharing_problems([tmp_path], {f"{socket.gethostname()}.site"}) == []
 
 
@@ -98,8 +98,8 @@ def test_enough_disk_is_no_problem(tmp_path):
     assert preflight.disk_problems(tmp_path / "results", needed_gb=0) == []
 
 
-def test_what_is_made_already_needs_no_room(tmp_path, monkeypatch):
-    """9 GB free of 10 needed: short of 1 GB where nothing is made, not where 1 GB is."""
+def test_artifacts_that_are_made_already_need_no_room(tmp_path, monkeypatch):
+    """9 GB are free and 10 are needed: 1 GB is missing, unless artifacts of 1 GB are made already."""
     monkeypatch.setattr(preflight.shutil, "disk_usage", lambda folder: type("Usage", (), {"free": 9 * 10**9}))
     assert preflight.disk_problems(tmp_path, needed_gb=10)
     with (tmp_path / "made").open("wb") as file:
@@ -137,7 +137,7 @@ def test_a_controller_that_does_not_answer_is_one_line(slurm):
 
 
 @pytest.mark.parametrize("storage", ["accounting_storage/none", "(null)"])
-def test_settings_that_suppose_accounting_where_there_is_none(slurm, storage):
+def test_settings_that_need_accounting_on_a_cluster_without(slurm, storage):
     """The answers of SLURM 22.05 and of 23.11."""
     slurm(
         "scontrol", f"AccountingStorageHost   = localhost\nAccountingStorageType   = {storage}\nAuthType = auth/munge"
@@ -148,29 +148,29 @@ def test_settings_that_suppose_accounting_where_there_is_none(slurm, storage):
     assert preflight.accounting_problems((), "squeue") == []
 
 
-def test_settings_that_suppose_accounting_where_it_is_kept(slurm):
+def test_settings_that_need_accounting_on_a_cluster_that_keeps_it(slurm):
     slurm("scontrol", "AccountingStorageType   = accounting_storage/slurmdbd")
     assert preflight.accounting_problems({"nebula"}, "sacct") == []
 
 
-def test_an_account_that_slurm_does_not_take_is_named_once(slurm):
-    """A setting of the profile concerns every rule; a step's own size that step alone."""
+def test_an_account_that_slurm_rejects_is_named_once(slurm):
+    """A setting of the profile concerns every rule; the size of a step's job concerns that step alone."""
     slurm("sbatch", "allocation failure: Invalid account or account/partition combination specified", status=1)
-    (problem,) = preflight.refusals([asked("generate_ifeval"), asked("finetune_model")])
+    (problem,) = preflight.refusals([request("generate_ifeval"), request("finetune_model")])
     assert "Invalid account" in problem and "set slurm_account in slurm/profile.yaml" in problem
 
 
 def test_steps_that_ask_for_more_than_a_node_has_are_all_named(slurm):
     slurm("sbatch", "allocation failure: Requested node configuration is not available", status=1)
-    problems = preflight.refusals([asked("generate_ifeval", gpus="9"), asked("finetune_model", gpus="9")])
+    problems = preflight.refusals([request("generate_ifeval", gpus="9"), request("finetune_model", gpus="9")])
     assert [problem.partition(":")[0] for problem in problems] == ["generate_ifeval", "finetune_model"]
 
 
 def test_nodes_that_are_down_or_busy_are_no_reason_to_refuse(slurm):
     slurm("sbatch", "allocation failure: Required node not available (down, drained or reserved)", status=1)
-    assert preflight.refusals([asked("finetune_model")]) == []
+    assert preflight.refusals([request("finetune_model")]) == []
 
 
 def test_a_job_that_slurm_takes_is_no_problem(slurm):
     slurm("sbatch", "Job 7 to start at 2026-11-28T14:00:00 using 8 processors on nodes gpu1 in partition gpu")
-    assert preflight.refusals([asked("finetune_model")]) == []
+    assert preflight.refusals([request("finetune_model")]) == []

@@ -32,9 +32,9 @@ from scripts.curate.repetition import RepetitionFilter
 from scripts.curate.settings.classifier import Classifiers
 from scripts.curate.train_classifier import labelled_domains, split, train
 from scripts.curate.truncation import TruncationFilter
+from scripts.sources.corpora import Synthetic
 from scripts.sources.fetch import open_source
 from scripts.sources.normalize import Normalize, normalize
-from scripts.sources.settings import Synthetic
 from scripts.sources.synthesize import synthesize
 
 TINY = yaml.safe_load((Path(__file__).resolve().parents[2] / "scales" / "tiny.yaml").read_text())

@@ -1,4 +1,4 @@
-"""The dimensions of cross-verification, each by hand."""
+"""Each dimension of cross-verification by hand, and the judge's scores."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from pydantic import ValidationError
 
 from scripts.distill import judge
 from scripts.distill.candidates import (
-    Candidate,
     Dimensions,
     answer_key,
     comparable,
@@ -18,14 +17,17 @@ from scripts.distill.candidates import (
     refusals,
     votes,
 )
-from scripts.distill.settings import ORIGINAL, Acceptance, Checks, Judge, ResponseSet
+from scripts.distill.gather import Candidate
+from scripts.distill.settings import ORIGINAL
+from scripts.distill.settings.cross_verify import Acceptance, Checks, ResponseSet
+from scripts.distill.settings.judge import Judge
 from scripts.generation.prompts import Completion
 from scripts.verify import Answer, VerifySettings
 
 VERIFY = VerifySettings()
 
 
-def said(text: str, teacher: str = "a", finish: str = "stop", sample: int = 0) -> Candidate:
+def candidate(text: str, teacher: str = "a", finish: str = "stop", sample: int = 0) -> Candidate:
     return Candidate(teacher, sample, text, finish, 3)
 
 
@@ -47,8 +49,8 @@ def said(text: str, teacher: str = "a", finish: str = "stop", sample: int = 0) -
     ],
 )
 def test_format(text: str, thinking: bool, problem: str | None) -> None:
-    assert format_problem(said(text), thinking) == problem
-    assert format_problem(said(text, finish="length"), thinking) == "truncated"
+    assert format_problem(candidate(text), thinking) == problem
+    assert format_problem(candidate(text, finish="length"), thinking) == "truncated"
 
 
 @pytest.mark.parametrize(
@@ -82,7 +84,7 @@ def test_answer_of_math(text: str, key: str | None) -> None:
     ("text", "key"), [("Answer: B", "B"), ("The answer is (D).", "D"), ("Answer: A or B", None), ("no idea", None)]
 )
 def test_answer_of_choice(text: str, key: str | None) -> None:
-    """The option stated, whatever the target is."""
+    """The key is the option stated, whatever the target is."""
     assert answer_key(text, Answer("choice", {"target": "A"}), VERIFY) == key
     assert answer_key(text, Answer("choice", {"target": "A", "options": ["w", "x", "y", "z"]}), VERIFY) == key
 
@@ -92,29 +94,29 @@ def test_answer_of_choice_among_other_letters_than_the_first(text: str, key: str
     assert answer_key(text, Answer("choice", {"target": "B", "options": {"B": "x", "C": "y"}}), VERIFY) == key
 
 
-def test_what_can_be_voted_on() -> None:
+def test_only_math_and_choice_can_be_voted_on() -> None:
     kinds = {"math": True, "choice": True, "code": False, "instructions": False, "none": False}
     assert {kind: comparable(Answer(kind, {})) for kind in kinds} == kinds  # type: ignore[arg-type]
 
 
 def test_votes_by_hand() -> None:
-    """Teacher a says 3 3 5, teacher b says 5 and nothing; the source's own says 5 and has no vote."""
+    """Teacher a states 3, 3 and 5, teacher b 5 and no answer; the source's own response states 5 and has no vote."""
     keys = ["3", "3", "5", "5", None, "5"]
-    candidates = [said("", teacher) for teacher in ("a", "a", "a", "b", "b", ORIGINAL)]
+    candidates = [candidate("", teacher) for teacher in ("a", "a", "a", "b", "b", ORIGINAL)]
     found = votes(candidates, keys)
-    assert [vote for vote, _ in found] == [0.4, 0.4, 0.4, 0.4, 0.0, 0.4]  # of five samples two say 3 and two say 5
-    # a's opinion is 3, b's is 5: a's samples are judged by b, b's by a, the original by both
+    assert [vote for vote, _ in found] == [0.4, 0.4, 0.4, 0.4, 0.0, 0.4]  # two of five samples state 3, and two state 5
+    # a's opinion is 3, b's is 5: a's samples are compared with b's, b's with a's, the original with both
     assert [agreement for _, agreement in found] == [0.0, 0.0, 1.0, 0.0, 0.0, 0.5]
 
 
 def test_votes_count_samples_without_an_answer() -> None:
-    found = votes([said(""), said(""), said(""), said("")], ["3", None, "3", "4"])
+    found = votes([candidate(""), candidate(""), candidate(""), candidate("")], ["3", None, "3", "4"])
     assert [vote for vote, _ in found] == [0.5, 0.0, 0.5, 0.25]
     assert [agreement for _, agreement in found] == [None] * 4
 
 
 def test_votes_without_samples() -> None:
-    assert votes([said("", ORIGINAL)], ["3"]) == [(0.0, None)]
+    assert votes([candidate("", ORIGINAL)], ["3"]) == [(0.0, None)]
 
 
 def test_length() -> None:
@@ -130,7 +132,7 @@ BAD = Dimensions(vote=0.4, agreement=0.0, format_ok=False, language_ok=False, le
 STRICT = Acceptance(correct="verified", minimum_vote=0.5, minimum_agreement=0.5, minimum_score=0.5)
 
 
-def test_rule_names_every_demand_that_is_not_met() -> None:
+def test_the_rule_names_every_demand_that_is_not_met() -> None:
     assert refusals(GOOD, True, True, STRICT) == []
     assert refusals(BAD, False, True, STRICT) == [
         "correct",
@@ -152,7 +154,7 @@ def test_rule_names_every_demand_that_is_not_met() -> None:
         ("verified", None, True, False),
         ("verified", None, False, False),
         ("where-verifiable", None, False, True),
-        ("where-verifiable", None, True, False),  # a verifier's failure accepts nothing
+        ("where-verifiable", None, True, False),  # a candidate is refused if its verifier failed
         ("where-verifiable", False, True, False),
         ("any", False, True, True),
     ],
@@ -164,14 +166,14 @@ def test_rule_of_correctness(rule: str, correct: bool | None, verifiable: bool, 
 
 def test_dimensions_that_do_not_apply_demand_nothing() -> None:
     none = Dimensions(vote=None, agreement=None, format_ok=True, language_ok=True, length_ok=True)
-    unjudged = Acceptance(correct="verified", minimum_vote=0.5, minimum_agreement=0.5)
-    assert refusals(none, True, True, unjudged) == []
-    assert refusals(none, True, True, STRICT) == ["score"]  # a judge that says nothing lets nothing pass
+    without_score = Acceptance(correct="verified", minimum_vote=0.5, minimum_agreement=0.5)
+    assert refusals(none, True, True, without_score) == []
+    assert refusals(none, True, True, STRICT) == ["score"]  # without a score from the judge
 
 
 def test_a_teacher_may_not_take_the_name_of_the_original() -> None:
     stated = {"pool": "p", "samples": 1, "sampling": {"temperature": 1, "max_tokens": 8}, "thinking": False}
-    with pytest.raises(ValidationError, match="stands for the source's own response"):
+    with pytest.raises(ValidationError, match="means the source's own response"):
         ResponseSet.model_validate(stated | {"teachers": [ORIGINAL], "keep_original": True})
     made = ResponseSet.model_validate(stated | {"teachers": ["a"], "keep_original": True})
     assert set(made.draw.model_dump()) == {"samples", "sampling", "thinking", "prompts", "templates"}
@@ -210,10 +212,10 @@ def test_score_of_a_judgement(text: str, finish: Any, found: tuple[float | None,
     assert judge.score(Completion(text, finish, 3), Judge.model_validate(JUDGE)) == found
 
 
-def test_what_the_judge_is_asked() -> None:
-    """Names in the texts stay as they are; the thinking is not shown."""
+def test_the_judges_prompt() -> None:
+    """Placeholders inside the prompt and the response stay as they are, and the thinking is left out."""
     record = {"messages": [{"role": "user", "content": "Is $x {response}?"}, {"role": "assistant", "content": "own"}]}
-    (message,) = judge.question(record, said("<think>hm</think>It is {prompt}."), Judge.model_validate(JUDGE))
+    (message,) = judge.question(record, candidate("<think>hm</think>It is {prompt}."), Judge.model_validate(JUDGE))
     assert message["content"] == (
         "Question: Is $x {response}?\nAnswer: It is {prompt}.\nA price of $5. Score 1 to 5 as [[n]]."
     )
@@ -225,11 +227,11 @@ def test_what_the_judge_is_asked() -> None:
         ({"template": "Rate {response}."}, "the template has no {prompt}: the judge"),
         ({"template": "Rate it."}, "the template has no {prompt} and no {response}"),
         ({"pattern": "score: 5"}, "pattern must have one group, the score; it has 0"),
-        ({"pattern": "("}, "no regular expression"),
-        ({"lowest": 5}, "must lie below highest"),
+        ({"pattern": "("}, "not a regular expression"),
+        ({"lowest": 5}, "must be below highest"),
     ],
 )
-def test_a_judge_that_cannot_be_asked_or_read(changes: dict[str, Any], message: str) -> None:
+def test_a_judge_without_its_placeholders_or_a_readable_score_is_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         Judge.model_validate(JUDGE | changes)
 

@@ -14,12 +14,13 @@ import pytest
 from pydantic import ValidationError
 
 from scripts.common.artifacts import read_json
-from scripts.common.fingerprint import ROOT, _closure, _module_files
+from scripts.common.fingerprint import ROOT, closure
 from scripts.common.records import DROPPED, KEPT, make_record, read
 from scripts.distill import cross_verify, grade, judge, sample
-from scripts.distill.frame import DistillError
 from scripts.distill.gather import gather
-from scripts.distill.settings import SampleSettings
+from scripts.distill.records import DistillError
+from scripts.distill.settings.grade import Bands
+from scripts.distill.settings.sample import SampleSettings
 from tests.common.nano import math_records, run_step, save_model, save_records
 
 ENGINE = {"kind": "transformers", "dtype": "float32", "batch_size": 8, "shard_size": 4}
@@ -38,7 +39,7 @@ def _scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def odd_records() -> list[dict[str, Any]]:
-    """Sums, one of them without an answer, one a chat with no verifier, one too long for the nano's context."""
+    """Sums, one of them without an answer, a chat without a verifier, and a prompt longer than the nano's context."""
     records = math_records()
     records[1] = records[1] | {"answer": None}
     chat = [{"role": "user", "content": "Tell me about 3."}, {"role": "assistant", "content": "It is a number."}]
@@ -66,8 +67,8 @@ def test_sample_keeps_the_pool_order_and_counts_what_does_not_fit(model: Path, t
     assert counts["tokens"] == sum(item["tokens"] for row in kept for item in row["responses"])
 
 
-def test_the_template_of_a_domain_is_what_a_teacher_is_asked(model: Path, tmp_path: Path) -> None:
-    """The record keeps its prompt; a domain without a template is asked as it is."""
+def test_a_teacher_gets_the_prompt_in_the_template_of_its_domain(model: Path, tmp_path: Path) -> None:
+    """The record keeps its prompt; a prompt of a domain without a template stays as it is."""
     records = [math_records()[0], {**math_records()[1], "domain": "general"}]
     pool = save_records(tmp_path / "pool", records)
     template = "{prompt} In {x}."
@@ -81,11 +82,14 @@ def test_the_template_of_a_domain_is_what_a_teacher_is_asked(model: Path, tmp_pa
         run_step(sample, templated, tmp_path / "b/manifest.json", pool=pool, teacher=model),
         run_step(sample, settings, tmp_path / "c/manifest.json", pool=pool, teacher=model),
     ]
-    asked, shown, bare = (read(out.parent / KEPT) for out in outs)
-    assert [row["responses"] for row in shown] == [row["responses"] for row in asked]
-    assert [row["messages"] for row in shown] == [record["messages"] for record in records]
-    assert shown[0]["responses"] != bare[0]["responses"] and shown[1]["responses"] == bare[1]["responses"]
-    with pytest.raises(ValidationError, match=r"the template of math has no \{prompt\}"):
+    expected, templated_rows, bare = (read(out.parent / KEPT) for out in outs)
+    assert [row["responses"] for row in templated_rows] == [row["responses"] for row in expected]
+    assert [row["messages"] for row in templated_rows] == [record["messages"] for record in records]
+    assert (
+        templated_rows[0]["responses"] != bare[0]["responses"]
+        and templated_rows[1]["responses"] == bare[1]["responses"]
+    )
+    with pytest.raises(ValidationError, match=r"templates.math\n.*the template has no \{prompt\}"):
         SampleSettings.model_validate(settings | {"responses": DRAW | {"templates": {"math": "What?"}}})
 
 
@@ -116,7 +120,7 @@ sample.main()
 """
 
 
-def test_a_killed_sample_step_goes_on_at_its_last_shard_to_the_same_bytes(
+def test_a_killed_sample_step_continues_after_its_last_shard_with_the_same_bytes(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """kill -9 in the third of six shards: nothing looks finished, two are not drawn again, the bytes are the same."""
@@ -164,7 +168,7 @@ def test_an_empty_pool_is_an_error_before_the_model_is_loaded(tmp_path: Path) ->
 
 
 def save_samples(folder: Path, records: list[dict[str, Any]], texts: list[list[str]]) -> Path:
-    """An artifact as `sample` makes it, with the texts given."""
+    """An artifact as `sample` makes it, with these texts as responses."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -188,7 +192,7 @@ def verify_settings(teachers: list[str], **changes: Any) -> dict[str, Any]:
     return {"responses": responses, "verify": {}}
 
 
-def test_cross_verify_judges_every_candidate(tmp_path: Path) -> None:
+def test_cross_verify_has_a_row_for_every_candidate(tmp_path: Path) -> None:
     """Three prompts, two teachers; the second prompt did not fit teacher b's context, the third has no answer."""
     records = math_records()[:3]
     records[2] = records[2] | {"answer": None}
@@ -218,7 +222,7 @@ def test_cross_verify_judges_every_candidate(tmp_path: Path) -> None:
     assert first[4]["tokens"] is None and first[4]["response"] == "The answer is 3." and first[4]["accepted"]
     second = [row for row in rows if row["id"] == records[1]["id"]]
     assert [row["teacher"] for row in second] == ["a", "a", "original"]
-    assert [row["agreement"] for row in second] == [None, None, 1.0]  # b was not asked, a agrees
+    assert [row["agreement"] for row in second] == [None, None, 1.0]  # b has no sample, and a agrees
     third = [row for row in rows if row["id"] == records[2]["id"]]
     assert [row["correct"] for row in third] == [None] * 5
     assert {row["vote"] for row in third} == {None}
@@ -258,17 +262,34 @@ def test_cross_verify_needs_the_samples_of_every_teacher(tmp_path: Path) -> None
         )
 
 
-def test_repeated_ids_shift_nothing(tmp_path: Path) -> None:
+def test_repeated_ids_keep_their_own_samples(tmp_path: Path) -> None:
     record = math_records()[0]
     rows = [record | {"responses": [{"text": text, "finish_reason": "stop", "tokens": 1}]} for text in "xy"]
     found = [*gather([record, record], {"a": rows}, keep_original=False)]
     assert [[item.text for item in candidates] for _, candidates in found] == [["x"], ["y"]]
 
 
+def files_of(step: str) -> set[str]:
+    """The files in a step's identity, relative to the project's root."""
+    return {path.relative_to(ROOT).as_posix() for path in closure(f"scripts.{step}")}
+
+
 def test_cross_verify_starts_without_the_curation_pipeline() -> None:
-    """DataTrove's takes a second to import, and an edit of a curation step must not rerun distillation."""
-    files = {path.relative_to(ROOT).as_posix() for path in _closure(_module_files("scripts.distill.cross_verify"))}
+    """DataTrove takes a second to import, and an edit of a curation step must not rerun distillation."""
+    files = files_of("distill.cross_verify")
     assert "scripts/curate/languages.py" in files and "scripts/curate/job.py" not in files
+
+
+@pytest.mark.parametrize("step", ["distill.sample", "distill.judge", "evaluate.generate", "mix.build", "mix.encode"])
+def test_an_edited_verifier_draws_and_judges_nothing_again(step: str) -> None:
+    assert [file for file in files_of(step) if file.startswith("scripts/verify/")] == []
+
+
+@pytest.mark.parametrize("step", ["sample", "judge", "grade"])
+def test_a_step_reads_its_own_settings_alone(step: str) -> None:
+    """Cross-verification alone reads others' settings: its recipe holds the whole response set."""
+    found = {file for file in files_of(f"distill.{step}") if file.startswith("scripts/distill/settings/")}
+    assert found == {f"scripts/distill/settings/{name}.py" for name in ("__init__", step)}
 
 
 # --- The judge ------------------------------------------------------------------------------------------------------
@@ -284,8 +305,8 @@ DIGIT = {
 }
 
 
-def test_the_judge_scores_every_candidate_and_says_where_it_cannot(model: Path, tmp_path: Path) -> None:
-    """A model of random weights judges: what it says holds a digit, or does not; one response is too long for it."""
+def test_the_judge_scores_every_candidate_or_gives_a_reason(model: Path, tmp_path: Path) -> None:
+    """The judge has random weights: its text may or may not hold a digit, and one response is too long for it."""
     records = math_records()
     pool = save_records(tmp_path / "pool", records)
     texts = [["Answer: 3", "Answer: 4"], ["Answer: 17 " * 20, ""], *[["5", "6"]] * 4]
@@ -320,7 +341,7 @@ def test_the_judge_scores_every_candidate_and_says_where_it_cannot(model: Path, 
         run_step(cross_verify, verify, tmp_path / "x/manifest.json", pool=others, samples=samples)
 
 
-def test_a_judge_that_cannot_be_read_is_an_error_that_shows_what_it_says(model: Path, tmp_path: Path) -> None:
+def test_a_judge_without_any_score_is_an_error_that_shows_its_text(model: Path, tmp_path: Path) -> None:
     pool = save_records(tmp_path / "pool", math_records())
     settings = {"judge": DIGIT | {"pattern": "(no such score)"}, "teachers": [], "keep_original": True}
     with pytest.raises(DistillError, match=r"no score of teacher could be read: .* the first judgement is '.+'"):
@@ -338,12 +359,12 @@ BANDS = {"easy_from": 0.75, "hard_below": 0.25}
     [(4, 0, 4, 0.0), (4, 1, 1, 0.25), (4, 1, 2, 0.5), (4, 2, 2, 1 - 1 / 6), (4, 1, 4, 1.0), (10, 3, 5, 1 - 21 / 252)],
 )
 def test_pass_at_k_by_hand(samples: int, passes: int, k: int, value: float) -> None:
-    """C(9, 5) and the like: of 10 samples with 3 right, C(7, 5) = 21 of C(10, 5) = 252 choices have none."""
+    """For example, with 3 of 10 samples right, C(7, 5) = 21 of the C(10, 5) = 252 choices of 5 have none of them."""
     assert grade.pass_at_k(samples, passes, k) == pytest.approx(value)
 
 
 def test_pass_at_k_is_the_mean_over_all_choices() -> None:
-    """The estimator is the share of k-subsets with a pass: counted by hand for 6 samples."""
+    """The estimator is the share of the k-subsets that hold a pass, counted by hand for 6 samples."""
     from itertools import combinations
 
     verdicts = [1, 0, 0, 1, 0, 0]
@@ -361,8 +382,6 @@ def test_pass_at_k_needs_k_samples() -> None:
     ("rate", "band"), [(0.0, "hard"), (0.24, "hard"), (0.25, "medium"), (0.74, "medium"), (0.75, "easy"), (1.0, "easy")]
 )
 def test_bands(rate: float, band: str) -> None:
-    from scripts.distill.settings import Bands
-
     assert grade.band(rate, Bands(**BANDS)) == band
 
 
@@ -377,14 +396,10 @@ def test_bands(rate: float, band: str) -> None:
     ],
 )
 def test_grades_by_hand(verdicts: list[bool | None], expected: tuple) -> None:
-    from scripts.distill.settings import Bands
-
     assert tuple((grade.grades(verdicts, Bands(**BANDS)) or {}).values()) == expected
 
 
 def test_nothing_verified_gives_no_grade() -> None:
-    from scripts.distill.settings import Bands
-
     assert grade.grades([None, None], Bands(**BANDS)) is None
 
 
@@ -406,8 +421,8 @@ def test_attempts_are_drawn_for_verifiable_prompts_alone(model: Path, tmp_path: 
     assert all(row["samples"] == 4 and row["pass_rate"] == row["passes"] / 4 for row in kept)
 
 
-def test_grades_by_the_attempts_and_new_bands_without_new_attempts(tmp_path: Path) -> None:
-    """Targets are 3, 17, 10, 42, 15: right four times, three times, twice, never, and never said."""
+def test_grades_follow_from_the_attempts_and_other_bands_need_no_others(tmp_path: Path) -> None:
+    """Targets are 3, 17, 10, 42, 15: right four times, three times, twice and never, and one without any answer."""
     records = math_records()[:5]
     texts = [["3"] * 4, ["17", "17", "5", "17"], ["10", "10", "9", "8"], ["1"] * 4, ["?"] * 4]
     attempts = save_samples(tmp_path / "attempts", records, [[f"Answer: {x}" for x in found] for found in texts])
@@ -430,7 +445,7 @@ def test_grading_nothing_is_an_error(model: Path, tmp_path: Path) -> None:
     chat = [record for record in odd_records() if record["source"] == "chat"]
     pool = save_records(tmp_path / "pool", chat)
     settings = {"responses": DRAW, "engine": ENGINE, "only_verifiable": True}
-    with pytest.raises(DistillError, match=r"was asked nothing: of 1 prompts were dropped {'not verifiable': 1}"):
+    with pytest.raises(DistillError, match=r"got no prompt: all 1 were dropped, {'not verifiable': 1}"):
         run_step(sample, settings, tmp_path / "attempts/manifest.json", pool=pool, teacher=model)
     broken = [record | {"answer": {"kind": "math", "spec": "{}"}} for record in math_records()[:2]]
     attempts = save_samples(tmp_path / "attempts", broken, [["Answer: 3"]] * 2)
@@ -438,8 +453,10 @@ def test_grading_nothing_is_an_error(model: Path, tmp_path: Path) -> None:
         run_step(grade, GRADE, tmp_path / "graded/manifest.json", attempts=attempts)
 
 
-def test_a_teacher_that_says_nothing_is_an_error(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its first token ends the turn: every response is empty, and no data set should be waited for."""
+def test_a_teacher_that_generates_nothing_is_an_error(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its first token ends the turn, so every response is empty."""
     from scripts.generation.transformers_engine import TransformersEngine
 
     load = TransformersEngine.__init__
@@ -451,6 +468,8 @@ def test_a_teacher_that_says_nothing_is_an_error(model: Path, tmp_path: Path, mo
     monkeypatch.setattr(TransformersEngine, "__init__", mute)
     pool = save_records(tmp_path / "pool", math_records())
     out = tmp_path / "out/manifest.json"
-    with pytest.raises(DistillError, match=r"teacher said nothing: all of its 12 responses are empty \({'stop': 12}\)"):
+    with pytest.raises(
+        DistillError, match=r"teacher generated nothing: all of its 12 responses are empty \({'stop': 12}\)"
+    ):
         run_step(sample, {"responses": DRAW, "engine": ENGINE}, out, pool=pool, teacher=model)
     assert not out.exists()

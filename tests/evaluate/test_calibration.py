@@ -1,4 +1,4 @@
-"""The calibration table and its page: the published figures stand in both, beside what is measured or is not yet."""
+"""The calibration table and its page: both have the published figures, and say what is not measured yet."""
 
 from __future__ import annotations
 

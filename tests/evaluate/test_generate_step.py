@@ -1,4 +1,4 @@
-"""Benchmarks put to a nano model: every item in its place, templates, modes, limits, bad input."""
+"""Generations of a nano model on benchmarks: the order of items, templates, modes, limits, bad input."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pydantic import ValidationError
 
 from scripts.common.artifacts import check
 from scripts.evaluate import generate, score
-from scripts.evaluate.generate import BenchmarkError, asked
-from scripts.evaluate.settings import Benchmark
+from scripts.evaluate.benchmarks import Benchmark
+from scripts.evaluate.generate import BenchmarkError, question
 from tests.common.nano import math_records, run_step, save_model, save_records
 
 ENGINE = {"kind": "transformers", "dtype": "float32", "batch_size": 8, "shard_size": 4}
@@ -54,12 +54,16 @@ def test_items_keep_their_place_and_their_answers(model: Path, tmp_path: Path) -
     rows = pq.read_table(outs[0]).to_pylist()
     assert [(row["id"], row["sample"]) for row in rows] == [(item["id"], n) for item in records for n in range(2)]
     assert [row["answer"] for row in rows[::2]] == [item["answer"] for item in records]
-    assert [row["prompt"] for row in rows[::2]] == [item["messages"][:1] for item in records], "no answer is asked"
+    assert [row["prompt"] for row in rows[::2]] == [item["messages"][:1] for item in records], (
+        "the prompt has no answer"
+    )
     assert {row["thinking"] for row in rows} == {False}
     assert all(1 <= row["tokens"] <= 10 for row in rows)
     assert len(pq.read_table(outs[1])) == 2 and len(pq.read_table(outs[2])) == 2
     short = pq.read_table(outs[1]).to_pylist()
-    assert [row["response"] for row in short] == [row["response"] for row in rows[:4:2]], "n changes no sample"
+    assert [row["response"] for row in short] == [row["response"] for row in rows[:4:2]], (
+        "the number of samples changes no sample"
+    )
     assert all(check(out) == [] for out in outs)
     scores = [tmp_path / f"scores/{name}.json" for name in ("sums", "short", "few")]
     metrics = {"model": "m", "benchmarks": dict.fromkeys(("sums", "short", "few"), "pass@1"), "verify": {}}
@@ -85,22 +89,22 @@ def test_thinking_mode_has_its_own_sampling_and_prompt(model: Path, tmp_path: Pa
     assert max(row["tokens"] for row in thought) > 10
 
 
-def test_template_stands_around_the_last_user_message() -> None:
+def test_the_template_goes_around_the_last_message_of_the_user() -> None:
     messages = [
         {"role": "system", "content": "s"},
         {"role": "user", "content": "a {b}"},
         {"role": "assistant", "content": "gold"},
     ]
-    assert asked(messages, "Q: {prompt} {x}\nEnd with Answer:") == [
+    assert question(messages, "Q: {prompt} {x}\nEnd with Answer:") == [
         {"role": "system", "content": "s"},
         {"role": "user", "content": "Q: a {b} {x}\nEnd with Answer:"},
     ]
     with pytest.raises(BenchmarkError, match="must end with the user's message"):
-        asked(messages[:1], "{prompt}")
+        question(messages[:1], "{prompt}")
 
 
 def test_thinking_may_have_a_template_of_its_own() -> None:
-    """LiveCodeBench: the runner's system message forbids all but the program, which thinking would break."""
+    """LiveCodeBench: the runner's instruction forbids everything but the program, and thinking would break it."""
     one = Benchmark(**BENCHMARK, template="Only this: {prompt}", thinking_template="This: {prompt}")
     assert (one.questions(False).template, one.questions(True).template) == ("Only this: {prompt}", "This: {prompt}")
     assert Benchmark(**BENCHMARK, template="Only this: {prompt}").questions(True).template == "Only this: {prompt}"
@@ -113,7 +117,7 @@ def test_template_without_the_prompt_is_refused() -> None:
         Benchmark(**BENCHMARK, template="Answer:")
 
 
-def test_what_questions_leave_out_generates_nothing_again() -> None:
+def test_another_metric_or_title_generates_nothing_again() -> None:
     one, other = (Benchmark(**(BENCHMARK | change)) for change in ({}, {"metric": "strict-prompt", "title": "x"}))
     assert one.questions(False) == other.questions(False)
 
@@ -124,13 +128,13 @@ def test_empty_benchmark_is_an_error(model: Path, tmp_path: Path) -> None:
         run_step(generate, recipe(sums=BENCHMARK), [tmp_path / "sums.parquet"], model=model, benchmarks=[sums])
 
 
-def test_an_item_that_stands_twice_is_an_error_before_the_engine_starts(model: Path, tmp_path: Path) -> None:
+def test_a_repeated_item_is_an_error_before_the_engine_starts(model: Path, tmp_path: Path) -> None:
     sums = save_records(tmp_path / "raw/sums", [*math_records(), math_records()[2]])
     with pytest.raises(BenchmarkError, match=rf"raw/sums has {math_records()[2]['id']} 2 times"):
         run_step(generate, recipe(sums=BENCHMARK), [tmp_path / "sums.parquet"], model=model, benchmarks=[sums])
 
 
-def test_a_source_that_is_not_given_is_an_error(model: Path, tmp_path: Path) -> None:
+def test_a_missing_source_is_an_error(model: Path, tmp_path: Path) -> None:
     other = save_records(tmp_path / "raw/other", math_records())
     with pytest.raises(BenchmarkError, match=r"--benchmarks has \['other'\], not the source of {'sums': 'sums'}"):
         run_step(generate, recipe(sums=BENCHMARK), [tmp_path / "sums.parquet"], model=model, benchmarks=[other])

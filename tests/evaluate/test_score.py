@@ -1,4 +1,4 @@
-"""Scores by hand: the mean over samples, its error, what cannot be verified, thinking, rows that stay in line."""
+"""Scores by hand: the mean over samples, its error, unverifiable responses, thinking, and the order of rows."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def save(folder: Path, name: str, items: list[tuple[dict[str, Any] | None, list[str]]]) -> Path:
-    """Generations as `generate` leaves them: one item an (answer, responses)."""
+    """A file of generations as `generate` writes it: one item per (answer, responses)."""
     rows = [
         {
             "id": f"{place:016x}",
@@ -75,15 +75,15 @@ def test_mean_and_error_by_hand() -> None:
 
 
 def test_score_by_hand(tmp_path: Path) -> None:
-    found = scored(
+    result = scored(
         tmp_path, [(SUM, ["Answer: 3", "Answer: 3"]), (SUM, ["Answer: 3", "Answer: 4..."]), (SUM, ["5", "6"])]
     )
-    assert (found["value"], found["n"], found["samples_per_prompt"]) == (0.5, 3, 2)
-    assert found["stderr"] == pytest.approx(math.sqrt(0.5 / 2 / 3))
-    assert (found["metric"], found["model"], found["benchmark"]) == ("pass@1", "m", "sums")
-    assert found["unverifiable"] == {} and found["truncated"] == 1 and found["tokens"] == 4
-    assert [item["value"] for item in found["items"]] == [1.0, 0.5, 0.0]
-    assert [[one["correct"] for one in item["verdicts"]] for item in found["items"]] == [
+    assert (result["value"], result["n"], result["samples_per_prompt"]) == (0.5, 3, 2)
+    assert result["stderr"] == pytest.approx(math.sqrt(0.5 / 2 / 3))
+    assert (result["metric"], result["model"], result["benchmark"]) == ("pass@1", "m", "sums")
+    assert result["unverifiable"] == {} and result["truncated"] == 1 and result["tokens"] == 4
+    assert [item["value"] for item in result["items"]] == [1.0, 0.5, 0.0]
+    assert [[one["correct"] for one in item["verdicts"]] for item in result["items"]] == [
         [True, True],
         [True, False],
         [False, False],
@@ -91,11 +91,11 @@ def test_score_by_hand(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("samples", [1, 2, 8])
-def test_pass_at_1_does_not_depend_on_n(tmp_path: Path, samples: int) -> None:
-    """The best of n would rise with n, and halving at each doubling has happened elsewhere: the mean stays."""
-    found = scored(tmp_path, [(SUM, ["Answer: 3"] * samples), (SUM, ["Answer: 4"] * samples)])
-    assert found["value"] == 0.5 and found["samples_per_prompt"] == samples
-    assert found["stderr"] == pytest.approx(0.5)  # clustered by prompt: more samples of two prompts are no more prompts
+def test_pass_at_1_does_not_depend_on_the_number_of_samples(tmp_path: Path, samples: int) -> None:
+    """The best of n would rise with n; the mean does not."""
+    result = scored(tmp_path, [(SUM, ["Answer: 3"] * samples), (SUM, ["Answer: 4"] * samples)])
+    assert result["value"] == 0.5 and result["samples_per_prompt"] == samples
+    assert result["stderr"] == pytest.approx(0.5)  # clustered by prompt: two prompts, whatever their samples
 
 
 def test_one_right_of_four_is_a_quarter(tmp_path: Path) -> None:
@@ -103,36 +103,36 @@ def test_one_right_of_four_is_a_quarter(tmp_path: Path) -> None:
 
 
 def test_thinking_is_not_the_answer(tmp_path: Path) -> None:
-    found = scored(
+    result = scored(
         tmp_path,
         [
             (SUM, ["<think>\nAnswer: 3\n</think>\n\nAnswer: 4"]),
             (SUM, ["<think>\nAnswer: 4\n</think>\n\nAnswer: 3"]),
-            (SUM, ["<think>\nAnswer: 3"]),  # cut before it answered
+            (SUM, ["<think>\nAnswer: 3"]),  # cut off before an answer
         ],
     )
-    assert [item["value"] for item in found["items"]] == [0.0, 1.0, 0.0]
+    assert [item["value"] for item in result["items"]] == [0.0, 1.0, 0.0]
 
 
-def test_answers_that_are_null_or_unreadable_shift_nothing(tmp_path: Path) -> None:
+def test_null_and_unreadable_answers_leave_the_other_rows_in_place(tmp_path: Path) -> None:
     broken = {"kind": "math", "spec": "{"}
     unknown = {"kind": "riddle", "spec": "{}"}
     none = {"kind": "none", "spec": "{}"}
     right = ["Answer: 3"]
     answers = [SUM, None, SUM, broken, none, unknown, SUM]
-    found = scored(tmp_path, [(answer, right) for answer in answers])
-    assert [item["value"] for item in found["items"]] == [1.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]
-    assert [item["id"] for item in found["items"]] == [f"{place:016x}" for place in range(7)]
-    assert found["value"] == pytest.approx(3 / 7) and found["n"] == 7
-    assert found["unverifiable"] == {"bad spec": 2, "no verifier": 2}
+    result = scored(tmp_path, [(answer, right) for answer in answers])
+    assert [item["value"] for item in result["items"]] == [1.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]
+    assert [item["id"] for item in result["items"]] == [f"{place:016x}" for place in range(7)]
+    assert result["value"] == pytest.approx(3 / 7) and result["n"] == 7
+    assert result["unverifiable"] == {"bad spec": 2, "no verifier": 2}
 
 
 def test_several_benchmarks_in_one_job(tmp_path: Path) -> None:
     sums = save(tmp_path, "sums", [(SUM, ["3"])])
     style = save(tmp_path, "style", [(NO_COMMA, ["one two", "one, two"]), (NO_COMMA, ["a", "b"])])
-    found = run(tmp_path, {"sums": "pass@1", "style": "strict-prompt"}, [style, sums])
-    assert found["sums"]["value"] == 1.0
-    assert found["style"]["value"] == 0.75 and found["style"]["metric"] == "strict-prompt"
+    result = run(tmp_path, {"sums": "pass@1", "style": "strict-prompt"}, [style, sums])
+    assert result["sums"]["value"] == 1.0
+    assert result["style"]["value"] == 0.75 and result["style"]["metric"] == "strict-prompt"
 
 
 def test_strict_prompt_scores_instructions_alone(tmp_path: Path) -> None:
@@ -143,11 +143,11 @@ def test_strict_prompt_scores_instructions_alone(tmp_path: Path) -> None:
         run(tmp_path, {"style": "strict-prompt"}, [path], instructions_mode="loose")
 
 
-def test_items_of_several_groups_of_rows_stay_in_line(tmp_path: Path) -> None:
-    """150 items of two samples are five groups of rows; each third item is wrong."""
-    found = scored(tmp_path, [(SUM, ["Answer: 4" if place % 3 == 2 else "Answer: 3"] * 2) for place in range(150)])
-    assert found["n"] == 150 and found["value"] == pytest.approx(2 / 3)
-    assert [item["value"] for item in found["items"]] == [1.0, 1.0, 0.0] * 50
+def test_items_in_several_row_groups_keep_their_rows(tmp_path: Path) -> None:
+    """150 items with two samples each are five row groups; every third item is wrong."""
+    result = scored(tmp_path, [(SUM, ["Answer: 4" if place % 3 == 2 else "Answer: 3"] * 2) for place in range(150)])
+    assert result["n"] == 150 and result["value"] == pytest.approx(2 / 3)
+    assert [item["value"] for item in result["items"]] == [1.0, 1.0, 0.0] * 50
 
 
 def test_samples_of_an_item_share_one_answer_in_memory(tmp_path: Path) -> None:
@@ -160,7 +160,7 @@ def test_no_generation_is_an_error(tmp_path: Path) -> None:
         scored(tmp_path, [])
 
 
-def test_other_generations_than_the_recipe_names(tmp_path: Path) -> None:
+def test_generations_of_other_benchmarks_than_the_recipe_names_are_an_error(tmp_path: Path) -> None:
     with pytest.raises(ScoreError, match=r"--generations are of \['sums'\], the recipe scores \['code'\]"):
         run(tmp_path, {"code": "pass@1"}, [save(tmp_path, "sums", [(SUM, ["3"])])])
 
@@ -175,7 +175,7 @@ def test_items_by_sample_number_even_with_repeated_ids() -> None:
 
 
 @pytest.mark.parametrize(
-    ("found", "message"),
+    ("result", "message"),
     [
         (rows(("a", 1)), "sample 1 of a is out of place"),
         (rows(("a", 0), ("b", 1)), "sample 1 of b is out of place"),
@@ -183,13 +183,13 @@ def test_items_by_sample_number_even_with_repeated_ids() -> None:
         (rows(("a", 0), ("a", 1), ("b", 0)), r"items have \[1, 2\] samples"),
     ],
 )
-def test_rows_that_lost_their_place_are_refused(found: list[dict[str, Any]], message: str) -> None:
+def test_rows_out_of_place_are_refused(result: list[dict[str, Any]], message: str) -> None:
     with pytest.raises(ScoreError, match=message):
-        by_item(found, "x")
+        by_item(result, "x")
 
 
 def test_scoring_imports_no_torch() -> None:
-    """A score job starts in half a second; torch alone would take three times that."""
+    """A score job starts in half a second; importing torch would take three times as long."""
     code = (
         "import sys, scripts.evaluate.score; print([m for m in ('torch', 'transformers', 'sympy') if m in sys.modules])"
     )

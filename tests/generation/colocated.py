@@ -1,10 +1,10 @@
-"""A training step's own command, with vLLM in its process, without a GPU.
+"""Run a training step with vLLM in its process, on a machine without a GPU.
 
 Run: `python -m tests.generation.colocated grpo ...`
 
-Two things of vLLM 0.31 forbid that on a CPU, and are left out here: sleep, which an engine without a GPU refuses, and
-matrix products by kernels that pack the weights once, when they are loaded, and leave nothing that others could be
-written to. torch's own product takes the weights as they are. All else is as it runs on a GPU.
+Two features of vLLM 0.31 prevent that on a CPU and are switched off here. Sleep: an engine without a GPU refuses it.
+Packed matrix products: their kernels pack the weights when they are loaded, so new weights cannot be written; torch's
+product is used instead. Everything else is as on a GPU.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ def main() -> None:
     if not torch.cuda.is_available():
         from vllm.model_executor.layers import utils
 
-        from scripts.train import trainer
+        from scripts.train import policy
 
-        stated = trainer.engine
+        stated = policy.engine_arguments
 
-        def awake(*given: Any) -> dict[str, Any]:
-            return stated(*given) | {"vllm_enable_sleep_mode": False}
+        def awake(*arguments: Any) -> dict[str, Any]:
+            return stated(*arguments) | {"vllm_enable_sleep_mode": False}
 
-        trainer.engine = awake
+        policy.engine_arguments = awake
         utils.dispatch_cpu_unquantized_gemm = unpacked
     step.main()
 

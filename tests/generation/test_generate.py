@@ -1,4 +1,4 @@
-"""Generation: the decoding loop against transformers' own, streams that belong to a sample, shards that resume."""
+"""Generation: decoding against `generate` of transformers, random streams per sample, shards that resume."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from scripts.common.artifacts import Artifact, open_artifact
+from scripts.common.records import Message
 from scripts.common.settings import Engine, Sampling
 from scripts.generation.decode import decode, draw, left_padded, streams
 from scripts.generation.engine import load
@@ -18,9 +19,9 @@ from scripts.generation.prompts import (
     Completion,
     GenerationError,
     Prompt,
+    chat_tokenizer,
     completion,
     encode,
-    load_tokenizer,
     sample_seed,
     stop_ids,
 )
@@ -146,7 +147,7 @@ def test_a_diverged_model_is_refused(engine: TransformersEngine) -> None:
     kept = weight.data.clone()
     weight.data.fill_(float("nan"))
     try:
-        with pytest.raises(GenerationError, match="gives NaN instead of logits: its training diverged"):
+        with pytest.raises(GenerationError, match=r"the logits of .* are NaN, so its training has diverged"):
             decode(engine.model, [[5, 6]], [0], [0], GREEDY, engine.stops)
     finally:
         weight.data.copy_(kept)
@@ -163,12 +164,17 @@ def test_left_padding() -> None:
 
 @pytest.mark.parametrize("thinking", [True, False])
 def test_prompts_are_rendered_as_in_training(engine: TransformersEngine, thinking: bool) -> None:
-    from scripts.train.rows import render_prompt
+    """A prompt's ids are the context of the row that fine-tuning makes of it, and those that transformers makes."""
+    from scripts.train.rows import IGNORED, chat_row
 
+    answer: Message = {"role": "assistant", "content": "<think>\n1 + 2\n</think>\n\n3" if thinking else "3"}
     for (_, messages), prompt in zip(chats(), encode(engine.tokenizer, chats(), thinking), strict=True):
-        rendered = render_prompt(messages, engine.tokenizer, thinking)
-        assert list(prompt.tokens) == engine.tokenizer(rendered, add_special_tokens=False)["input_ids"]
-        assert rendered.endswith("</think>\n\n") is not thinking
+        row = chat_row([*messages, answer], engine.tokenizer)
+        assert list(prompt.tokens) == row["input_ids"][: row["labels"].count(IGNORED)]
+        assert list(prompt.tokens) == engine.tokenizer.apply_chat_template(
+            messages, add_generation_prompt=True, enable_thinking=thinking, return_dict=False
+        )
+        assert engine.tokenizer.decode(prompt.tokens).endswith("</think>\n\n") is not thinking
 
 
 def test_stop_ids_hold_the_end_of_text_and_of_a_turn(model: Artifact, engine: TransformersEngine) -> None:
@@ -196,18 +202,18 @@ def test_completion_keeps_thinking_and_cuts_at_the_end_of_turn(engine: Transform
 
 
 def test_a_checkpoint_without_chat_template_is_refused(model: Artifact, tmp_path: Path) -> None:
-    tokenizer = load_tokenizer(model.folder)
+    tokenizer = chat_tokenizer(model.folder)
     tokenizer.chat_template = None
     tokenizer.save_pretrained(tmp_path)
     with pytest.raises(GenerationError, match="no chat template"):
-        load_tokenizer(tmp_path)
+        chat_tokenizer(tmp_path)
 
 
 # --- Shards ---------------------------------------------------------------------------------------------------------
 
 
 class Counting:
-    """The engine, counting the prompts it is given, and failing when told to."""
+    """An engine that counts its prompts, and fails after a number of them if told to."""
 
     def __init__(self, engine: TransformersEngine, fail_at: int | None = None) -> None:
         self.engine, self.fail_at, self.seen = engine, fail_at, list[str]()
@@ -220,7 +226,7 @@ class Counting:
         return self.engine.complete(prompts, sampling, samples, seed)
 
 
-def test_a_killed_job_goes_on_at_its_last_finished_shard(
+def test_a_killed_job_resumes_after_its_last_finished_shard(
     engine: TransformersEngine, model: Artifact, tmp_path: Path
 ) -> None:
     whole = [*generate(engine, chats(), ask(model), tmp_path / "whole")]

@@ -1,7 +1,7 @@
-"""The server engine's policy when servers fail, on an HTTP server that fails as told.
+"""The server engine when servers fail, on an HTTP server that fails as a test scripts it.
 
-What vLLM itself says is tested in test_vllm.py; here every answer is made up, so that 500s, dropped connections, broken
-JSON and deaths come when they are wanted.
+test_vllm.py tests vLLM's own answers. Here all answers are scripted, so that status 500, dropped connections, broken
+JSON and deaths happen when a test needs them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from scripts.common.settings import Engine, Sampling
 from scripts.generation import serving as serving_module
 from scripts.generation.engine import load
 from scripts.generation.fleet import Fleet
-from scripts.generation.prompts import GenerationError, Prompt, load_tokenizer, sample_seed, stop_ids
+from scripts.generation.prompts import GenerationError, Prompt, chat_tokenizer, sample_seed, stop_ids
 from scripts.generation.server_engine import ServerEngine
 from scripts.generation.servers import (
     OwnServer,
@@ -37,14 +37,14 @@ from scripts.generation.servers import (
     serve_command,
     spawn,
 )
-from scripts.generation.serving import Serving, of_this_job
+from scripts.generation.serving import Serving, from_environment
 from scripts.generation.shards import Request, generate
 from tests.common.nano import save_model
 
 HOT = Sampling(temperature=0.7, top_p=0.8, top_k=20, presence_penalty=1.5, max_tokens=8)
 ENGINE = Engine(kind="vllm-server", dtype="float32", batch_size=8, shard_size=2)
 WORDS = [20, 30, 40]
-"""Token ids that the made-up server generates."""
+"""Token ids that the scripted server generates."""
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Script:
-    """What a made-up server does with its requests: `plan` in order, then answers."""
+    """A scripted server's reaction to its requests: the entries of `plan` in order, then answers."""
 
     def __init__(self, root: Path, plan: list[Callable[[Any], None]] | None = None) -> None:
         self.root, self.plan, self.bodies = root, list(plan or []), list[dict]()
@@ -71,7 +71,7 @@ class Script:
 
 
 def choices(count: int) -> list[dict]:
-    """Samples in reversed order, as they may come: sample i says WORDS followed by i + 1."""
+    """Samples in reversed order, which a server may choose: sample i is WORDS followed by i + 1."""
     return [{"index": index, "token_ids": [*WORDS, index + 1]} for index in reversed(range(count))]
 
 
@@ -150,14 +150,14 @@ def test_a_request_states_everything_and_samples_keep_their_order(model: Path) -
         "top_k": 20,
         "presence_penalty": 1.5,
         "max_tokens": 8,
-        "stop_token_ids": sorted(stop_ids(model, load_tokenizer(model))),
+        "stop_token_ids": sorted(stop_ids(model, chat_tokenizer(model))),
         "skip_special_tokens": False,
         "seed": sample_seed(7, "id-0", 0),
     }
 
 
 def engine_texts(model: Path, samples: int) -> list[str]:
-    tokenizer = load_tokenizer(model)
+    tokenizer = chat_tokenizer(model)
     return [tokenizer.decode([*WORDS, index + 1], skip_special_tokens=False) for index in range(samples)]
 
 
@@ -201,7 +201,7 @@ def test_a_refusal_is_not_tried_again(model: Path) -> None:
     assert len(script.bodies) == 1
 
 
-def test_a_request_without_an_answer_in_time_is_a_fault(model: Path) -> None:
+def test_a_request_that_is_not_answered_in_time_is_a_fault(model: Path) -> None:
     hang = threading.Event()
     script = Script(model, [lambda request: hang.wait(5)])
     with serve(script) as url:
@@ -213,7 +213,7 @@ def test_a_request_without_an_answer_in_time_is_a_fault(model: Path) -> None:
 # --- Several servers ------------------------------------------------------------------------------------------------
 
 
-def test_the_other_server_takes_what_a_dead_one_cannot(model: Path) -> None:
+def test_the_other_server_takes_the_requests_of_a_dead_one(model: Path) -> None:
     dead, alive = Script(model), Script(model)
     with serve(alive) as url:
         with serve(dead) as gone:
@@ -222,7 +222,7 @@ def test_the_other_server_takes_what_a_dead_one_cannot(model: Path) -> None:
     assert all(item for item in found) and len(alive.bodies) == 12 and not dead.bodies
 
 
-def test_requests_go_where_fewest_are(model: Path) -> None:
+def test_a_request_goes_to_the_server_with_the_fewest(model: Path) -> None:
     servers = a, b, c = [Server(f"http://{name}", Serving()) for name in "abc"]
     fleet = Fleet(servers, Serving())
     with fleet.least_busy([]) as one, fleet.least_busy([]) as two, fleet.least_busy([]) as three:
@@ -237,7 +237,7 @@ def test_requests_go_where_fewest_are(model: Path) -> None:
         assert cleared is a, "an answer clears the failure"
 
 
-def test_the_request_that_ended_the_job_says_why_and_not_one_that_was_stopped_with_it() -> None:
+def test_the_error_is_the_request_that_ended_the_job_and_not_one_stopped_with_it() -> None:
     fleet = Fleet([Server("http://a", Serving())], Serving(wait_seconds=0.5, retries=3))
     waits = threading.Event()
 
@@ -253,7 +253,7 @@ def test_the_request_that_ended_the_job_says_why_and_not_one_that_was_stopped_wi
         fleet.ask([fails, refused], threads=2)
 
 
-# --- What is told before anything is generated ----------------------------------------------------------------------
+# --- Errors before anything is generated ----------------------------------------------------------------------------
 
 
 def test_a_server_of_another_model_is_refused(model: Path, tmp_path: Path) -> None:
@@ -264,7 +264,7 @@ def test_a_server_of_another_model_is_refused(model: Path, tmp_path: Path) -> No
         engine(model, url)
 
 
-def test_a_server_that_is_not_there_is_told_with_what_starts_it(model: Path) -> None:
+def test_a_server_that_does_not_answer_is_an_error_with_the_command_that_starts_one(model: Path) -> None:
     url = f"http://127.0.0.1:{free_port()}"
     with pytest.raises(GenerationError, match=rf"no vLLM server answers at {url} .*`vllm serve .*serving.urls"):
         engine(model, url)
@@ -277,7 +277,7 @@ def test_without_vllm_and_without_servers_the_setting_is_named(model: Path, monk
 
 
 @pytest.mark.parametrize("url", ["node7:8000", "http://node7:8000/", "ftp://node7"])
-def test_urls_that_are_none(url: str) -> None:
+def test_malformed_urls_are_an_error(url: str) -> None:
     with pytest.raises(ValidationError, match="give each server as http://host:port"):
         Serving(urls={"teacher": (url,)})
     with pytest.raises(ValidationError, match="teacher has none"):
@@ -286,7 +286,7 @@ def test_urls_that_are_none(url: str) -> None:
 
 def test_a_job_reads_its_servers_from_the_environment(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(serving_module.VARIABLE, raising=False)
-    assert of_this_job() == Serving()
+    assert from_environment() == Serving()
     script = Script(model)
     with serve(script) as url:
         monkeypatch.setenv(serving_module.VARIABLE, json.dumps({"urls": {model.name: [url]}}))
@@ -298,14 +298,14 @@ def test_a_job_reads_its_servers_from_the_environment(model: Path, monkeypatch: 
 # --- Shards ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_job_that_gave_up_goes_on_at_its_last_finished_shard(model: Path, tmp_path: Path) -> None:
+def test_a_job_that_gave_up_resumes_after_its_last_finished_shard(model: Path, tmp_path: Path) -> None:
     chats = [(f"id-{place}", [{"role": "user", "content": f"What is {place}?"}]) for place in range(6)]
     asked = Request(HOT, False, 2, 1, open_artifact(model / "manifest.json").digest, shard_size=2)
     script = Script(model)
     with serve(script) as url:
         whole = [*generate(engine(model, url), chats, asked, tmp_path / "whole")]
     failing = Script(model, [None, None, *[error(500)] * 100])
-    with serve(failing) as url, pytest.raises(GenerationError, match="What is finished is kept"):
+    with serve(failing) as url, pytest.raises(GenerationError, match="Finished work is kept"):
         [*generate(engine(model, url), chats, asked, tmp_path / "killed")]
     rest = Script(model)
     with serve(rest) as url:
@@ -370,7 +370,7 @@ def test_an_own_server_that_always_dies_ends_the_job(model: Path, monkeypatch: p
         fleet_of(server, model, monkeypatch).complete(prompts(2), HOT, samples=1, seed=1)
 
 
-def test_a_port_that_is_taken_is_left_for_another(model: Path, monkeypatch: pytest.MonkeyPatch, quick: None) -> None:
+def test_a_server_whose_port_is_taken_gets_another(model: Path, monkeypatch: pytest.MonkeyPatch, quick: None) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -383,7 +383,7 @@ def test_a_port_that_is_taken_is_left_for_another(model: Path, monkeypatch: pyte
     server.close()
 
 
-def test_a_server_that_never_answers_is_given_up(model: Path, quick: None) -> None:
+def test_a_server_that_never_answers_ends_the_job(model: Path, quick: None) -> None:
     server = own(model, "import time; time.sleep(60)", start_minutes=0.005)
     with pytest.raises(GenerationError, match=r"did not answer within 0.005 minutes.*serving.start_minutes"):
         server.wait()
@@ -391,7 +391,7 @@ def test_a_server_that_never_answers_is_given_up(model: Path, quick: None) -> No
 
 
 def ends(pid: str) -> bool:
-    """Whether the process is gone, or a zombie that nobody has waited for, within five seconds."""
+    """Whether the process ends within five seconds; a zombie counts as ended."""
     process = Path("/proc") / pid
     for _ in range(100):
         if not process.exists() or "Z" in (process / "stat").read_text().split()[2]:
@@ -400,8 +400,8 @@ def ends(pid: str) -> bool:
     return False
 
 
-def test_what_a_killed_server_leaves_ends_before_the_next_one_starts(model: Path, tmp_path: Path, quick: None) -> None:
-    """As vLLM's engine, which has a process of its own and the GPU's memory."""
+def test_processes_of_a_killed_server_end_before_the_next_one_starts(model: Path, tmp_path: Path, quick: None) -> None:
+    """Like vLLM's engine, which is a process of its own and holds the GPU's memory."""
     engine = (
         f"import subprocess; open({str(tmp_path / 'pid')!r}, 'w').write(str(subprocess.Popen(['sleep', '60']).pid))"
     )

@@ -1,4 +1,4 @@
-"""vLLM itself, offline and behind its server, on a nano model: says what transformers says, greedily, token by token.
+"""vLLM on a nano model, offline and behind its server: its greedy completions are those of transformers.
 
 Needs vLLM: `python -m pytest tests/generation` in `envs/serve`, or on a CPU `make test-stack`, where each start of an
 engine costs about a minute.
@@ -64,8 +64,8 @@ def expected(model: Artifact, folder: Path) -> list:
     return [*generate(TransformersEngine(model.folder, SETTINGS), chats(), ask(model, GREEDY), folder)]
 
 
-def test_the_protocol_has_every_field_that_is_asked_and_read() -> None:
-    """Needs no engine: requests as the engine writes them mean to vLLM what the offline engine tells it."""
+def test_the_protocol_has_every_field_that_is_sent_and_read() -> None:
+    """Needs no engine: vLLM reads a request of the server engine as the settings that the offline engine passes."""
     from vllm.entrypoints.openai.completion.protocol import CompletionRequest, CompletionResponseChoice
 
     body = {
@@ -78,31 +78,32 @@ def test_the_protocol_has_every_field_that_is_asked_and_read() -> None:
         "stop_token_ids": [1, 2],
         "skip_special_tokens": False,
     }
-    asked = CompletionRequest.model_validate(body)
+    request = CompletionRequest.model_validate(body)
     assert set(body) <= set(CompletionRequest.model_fields)
-    meant = asked.to_sampling_params(asked.max_tokens, {})
-    assert (meant.n, meant.seed, meant.stop_token_ids, meant.max_tokens) == (3, 2**55, [1, 2], 16)
-    assert (meant.temperature, meant.top_p, meant.top_k, meant.presence_penalty) == (0.7, 0.8, 20, 1.5)
+    sampling = request.to_sampling_params(request.max_tokens, {})
+    assert (sampling.n, sampling.seed, sampling.stop_token_ids, sampling.max_tokens) == (3, 2**55, [1, 2], 16)
+    assert (sampling.temperature, sampling.top_p, sampling.top_k) == (0.7, 0.8, 20)
+    assert sampling.presence_penalty == 1.5
     scored = CompletionRequest(model="m", prompt=[5, 6], max_tokens=1, temperature=0.0, prompt_logprobs=0)
     assert scored.to_sampling_params(1, {}).prompt_logprobs == 0
     assert {"index", "token_ids", "prompt_logprobs"} <= set(CompletionResponseChoice.model_fields)
 
 
-def test_the_server_says_the_same_greedily(server, model: Artifact, tmp_path: Path) -> None:
+def test_the_servers_greedy_completions_are_those_of_transformers(server, model: Artifact, tmp_path: Path) -> None:
     """Texts, stop ids and token counts, of all prompts."""
     assert server.context == 96
     found = [*generate(server, chats(), ask(model, GREEDY), tmp_path / "server")]
     assert found == expected(model, tmp_path / "transformers")
 
 
-def test_samples_of_the_server_differ_and_come_again(server, model: Artifact, tmp_path: Path) -> None:
+def test_samples_of_the_server_differ_and_repeat(server, model: Artifact, tmp_path: Path) -> None:
     first = [*generate(server, chats(), ask(model, HOT, samples=4), tmp_path / "a")]
     assert [len(found) for found in first] == [4] * 6
     assert len({item.text for found in first for item in found}) > 12
     assert first == [*generate(server, chats(), ask(model, HOT, samples=4), tmp_path / "b")]
 
 
-def test_a_killed_server_is_started_again_and_says_the_same(
+def test_a_killed_server_is_started_again_with_the_same_completions(
     server,
     model: Artifact,
     tmp_path: Path,
@@ -164,7 +165,7 @@ def test_steps_use_a_server_that_runs_already(
     assert answers["transformers"] == answers["vllm-server"]
 
 
-def test_a_killed_step_goes_on_to_the_same_bytes(
+def test_a_killed_step_resumes_to_the_same_bytes(
     server,
     model: Artifact,
     tmp_path: Path,
@@ -197,7 +198,7 @@ def test_a_killed_step_goes_on_to_the_same_bytes(
     assert (killed / "sums.parquet").read_bytes() == (whole / "sums.parquet").read_bytes()
 
 
-def test_offline_says_the_same_greedily(model: Artifact, tmp_path: Path) -> None:
+def test_offline_greedy_completions_are_those_of_transformers(model: Artifact, tmp_path: Path) -> None:
     served = load(model.folder, SETTINGS.model_copy(update={"kind": "vllm"}), seed=1)
     found = [*generate(served, chats(), ask(model, GREEDY), tmp_path / "vllm")]
     assert found == expected(model, tmp_path / "transformers")

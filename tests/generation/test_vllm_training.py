@@ -52,7 +52,8 @@ DOMAINS = ("knowledge", "math")
 def student(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Has learned to answer with a letter. vLLM's attention on a CPU has no kernel for heads of less than 32."""
     from scripts.train import pretrain, sft
-    from scripts.train.settings import PretrainStep, SftStep
+    from scripts.train.settings.pretrain import PretrainStep
+    from scripts.train.settings.sft import SftStep
 
     folder = tmp_path_factory.mktemp("nano")
     chats = dataset(folder / "chats", corpus(200, 0))
@@ -79,26 +80,26 @@ def teachers(student: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[st
 
 @pytest.fixture(scope="module")
 def servers(teachers: dict[str, Path]) -> Iterator[dict[str, OwnServer]]:
-    """A server a teacher, started as a step starts its own."""
-    found: dict[str, Any] = {}
+    """One server per teacher, started as a step starts its own."""
+    servers: dict[str, Any] = {}
     for name, manifest in teachers.items():
-        (found[name],) = open_servers(manifest.parent, SETTINGS, 1, Serving())
-    yield found
-    for server in found.values():
+        (servers[name],) = open_servers(manifest.parent, SETTINGS, 1, Serving())
+    yield servers
+    for server in servers.values():
         server.close()
 
 
 def distilled(folder: Path, student: Path, prompts: Path, teachers: dict[str, Path], training: dict[str, Any]) -> Path:
     from scripts.train import opd
-    from scripts.train.settings import OpdStep
+    from scripts.train.settings.opd import OpdStep
 
     settings = OpdStep(training=training, thinking=False)
-    given = {"dataset": prompts, "init": student, "teachers": list(teachers.values())}
-    opd.distill(a_run(settings, folder, names={"teachers": list(teachers)}, **given))
+    inputs = {"dataset": prompts, "init": student, "teachers": list(teachers.values())}
+    opd.distill(a_run(settings, folder, names={"teachers": list(teachers)}, **inputs))
     return folder / "out"
 
 
-def told(monkeypatch: pytest.MonkeyPatch, servers: dict[str, OwnServer], **patience: Any) -> None:
+def set_serving(monkeypatch: pytest.MonkeyPatch, servers: dict[str, OwnServer], **patience: Any) -> None:
     urls = {name: (server.url,) for name, server in servers.items()}
     monkeypatch.setenv(VARIABLE, Serving(urls=urls, **patience).model_dump_json())
 
@@ -113,7 +114,7 @@ def test_served_teachers_train_as_those_beside_the_student_do(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    told(monkeypatch, servers)
+    set_serving(monkeypatch, servers)
     chosen = dict(zip(domains, teachers.values(), strict=False))
     served = log_of(distilled(tmp_path / "served", student, prompts, chosen, SERVED))
     beside = log_of(distilled(tmp_path / "beside", student, prompts, chosen, SAMPLED))
@@ -138,7 +139,7 @@ def kill_behind(checkpoint: Path, server: OwnServer) -> threading.Thread:
 
 
 @pytest.mark.whole
-def test_a_teacher_that_is_killed_ends_the_training_which_goes_on_when_it_is_back(
+def test_a_killed_teacher_ends_the_training_which_resumes_with_a_new_one(
     student: Path,
     prompts: Path,
     teachers: dict[str, Path],
@@ -148,7 +149,7 @@ def test_a_teacher_that_is_killed_ends_the_training_which_goes_on_when_it_is_bac
 ) -> None:
     """With losses as if nothing had happened."""
     long = SERVED | {"max_steps": 12, "save_steps": 2}
-    told(monkeypatch, servers, retries=1, wait_seconds=0.01)
+    set_serving(monkeypatch, servers, retries=1, wait_seconds=0.01)
     undisturbed = log_of(distilled(tmp_path / "undisturbed", student, prompts, teachers, long))
     killed = kill_behind(tmp_path / "run/work/checkpoints/checkpoint-2", servers["math"])
     with pytest.raises(GenerationError, match=r"failed 2 times, at last: .*serving.retries"):
@@ -156,7 +157,7 @@ def test_a_teacher_that_is_killed_ends_the_training_which_goes_on_when_it_is_bac
     killed.join()
     assert not (tmp_path / "run/out/log.jsonl").exists()
     servers["math"].recover()
-    told(monkeypatch, servers)
+    set_serving(monkeypatch, servers)
     (tmp_path / "run/out").rmdir()
     resumed = log_of(distilled(tmp_path / "run", student, prompts, teachers, long))
     assert [row["step"] for row in resumed] == [*range(1, 13)]
@@ -169,7 +170,7 @@ COLOCATED = {"rollout": ROLLOUT | {"engine": "vllm-colocate"}, "max_steps": 6}
 
 
 def trained(step: str, settings: dict[str, Any], folder: Path, **inputs: Path | str) -> list[dict[str, Any]]:
-    """The log of a training by the step's own command: vLLM's process groups last as long as their process."""
+    """The log of a training in a process of its own, since vLLM's process groups last as long as their process."""
     recipe = {"settings": {"thinking": False, **settings}, "seed": 1, "code": "", "environment": {}}
     words = [word for name, value in inputs.items() for word in (f"--{name}", str(value))]
     command = [sys.executable, "-m", "tests.generation.colocated", step, "--recipe", json.dumps(recipe), *words]
@@ -180,14 +181,14 @@ def trained(step: str, settings: dict[str, Any], folder: Path, **inputs: Path | 
 def moved(one: Path, other: Path) -> float:
     """How far two models' log probabilities of the same tokens are apart on average (nats)."""
     tokens = torch.arange(5, 105)[None]
-    said = [torch.log_softmax(load(folder)(tokens).logits[0, :-1], -1) for folder in (one, other)]
-    return (said[0] - said[1]).abs().gather(-1, tokens[0, 1:, None]).mean().item()
+    logps = [torch.log_softmax(load(folder)(tokens).logits[0, :-1], -1) for folder in (one, other)]
+    return (logps[0] - logps[1]).abs().gather(-1, tokens[0, 1:, None]).mean().item()
 
 
 def test_grpo_samples_from_an_engine_in_its_process(student: Path, prompts: Path, tmp_path: Path) -> None:
     """From the weights of the last step: engine (bfloat16) and trainer stay close while the policy goes far.
 
-    An engine that keeps the first weights is 2 to 4 nats a token away from the second step on.
+    An engine that keeps the first weights is 2 to 4 nats per token away from the second step on.
     """
     settings = {"training": GRPO | COLOCATED, "verify": {}}
     log = trained("grpo", settings, tmp_path / "grpo", dataset=prompts, init=student)
@@ -203,7 +204,7 @@ def test_distillation_samples_from_an_engine_in_its_process(
     student: Path, prompts: Path, teachers: dict[str, Path], tmp_path: Path
 ) -> None:
     """The student comes nearer to its teacher on its own samples."""
-    given = {"dataset": prompts, "init": student, "teachers": f"all={teachers['math']}"}
-    log = trained("opd", {"training": OPD | COLOCATED}, tmp_path / "opd", **given)
+    inputs = {"dataset": prompts, "init": student, "teachers": f"all={teachers['math']}"}
+    log = trained("opd", {"training": OPD | COLOCATED}, tmp_path / "opd", **inputs)
     assert len(log) == 6
     assert log[-1]["divergence/all"] < 0.8 * log[0]["divergence/all"]

@@ -1,4 +1,4 @@
-"""Data sets: what each filter leaves, one response a prompt, exact mixtures, order, and the card."""
+"""Data sets: the rows that pass each filter, one response per prompt, exact mixtures, order, and the card."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_sft_from_a_pool_keeps_the_records_own_responses(tmp_path: Path) -> None
     assert rows[0].keys() == item(1).keys()
 
 
-def test_verified_takes_one_accepted_response_a_prompt(tmp_path: Path) -> None:
+def test_verified_takes_one_accepted_response_per_prompt(tmp_path: Path) -> None:
     origin = candidates(1, [False, True, True, False]) + candidates(2, [False, False]) + candidates(3, [True])
     rows, counts = make(tmp_path, origin, VERDICTS, responses="r", correct="verified")
     assert len(rows) == 2 and responses(rows) <= {"r1.1", "r1.2", "r3.0"}
@@ -85,7 +85,7 @@ def test_verified_takes_one_accepted_response_a_prompt(tmp_path: Path) -> None:
     assert all(row["teacher"] == "t" and row["messages"][0]["content"].startswith("q") for row in rows)
 
 
-def test_the_response_of_a_prompt_is_an_even_draw(tmp_path: Path) -> None:
+def test_each_response_of_a_prompt_is_equally_likely(tmp_path: Path) -> None:
     origin = [row for number in range(400) for row in candidates(number, [True, True])]
     rows, _ = make(tmp_path, origin, VERDICTS, responses="r", correct="verified")
     first = sum(records.response_of(row["messages"]).endswith(".0") for row in rows)
@@ -102,7 +102,7 @@ def test_any_and_the_size_matched_control(tmp_path: Path) -> None:
     assert by_domain == Counter(row["domain"] for row in control) == {"math": 20, "code": 10}
     assert len(everything) == 80
     right = {row["id"] for row in verified}
-    assert 2 <= sum(row["id"] in right for row in control) <= 22  # drawn blindly: about 3 of 8
+    assert 2 <= sum(row["id"] in right for row in control) <= 22  # drawn without a look at the verdicts: about 3 of 8
     assert counts["excluded"] == {"beyond the verified set's size": 50, "other response of the prompt": 80}
 
 
@@ -145,7 +145,7 @@ def test_bands_and_degenerate_prompts(tmp_path: Path, settings: Row, left: set[s
     assert counts["in"] == 5 and set(counts["by_band"]) <= {"easy", "medium", "hard"} and "pass_rate" in rows[0]
 
 
-def test_ratios_give_the_exact_mixture_and_the_books_balance(tmp_path: Path) -> None:
+def test_ratios_give_the_exact_mixture_and_every_row_is_counted(tmp_path: Path) -> None:
     origin = [item(i, ("math", "code", "general")[i % 3], source="ab"[i % 2]) for i in range(90)]
     rows, counts = make(tmp_path, origin, pool="p", size=20, ratios={"math": 2, "code": 1})
     assert counts["by_domain"] == {"code": 7, "math": 13} == Counter(row["domain"] for row in rows)
@@ -158,7 +158,7 @@ def test_ratios_give_the_exact_mixture_and_the_books_balance(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("kind", ["random", "cluster", "k-center"])
 def test_no_source_is_above_its_cap_and_the_sizes_hold(tmp_path: Path, kind: str) -> None:
-    """Source a has 60 of 90 records, a fifth of 30 is 6; c is no candidate."""
+    """Source a has 60 of 90 records and may give half of 30; c has no weight, so its records are excluded."""
     origin = [item(i, ("math", "code")[i % 2], source="aab"[i % 3]) for i in range(90)]
     origin += [item(i, source="c") for i in range(90, 95)]
     rows, counts = make(
@@ -180,7 +180,7 @@ def test_no_source_is_above_its_cap_and_the_sizes_hold(tmp_path: Path, kind: str
 def test_too_small_a_pool_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(MixError, match=r"datasets\.d: wants 4 records, 3 are left .* Lower `size` to 3"):
         make(tmp_path / "few", [item(i) for i in range(3)], pool="p", size=4)
-    with pytest.raises(MixError, match=r"nothing is left after its filters: \{'not accepted': 2\}"):
+    with pytest.raises(MixError, match=r"no record is left after its filters: \{'not accepted': 2\}"):
         make(tmp_path / "none", candidates(1, [False, False]), VERDICTS, responses="r", correct="verified", size=1)
     with pytest.raises(MixError, match="what it is made from holds no record"):
         make(tmp_path / "empty", [], pool="p", size=1)
@@ -224,7 +224,7 @@ def test_a_null_field_in_the_meta_passes_and_ten_megabytes_too(tmp_path: Path) -
         ({"pool": "p", "temperature": 2, "source_ratios": {"a": 1}}, "source_ratios, temperature need a size"),
     ],
 )
-def test_settings_that_cannot_be_meant(settings: Row, message: str) -> None:
+def test_contradictory_settings_are_refused(settings: Row, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Dataset.model_validate({"purpose": "sft", "size": None, "select": {"kind": "random"}} | settings)
 
@@ -238,7 +238,7 @@ def test_the_card_loads_as_a_data_set(tmp_path: Path) -> None:
     assert "| not selected | 4 |" in text and "license: other\n" in text
     import datasets
 
-    write_manifest(tmp_path / "out", {})  # lies beside it, as the step leaves it
+    write_manifest(tmp_path / "out", {})  # beside the records, as the step writes it
 
     loaded = datasets.load_dataset(str(tmp_path / "out"), cache_dir=str(tmp_path / "cache"), split="train")
     assert len(loaded) == 6 and loaded[0]["messages"][1]["content"].startswith("own")
@@ -276,22 +276,24 @@ def test_the_step_makes_the_same_bytes_twice(tmp_path: Path) -> None:
             [*command, "--out", f"{name}/manifest.json"], cwd=tmp_path, env=environment, capture_output=True, text=True
         )
         assert done.returncode == 0, done.stderr
-    manifests = [(tmp_path / name / "manifest.json").read_bytes() for name in ("one", "two")]
-    assert manifests[0] == manifests[1] and b"README.md" in manifests[0]
+    for file in ("manifest.json", "README.md"):
+        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
 
 
 def test_an_origin_of_another_kind_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     pool = save_records(tmp_path / "pool", [item(1)])
     settings = {"name": "d", "dataset": {"purpose": "rl", "graded": "g", "size": 1, "select": {"kind": "random"}}}
-    with pytest.raises(MixError, match=r"pool/records/00000.parquet has no column band, degenerate: it is no artifact"):
+    with pytest.raises(
+        MixError, match=r"pool/records/00000.parquet has no column band, degenerate: it is not an artifact"
+    ):
         run_step(step, settings, tmp_path / "out/manifest.json", graded=pool)
-    with pytest.raises(MixError, match=r"datasets\.d is made from --graded; given are \['pool'\]"):
+    with pytest.raises(MixError, match=r"datasets\.d is made from --graded, not from \['pool'\]"):
         run_step(step, settings, tmp_path / "out/manifest.json", pool=pool)
 
 
 def test_a_full_disk_leaves_nothing_and_the_next_run_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The kernel refuses to let a file grow: as on a full disk, a write fails in the midst of the records."""
+    """The kernel limits the size of a file, so a write fails amid the records, as on a full disk."""
     monkeypatch.chdir(tmp_path)
     text = "".join(f"{number * 7919 % 10007:x} " for number in range(10_000))
     save_records(tmp_path / "pool", [item(i) | {"meta": text[i : i + 20_000]} for i in range(200)])

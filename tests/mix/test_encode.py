@@ -1,4 +1,4 @@
-"""Vectors of prompts by a model, and data sets selected by them."""
+"""Vectors of prompts by an encoder model, and data sets selected by them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def prompts() -> list[dict[str, Any]]:
-    """Sums, one of them twice, one empty, one beyond the context of 96 tokens."""
+    """Sums, one of them twice, an empty prompt, and one longer than the context of 96 tokens."""
     records = math_records()
     for text in ("", "one and two make three " * 40):
         records.append(dict(make_record("s", "math", [{"role": "user", "content": text}], ("none", {}), {})))
@@ -54,16 +54,16 @@ def test_a_vector_is_the_mean_of_the_last_hidden_states(model: Path, tmp_path: P
         assert np.allclose(row["vector"], (mean / mean.norm()).numpy(), atol=1e-5)
 
 
-def test_a_stopped_encoding_goes_on_after_its_last_shard_to_the_same_bytes(
+def test_a_stopped_encoding_continues_after_its_last_shard_with_the_same_bytes(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pool = save_records(tmp_path / "pool", prompts())
     whole = run_step(encode, ENGINE, tmp_path / "whole/manifest.json", pool=pool, encoder=model).read_bytes()
-    call, asked = encode.Encoder.__call__, list[int]()
+    call, sizes = encode.Encoder.__call__, list[int]()
 
     def stopped(encoder: encode.Encoder, texts: list[str]) -> Any:
-        asked.append(len(texts))
-        if len(asked) == 2:
+        sizes.append(len(texts))
+        if len(sizes) == 2:
             raise KeyboardInterrupt
         return call(encoder, texts)
 
@@ -73,11 +73,11 @@ def test_a_stopped_encoding_goes_on_after_its_last_shard_to_the_same_bytes(
         run_step(encode, ENGINE, out, pool=pool, encoder=model)
     assert not out.exists()
     assert run_step(encode, ENGINE, out, pool=pool, encoder=model).read_bytes() == whole
-    assert asked == [4, 4, 4]
+    assert sizes == [4, 4, 4]
 
 
 def test_an_empty_pool_is_an_error(model: Path, tmp_path: Path) -> None:
-    with pytest.raises(MixError, match="holds no record"):
+    with pytest.raises(encode.EncodeError, match="holds no record"):
         run_step(encode, ENGINE, tmp_path / "x/manifest.json", pool=save_records(tmp_path / "p", []), encoder=model)
 
 
@@ -99,7 +99,7 @@ def test_a_data_set_is_selected_by_the_vectors(tmp_path: Path) -> None:
     settings, out = {"name": "d", "dataset": dataset}, tmp_path / "out/manifest.json"
     run_step(build, settings, out, pool=pool, vectors=save_vectors(tmp_path / "vectors", vectors))
     assert {row["id"] for row in read(out.parent / KEPT)} == {records[place]["id"] for place in (3, 5, 0)}
-    with pytest.raises(MixError, match=r"select.encoder is m, but 0 --vectors are given"):
+    with pytest.raises(MixError, match=r"select.encoder is m, but --vectors has 0"):
         run_step(build, settings, tmp_path / "x/manifest.json", pool=pool)
     del vectors[records[2]["id"]]
     fewer = save_vectors(tmp_path / "fewer", vectors)
@@ -110,10 +110,10 @@ def test_a_data_set_is_selected_by_the_vectors(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("stated", "message"),
     [
-        ({"pool": "p", "select": {"kind": "random", "encoder": "m"}}, "a random selection looks at no prompt"),
+        ({"pool": "p", "select": {"kind": "random", "encoder": "m"}}, "a random selection reads no prompt"),
         ({"sources": ["a"], "select": {"kind": "cluster", "encoder": "m"}}, "a data set of `sources` has none"),
     ],
 )
-def test_encoders_that_cannot_be_meant(stated: dict[str, Any], message: str) -> None:
+def test_encoders_that_would_not_be_used_are_refused(stated: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Dataset.model_validate({"purpose": "sft", "size": None} | stated)

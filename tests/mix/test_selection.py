@@ -1,4 +1,4 @@
-"""Selection: k-center against brute force, evenness over clusters, and draws that depend on the record alone."""
+"""Selection: k-center against brute force, clusters in turn, and draws that depend on the record alone."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from scripts.common import records
 from scripts.mix import select as selection
 from scripts.mix import shuffle
 from scripts.mix.embed import Embedder
-from scripts.mix.select import Domain, Quota, Space, choose, clusters, evenly, k_center
+from scripts.mix.select import Domain, Quota, Space, choose, clusters, k_center, round_robin
 from scripts.mix.settings import Select
 
 
 def radius(vectors: np.ndarray, chosen: list[int]) -> float:
-    """The farthest that any vector is from the nearest chosen one."""
+    """Largest distance of a vector from the nearest chosen one."""
     distances = np.linalg.norm(vectors[:, None] - vectors[chosen][None], axis=2)
     return float(distances.min(axis=1).max())
 
 
 def greedy(vectors: np.ndarray, size: int) -> list[int]:
-    """k-center greedy as its definition reads, without any bookkeeping."""
+    """Greedy k-center straight from its definition."""
     points = [tuple(vector) for vector in vectors]
     mean = np.mean(vectors, axis=0)
     chosen = [min(range(len(points)), key=lambda i: (np.linalg.norm(vectors[i] - mean), i))]
@@ -61,10 +61,10 @@ def test_k_center_is_the_definition_and_within_twice_the_optimum(
     front=st.integers(2, 12),
     block=st.integers(1, 50),
 )
-def test_k_center_measures_in_parts_what_the_definition_measures_whole(
+def test_k_center_in_blocks_and_fronts_chooses_as_the_definition_does(
     points: list[tuple[int, int]], front: int, block: int
 ) -> None:
-    """On a grid, where most distances are equally far and many points are the same."""
+    """On a grid, where many distances and many points are equal."""
     vectors = np.array(points, dtype=float)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(selection, "FRONT", front)
@@ -77,7 +77,7 @@ def test_k_center_measures_in_parts_what_the_definition_measures_whole(
                 float(np.linalg.norm(vectors[: len(points)] - vectors[chosen[taken]], axis=1)[chosen[:taken]].min())
                 for taken in range(1, size)
             ]
-            assert farthest == pytest.approx(distances[:-1])  # each was as far as any from those before it
+            assert farthest == pytest.approx(distances[:-1])  # each was the farthest from those before it
 
 
 def test_k_center_takes_equal_vectors_once_each() -> None:
@@ -93,23 +93,23 @@ def test_no_source_gives_more_than_its_limit(kind: str) -> None:
     assert Counter(sources[i] for i in taken) == {"a": 12, "b": 3} and len(set(taken)) == 15
 
 
-def test_clusters_find_the_groups_and_are_drawn_from_evenly() -> None:
+def test_clusters_find_the_groups_and_give_records_in_turn() -> None:
     vectors = np.concatenate([np.full((20, 2), 0.0), np.full((5, 2), 10.0), np.full((2, 2), -10.0)])
     labels = clusters(vectors, 3, 1, np.arange(0, 27, 2))
     assert [len(set(labels[:20])), len(set(labels[20:25])), len(set(labels[25:]))] == [1, 1, 1] and len(
         set(labels)
     ) == 3
-    taken = [*islice(evenly(labels, range(27)), 12)]
+    taken = [*islice(round_robin(labels, range(27)), 12)]
     assert [sum(i < 20 for i in taken), sum(20 <= i < 25 for i in taken), sum(i >= 25 for i in taken)] == [5, 5, 2]
 
 
 @given(labels=st.lists(st.integers(0, 4), min_size=1, max_size=60), share=st.floats(0, 1))
-def test_evenly_takes_exactly_the_size_as_even_as_can_be(labels: list[int], share: float) -> None:
+def test_round_robin_takes_exactly_the_size_as_evenly_as_possible(labels: list[int], share: float) -> None:
     size = int(len(labels) * share)
-    taken = [*islice(evenly(labels, range(len(labels))), size)]
+    taken = [*islice(round_robin(labels, range(len(labels))), size)]
     assert len(taken) == len(set(taken)) == size
     counts = {label: sum(labels[i] == label for i in taken) for label in set(labels)}
-    for label, count in counts.items():  # who gave less than another by two had no more to give
+    for label, count in counts.items():  # a cluster that gave two fewer than another had no more
         assert count == labels.count(label) or count >= max(counts.values()) - 1
 
 
@@ -137,20 +137,22 @@ def test_a_random_selection_is_part_of_every_larger_one(size: int, more: int) ->
     assert set(small) <= set(large)
 
 
-def test_fewer_prompts_than_dimensions_have_as_many_as_they_are() -> None:
+def test_with_fewer_prompts_than_dimensions_there_are_as_many_dimensions_as_prompts() -> None:
     texts = ["add two apples and three pears", "write a python function that sorts", "what is the capital of France"]
     embed = Embedder(texts, 16, seed=1)
     assert embed(texts).shape == (3, embed.dimensions) == (3, 3)
 
 
-def test_embedding_has_unit_length_and_knows_likeness() -> None:
+def test_vectors_have_unit_length_and_similar_texts_are_near() -> None:
     texts = ["add two apples and three pears"] * 2 + ["write a python function", "", "sort a python list"]
     embed = Embedder(texts, 3, seed=1)
     vectors = embed(texts)
     assert vectors.shape == (5, 3)
     assert np.allclose(np.linalg.norm(vectors, axis=1), [1, 1, 1, 0, 1], atol=1e-6)
     assert np.allclose(vectors[0], vectors[1]) and vectors[2] @ vectors[4] > vectors[2] @ vectors[0]
-    assert np.allclose(embed(["pears", "nothing known", *texts])[2:], vectors)  # each text by itself
+    assert np.allclose(
+        embed(["pears", "nothing known", *texts])[2:], vectors
+    )  # a text's vector does not depend on the others
     assert (embed(["nothing known"]) == 0).all()
     assert (Embedder(["", " "], 3, seed=1)(["", "a"]) == 0).all()
 
@@ -169,10 +171,8 @@ def many() -> Domain:
     return Domain([str(number) for number in range(MANY)], ["a"] * MANY, vectors)
 
 
-def test_k_center_of_many_rows_passes_over_them_seldom_and_copies_little(
-    many: Domain, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The definition passes over all rows for each center: here at least thirty are found a pass."""
+def test_k_center_of_many_rows_makes_few_passes_and_few_copies(many: Domain, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The definition passes over all rows for each center: here at least thirty are found per pass."""
     assert many.vectors is not None
     passes, shrink = list[int](), Space.shrink
 
@@ -203,7 +203,9 @@ def test_clusters_of_many_rows_are_fitted_on_some_of_them(many: Domain) -> None:
 
 
 @pytest.mark.parametrize(("bucket", "batch"), [(1, 3), (4, 7), (10_000, 10_000)])
-def test_rows_come_in_the_order_asked(bucket: int, batch: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_come_in_the_order_of_their_numbers(
+    bucket: int, batch: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(shuffle, "BUCKET", bucket)
     monkeypatch.setattr(shuffle, "BATCH", batch)
     texts = [[{"role": "user", "content": f"q{number}"}] for number in range(30)]
@@ -211,8 +213,8 @@ def test_rows_come_in_the_order_asked(bucket: int, batch: int, tmp_path: Path, m
     folders = [tmp_path / "a", tmp_path / "b"]
     records.write(folders[0], rows[:17])
     records.write(folders[1], rows[17:])
-    asked = np.random.default_rng(2).permutation(30)[:19].tolist()
-    found = [*shuffle.in_order(folders, asked, tmp_path / "work")]
-    assert found == [rows[number] for number in asked]
+    numbers = np.random.default_rng(2).permutation(30)[:19].tolist()
+    shuffled = [*shuffle.in_order(folders, numbers, tmp_path / "work")]
+    assert shuffled == [rows[number] for number in numbers]
     assert not (tmp_path / "work").exists()
     assert [*shuffle.in_order(folders, [], tmp_path / "work")] == []

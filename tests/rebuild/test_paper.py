@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 import shutil
-from pathlib import Path
 
 import planner
 import pytest
 
+from scripts.workflow.artifacts import Artifacts
 from scripts.workflow.config import read
-from scripts.workflow.plan import step_of
 from tests.conftest import ROOT, copy_of_the_project
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("plans")]
@@ -41,6 +40,7 @@ def plan(tmp_path_factory: pytest.TempPathFactory) -> str:
 def test_every_job_asks_for_its_steps_budget_and_for_nothing_else(plan: str) -> None:
     """What is not submitted asks for nothing, and no job for disk, whose default looks at every input's size."""
     config = read("paper")
+    artifacts = Artifacts(config)
     jobs = list(JOB.finditer(plan))
     total = re.search(r"^total +(\d+)$", plan, re.M)
     assert total and len(jobs) == int(total[1]) - 1 > 800  # the target `all` makes nothing
@@ -49,7 +49,7 @@ def test_every_job_asks_for_its_steps_budget_and_for_nothing_else(plan: str) -> 
         if job["rule"] in HERE:
             assert asked.keys() == {"tmpdir"}, job[0]
             continue
-        budget = config.budget_of(step_of(config, Path(job["output"]).relative_to(config.results).parts))
+        budget = config.budget_of(artifacts.find(job["output"]).step)
         sizes = {name: int(asked[name]) for name in ("mem_mb", "runtime")}
         assert sizes == {"mem_mb": budget.memory_gb * 1000, "runtime": budget.minutes}, job[0]
         assert asked["slurm_partition"] == ("gpu" if budget.gpus else "cpu"), job[0]

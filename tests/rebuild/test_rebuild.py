@@ -14,9 +14,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from scripts.workflow import plan
+from scripts.workflow.artifacts import Artifacts
 from scripts.workflow.config import read
-from scripts.workflow.reproduce import Order
 from tests.conftest import OVERLAY, ROOT, Checkout, copy_of_the_project
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("plans")]
@@ -82,34 +81,45 @@ def appended(text: str) -> Change:
 
 COMMENT = appended("# edited")
 
-# --- What is expected: jobs by rule, or the rules alone where an edit reaches far ------------------------------------
+# --- What is expected: jobs by rule -----------------------------------------------------------------------------------
 
 SHOWN = {"draw_figures": 1, "make_table": 1, "write_report": 1}
 CONE = {"generate_benchmarks": 1, "score_benchmarks": 1, "make_cell": 2, **SHOWN}
 """What a changed model of one table with two columns reaches."""
 SCORING = {"score_benchmarks": 3, "make_cell": 7, "make_table": 3, "write_report": 1}
 EVALUATION = {"generate_benchmarks": 3, **SCORING}
-RL = {"build_dataset", "reinforce_model", "distill_model", *EVALUATION, "draw_figures"}
-"""What new verdicts and grades reach, besides the fine-tuned models."""
-GENERATION = {"sample_responses", "sample_attempts"}
-TRAINING = {"cross_verify_responses", "grade_prompts", "finetune_model", *GENERATION, *RL}
-"""What new data of the first stage of SFT reach."""
-DECONTAMINATION = {"curate_decontaminate", "audit_decontamination"}
-SFT_POOL = (
-    DECONTAMINATION
-    | {f"curate_{step}" for step in ("refusal", "repetition", "truncation", "length", "language", "format")}
-    | {f"curate_{step}" for step in ("exact_dedup", "near_dedup", "classify")}
-)
+TRAINING = {
+    "build_dataset": 6,
+    "finetune_model": 4,
+    "reinforce_model": 1,
+    "distill_model": 2,
+    "sample_attempts": 1,
+    "grade_prompts": 1,
+    **EVALUATION,
+    "draw_figures": 1,
+}
+"""What changed verdicts of the first stage of SFT reach: every model but the base, and what these models sample."""
+VERDICTS = {**TRAINING, "cross_verify_responses": 2, "sample_responses": 1}
+"""What a verifier reaches: the base's samples are judged again, those of a fine-tuned teacher also drawn again."""
+SAMPLES = {**VERDICTS, "sample_responses": 2}
+"""What changed prompts of the first stage of SFT reach."""
+DECONTAMINATION = {"curate_decontaminate": 1, "audit_decontamination": 1}
+NEAR_DEDUP = {"curate_near_dedup": 1, "curate_classify": 1, "tabulate_funnel": 1, **DECONTAMINATION, **SAMPLES}
+SFT_POOL = {
+    **{f"curate_{step}": 1 for step in ("format", "language", "length", "repetition", "refusal", "truncation")},
+    "curate_exact_dedup": 1,
+    **NEAR_DEDUP,
+}
 
 
 @dataclass(frozen=True)
 class Edit:
-    """A change of one file, and the rules that it makes Snakemake run."""
+    """A change of one file, and the jobs by rule that it makes Snakemake run."""
 
     about: str
     file: str
     change: Change
-    expected: dict[str, int] | set[str]
+    expected: dict[str, int]
 
 
 NOTHING: dict[str, int] = {}
@@ -143,7 +153,13 @@ EDITS = [
         "a filter's threshold",
         "scales/tiny.yaml",
         replaced("similarity: 0.8}", "similarity: 0.9}"),
-        {"curate_near_dedup", "curate_classify", "tabulate_funnel", *DECONTAMINATION, *TRAINING},
+        NEAR_DEDUP,
+    ),
+    Edit(
+        "the noise between trainings, which verdicts on one seed hold against",
+        "scales/tiny.yaml",
+        replaced("average: 2.3}", "average: 2.4}"),
+        {"make_table": 3, "write_report": 1},
     ),
     Edit(
         "a mixture's ratios",
@@ -158,15 +174,15 @@ EDITS = [
         "one source's revision",
         OVERLAY,
         replaced(REVISION, REVISION[::-1]),
-        {"fetch_hub_dataset", "normalize_source", "train_classifier", "tabulate_funnel", *SFT_POOL, *TRAINING},
+        {"fetch_hub_dataset": 1, "normalize_source": 1, "train_classifier": 2, **SFT_POOL},
     ),
-    Edit(
-        "a verifier's code",
-        "scripts/verify/choice.py",
-        COMMENT,
-        TRAINING,
-    ),
-    Edit("a helper of two stages", "scripts/generation/shards.py", COMMENT, TRAINING),
+    Edit("a verifier's code", "scripts/verify/choice.py", COMMENT, VERDICTS),
+    Edit("a verifier's limits", "scripts/verify/settings.py", COMMENT, VERDICTS),
+    Edit("the README of a folder of data", "scripts/verify/data/README.md", appended("More words."), NOTHING),
+    Edit("a helper of two stages", "scripts/generation/shards.py", COMMENT, SAMPLES),
+    Edit("how a failed job is tried again", "scripts/common/retries.py", COMMENT, NOTHING),
+    Edit("the settings of a filter that no pool uses", "scripts/curate/settings/pii.py", COMMENT, NOTHING),
+    Edit("the settings of GRPO", "scripts/train/settings/grpo.py", COMMENT, {"reinforce_model": 1, **CONE}),
     Edit("the code of a step", "scripts/evaluate/score.py", COMMENT, SCORING),
     Edit("a benchmark's metric", "scales/tiny.yaml", replaced("metric: strict-prompt", "metric: pass@1"), SCORING),
     Edit(
@@ -234,15 +250,11 @@ EDITS = [
 ]
 
 
-def agrees(planned: dict[str, int], expected: dict[str, int] | set[str]) -> bool:
-    return planned == expected if isinstance(expected, dict) else set(planned) == expected
-
-
 @pytest.mark.parametrize("edit", EDITS, ids=[edit.about for edit in EDITS])
 def test_an_edit_reruns_exactly_what_depends_on_it(made: Checkout, edit: Edit) -> None:
     with edited(made, edit.file, edit.change):
         planned = made.planned()
-    assert agrees(planned, edit.expected), planned
+    assert planned == edit.expected
 
 
 # --- What is no edit of one file -------------------------------------------------------------------------------------
@@ -290,12 +302,12 @@ def test_touching_everything_reruns_nothing(made: Checkout) -> None:
 
 def test_an_edit_with_an_old_time_stamp_is_seen(made: Checkout) -> None:
     def old() -> None:
-        os.utime(made.root / "scripts" / "common" / "verdicts.py", (1_000_000_000, 1_000_000_000))
+        os.utime(made.root / "scripts" / "verify" / "records.py", (1_000_000_000, 1_000_000_000))
 
     with edited(made, "scripts/verify/records.py", COMMENT):
         old()
         planned = made.planned()
-    assert set(planned) == {*TRAINING}
+    assert planned == VERDICTS
 
 
 def test_another_branch_and_back_reruns_nothing(copy: Checkout) -> None:
@@ -383,23 +395,37 @@ JOB = re.compile(
 )
 
 
+VERIFYING = {"cross_verify_responses", "grade_prompts", "reinforce_model", "score_benchmarks"}
+
+
+def test_after_a_changed_verifier_only_what_follows_from_a_verdict_is_planned(made: Checkout) -> None:
+    """A job that is planned verifies, or reads what a planned job makes: nothing else is sampled, judged or trained."""
+    with edited(made, "scripts/verify/choice.py", COMMENT):
+        jobs = list(JOB.finditer(made.dry_run("--printshellcmds")))
+    outputs = {path for job in jobs for path in job["outputs"].split(", ")}
+    artifacts = Artifacts(read("tiny", yaml.safe_load(PLANS.read_text())))
+    rules = [artifacts.find(job["outputs"].split(", ")[0]).kind.rule for job in jobs]
+    assert set(rules) >= VERIFYING
+    for rule, job in zip(rules, jobs, strict=True):
+        assert rule in VERIFYING or outputs & set((job["inputs"] or "").split(", ")), job[0]
+
+
 SHARED_OUT = re.compile(r"curate\.(?!audit|train_classifier)|distill\.(cross_verify|grade)$|evaluate\.score$")
 
 
-def test_the_plan_and_the_driver_know_every_artifacts_step_and_place(unmade: Checkout) -> None:
-    """Told by its path alone: the module that Snakemake would run, and a level above all that it is made from.
+def test_the_map_of_artifacts_says_what_snakemake_plans(unmade: Checkout) -> None:
+    """For each job: the step, the outputs, the inputs, and a level above all inputs.
 
     Steps that share their work out over processes are told of their threads.
     """
-    config = read("tiny", yaml.safe_load(PLANS.read_text()))
-    order = Order(config)
-    jobs = list(JOB.finditer(unmade.dry_run("--printshellcmds")))
+    artifacts = Artifacts(read("tiny", yaml.safe_load(PLANS.read_text())))
+    jobs = [job for job in JOB.finditer(unmade.dry_run("--printshellcmds"))]
     assert len(jobs) > 70
     for job in jobs:
         inputs, outputs = ((job[name] or "").split(", ") for name in ("inputs", "outputs"))
-        step = plan.step_of(config, Path(outputs[0]).relative_to(config.results).parts)
-        assert f"scripts.{step} " in job["command"], (step, job[0])
-        if SHARED_OUT.match(step):
+        artifact = artifacts.find(outputs[0])
+        assert f"scripts.{artifact.step} " in job["command"], job[0]
+        assert [*artifact.outputs] == outputs
+        assert set(artifact.paths_read) == set(filter(None, inputs)), job[0]
+        if SHARED_OUT.match(artifact.step):
             assert job["command"].startswith("NEBULA_WORKERS=1 "), job[0]
-        made_from = [order.level(path) for path in inputs if path.startswith(config.results)]
-        assert max(made_from, default=-1) < min(map(order.level, outputs)), job[0]

@@ -1,4 +1,4 @@
-"""Lineage by run records: the graph, what does not fit, moved folders, the printed tree and differences."""
+"""Lineage from run records: the graph, inconsistencies, moved folders, the printed tree and differences."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from scripts.results import lineage as command
 from scripts.common.artifacts import ArtifactError, read_json, sha256_file, write_json, write_manifest
 from scripts.common.lineage import flat, read_node, trace
+from scripts.results import lineage as command
 
 R = Path("results/tiny")
 CELL = R / "cells/instruct/ins-sft/ifeval.json"
@@ -44,7 +44,7 @@ def record(path: Path, step: str, inputs: dict[str, Path], settings: dict, seed:
 
 
 def build(learning_rate: float = 0.1) -> None:
-    """raw -> pool -> model -> cell, and the pool also directly behind the cell."""
+    """raw -> pool -> model -> cell; the cell also reads the pool directly."""
     raw = folder("raw/chat", "scripts.sources.normalize", {}, {"file": "chat.jsonl"})
     pool = folder("pools/sft/format", "scripts.curate.format", {"records": raw}, {"step": "format"})
     settings = {"adam": {"beta": 0.9}, "learning_rate": learning_rate, "text": "x" * 50, "none": None}
@@ -62,14 +62,14 @@ def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_every_artifact_once_in_order(built: Path) -> None:
-    found = trace([CELL])
+    lineage = trace([CELL])
     names = ["cells/instruct/ins-sft/ifeval.json", "models/ins-sft", "pools/sft/format", "raw/chat"]
-    assert list(found.nodes) == [R / (n if n.endswith(".json") else f"{n}/manifest.json") for n in names]
-    assert found.problems == ()
-    assert found.digests() == {path.as_posix(): sha256_file(path) for path in found.nodes}
+    assert list(lineage.nodes) == [R / (n if n.endswith(".json") else f"{n}/manifest.json") for n in names]
+    assert lineage.problems == ()
+    assert lineage.digests() == {path.as_posix(): sha256_file(path) for path in lineage.nodes}
 
 
-def test_data_may_be_gone_where_the_records_stay(built: Path) -> None:
+def test_data_may_be_deleted_if_the_records_stay(built: Path) -> None:
     (R / "models/ins-sft/content").unlink()
     assert len(trace([CELL]).digests()) == 4
 
@@ -87,14 +87,14 @@ def test_data_may_be_gone_where_the_records_stay(built: Path) -> None:
         ),
     ],
 )
-def test_what_does_not_fit_is_no_lineage(built: Path, damage: Callable[[], object], word: str) -> None:
+def test_an_inconsistent_lineage_is_refused(built: Path, damage: Callable[[], object], word: str) -> None:
     damage()
     with pytest.raises(ArtifactError) as caught:
         trace([CELL]).digests()
     assert word in str(caught.value)
 
 
-def test_remade_to_the_same_bytes_still_fits(built: Path) -> None:
+def test_an_artifact_remade_to_the_same_bytes_is_consistent(built: Path) -> None:
     before = trace([CELL]).digests()
     folder("raw/chat", "scripts.sources.normalize", {}, {"file": "chat.jsonl"}, seed=9)
     assert trace([CELL]).digests() == before
@@ -102,14 +102,15 @@ def test_remade_to_the_same_bytes_still_fits(built: Path) -> None:
 
 @pytest.mark.parametrize("target", ["results/before", "backup/tiny", "elsewhere"])
 def test_moved_results_keep_their_own_lineage(built: Path, target: str) -> None:
-    """Records hold the paths of the run; a copy is explained by itself, not by what now lies at the old place."""
+    """Records hold the paths of the run; the lineage of a copy uses the copy, not what is now at the old path."""
     shutil.copytree(R, target)
     build(learning_rate=0.2)
-    found = trace([Path(target) / CELL.relative_to(R)])
-    assert found.problems == ()
-    assert all(path.is_relative_to(target) for path in found.nodes)
+    lineage = trace([Path(target) / CELL.relative_to(R)])
+    assert lineage.problems == ()
+    assert all(path.is_relative_to(target) for path in lineage.nodes)
     assert (
-        found.nodes[Path(target) / "models/ins-sft/manifest.json"].record["recipe"]["settings"]["learning_rate"] == 0.1
+        lineage.nodes[Path(target) / "models/ins-sft/manifest.json"].record["recipe"]["settings"]["learning_rate"]
+        == 0.1
     )
 
 
@@ -117,7 +118,7 @@ def test_absolute_paths_are_followed(built: Path) -> None:
     assert len(trace([built / CELL]).nodes) == 4
 
 
-def test_node_speaks(built: Path) -> None:
+def test_stage_and_counts_of_a_node(built: Path) -> None:
     node = read_node(R / "pools/sft/format/manifest.json")
     assert (node.stage, node.counts()) == ("curate", {"kept": 3})
     assert read_node(CELL).counts() == {}
@@ -147,11 +148,11 @@ def test_tree_for_people(built: Path, monkeypatch: pytest.MonkeyPatch, capsys) -
 
 def test_json_has_everything(built: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     assert run_command(monkeypatch, str(CELL), "--json") == 0
-    found = json.loads(capsys.readouterr().out)
-    model = found["artifacts"][str(R / "models/ins-sft/manifest.json")]
+    lineage = json.loads(capsys.readouterr().out)
+    model = lineage["artifacts"][str(R / "models/ins-sft/manifest.json")]
     assert model["run"]["recipe"]["settings"]["text"] == "x" * 50
     assert list(model["inputs"]) == [str(R / "pools/sft/format/manifest.json")]
-    assert found["problems"] == []
+    assert lineage["problems"] == []
 
 
 def test_unknown_cell_lists_close_matches(built: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
@@ -159,7 +160,7 @@ def test_unknown_cell_lists_close_matches(built: Path, monkeypatch: pytest.Monke
     assert "did you mean instruct/ins-sft/ifeval?" in capsys.readouterr().err
 
 
-def test_problems_are_said_and_fail(built: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+def test_problems_are_printed_and_give_exit_code_1(built: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     (R / "raw/chat/run.json").unlink()
     assert run_command(monkeypatch, "instruct/ins-sft/ifeval") == 1
     shown = capsys.readouterr()
@@ -187,7 +188,7 @@ def test_equal_runs_do_not_differ(built: Path, monkeypatch: pytest.MonkeyPatch, 
     assert "no difference in any artifact" in capsys.readouterr().out
 
 
-def test_same_bytes_made_otherwise_are_told(built: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+def test_the_same_bytes_made_by_other_code_are_listed(built: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     shutil.copytree(R, "results/before")
     path = R / "models/ins-sft/run.json"
     write_json(path, read_json(path) | {"code": "edited"})

@@ -1,4 +1,4 @@
-"""verify_results: every kind of damage is found and named, nothing whole is blamed."""
+"""Verification of results: every kind of damage is named, and whole artifacts have no problem."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts.results import verify as verify_results
 from scripts.common.artifacts import read_json, sha256_file, write_json, write_manifest
+from scripts.results import verify as verify_results
 from scripts.results.verify import artifacts, problems
 
 R = Path("results/tiny")
@@ -27,7 +27,7 @@ def test_whole_results_have_no_problem(project: Path) -> None:
 
 
 def remake(name: str) -> None:
-    """Other content in an artifact and a manifest that says so: it is whole, what was made of it is stale."""
+    """Change an artifact and its manifest: it is whole, but what was made from it is stale."""
     (R / name / "card.md").write_text("new")
     write_manifest(R / name, {})
     record = R / name / "run.json"
@@ -53,8 +53,8 @@ def remake(name: str) -> None:
             lambda: (R / "scores/base/math.json").write_text("{}"),
             [
                 ("corrupt", "scores/base/math.json does not have the content its math.json.run states"),
-                ("stale", "cells/instruct/base/math.json was made from other content of"),
-                ("stale", "cells/instruct/base/average.json was made from other content of"),
+                ("stale", "cells/instruct/base/math.json was made from"),
+                ("stale", "cells/instruct/base/average.json was made from"),
                 *[("stale", "tables/instruct.")] * 4,
                 *[("stale", "tables/stages.")] * 4,
             ],
@@ -65,7 +65,7 @@ def remake(name: str) -> None:
         ),
         (
             lambda: (R / "tables/stages.md").unlink(),
-            [("missing", "tables/stages.md is missing, of which stages.md.run is the record")],
+            [("missing", "tables/stages.md is missing, but its record stages.md.run exists")],
         ),
         (
             lambda: (R / "tables/.new.json.partial-12").mkdir(),
@@ -78,20 +78,20 @@ def remake(name: str) -> None:
         (
             lambda: remake("graded/rl"),
             [
-                ("stale", "models/ins-grpo/manifest.json was made from other content of"),
-                ("stale", "figures/manifest.json was made from other content of"),
+                ("stale", "models/ins-grpo/manifest.json was made from"),
+                ("stale", "figures/manifest.json was made from"),
             ],
         ),
         (
             lambda: shutil.rmtree(R / "graded/rl"),
-            [("missing", "graded/rl/manifest.json is missing, from which")] * 2,
+            [("missing", "graded/rl/manifest.json is missing; ")] * 2,
         ),
         (
             lambda: (R / "datasets/ins-sft-3/manifest.json").unlink(),
             [
                 ("half-written", "datasets/ins-sft-3/records/00000.parquet belongs to no finished artifact"),
                 ("half-written", "datasets/ins-sft-3/run.json belongs to no finished artifact"),
-                *[("missing", "datasets/ins-sft-3/manifest.json is missing, from which")] * 3,
+                *[("missing", "datasets/ins-sft-3/manifest.json is missing; ")] * 3,
             ],
         ),
     ],
@@ -113,7 +113,7 @@ def test_a_manifest_edited_to_hide_a_change_is_corrupt(own_copy: Path) -> None:
     ) in kinds()
 
 
-def test_logs_and_snakemake_marks_are_no_artifacts(own_copy: Path) -> None:
+def test_logs_and_snakemake_marks_are_not_artifacts(own_copy: Path) -> None:
     (R / "logs/tables").mkdir(parents=True)
     (R / "logs/tables/instruct.log").write_text("made")
     (R / "models/base/.snakemake_timestamp").touch()
@@ -131,15 +131,15 @@ def test_command(own_copy: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> Non
     assert verify_results.main() == 1
 
 
-def test_damaged_artifacts_can_be_made_again_by_the_command_that_is_told(own_copy: Path, monkeypatch, capsys) -> None:
+def test_the_printed_command_makes_damaged_artifacts_again(own_copy: Path, monkeypatch, capsys) -> None:
     (R / "models/base/log.jsonl").write_text("{}")
     (R / "tables/stages.md").unlink()
     (R / "tables/.new.json.partial-12").mkdir()
     monkeypatch.setattr(sys, "argv", ["verify_results", "results/tiny"])
     assert verify_results.main() == 1
     damaged = "results/tiny/models/base/manifest.json results/tiny/tables/stages.md"
-    told = capsys.readouterr().out.splitlines()[-1]
-    assert told.endswith(f": .venv/bin/snakemake --cores all --config scale=tiny --force {damaged}")
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.endswith(f": .venv/bin/snakemake --cores all --config scale=tiny --force {damaged}")
     found = problems(R)
     assert verify_results.command(Path("results/small-seed-2"), found) == (
         f".venv/bin/snakemake --cores all --config scale=small seed=2 --force {damaged}"
@@ -148,6 +148,6 @@ def test_damaged_artifacts_can_be_made_again_by_the_command_that_is_told(own_cop
     assert verify_results.command(R, []) is None
 
 
-def test_a_moved_folder_is_judged_by_itself(own_copy: Path) -> None:
+def test_a_moved_folder_is_checked_by_its_own_files(own_copy: Path) -> None:
     shutil.move("results/tiny", "kept")
     assert problems(Path("kept")) == []

@@ -1,4 +1,4 @@
-"""MMLU-Redux, LiveCodeBench and ZebraLogic: rows made by hand in the published schemas, to right and wrong verdicts."""
+"""Sources of the paper's scale: rows made by hand in the published schemas, to right and wrong verdicts."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from scripts.sources.adapters import RowError, adapt
+from scripts.sources.adapters import adapt
 from scripts.sources.fetch import open_source
 from scripts.sources.rows import SourceError, read_rows
 from scripts.sources.settings import HubSource
+from scripts.sources.values import RowError
 from scripts.verify import Answer, Verdict, VerifierPool
 from scripts.verify.dispatch import wall_limit
 from scripts.verify.settings import VerifySettings
@@ -103,6 +104,64 @@ def test_a_source_has_one_way_to_be_read() -> None:
             HubSource.model_validate(stated | change)
 
 
+# --- MBPP: text, code, task_id, test_setup_code, test_list, challenge_test_list ---------------------------------------
+
+BALANCED = {
+    "text": "Write a function to count the nodes of a tree.",
+    "code": "class Node:\n    def __init__(self, left=None):\n        self.left = left\n\n"
+    "def count(node):\n    return 0 if node is None else 1 + count(node.left)",
+    "test_setup_code": "root = Node(Node())",
+    "test_list": ["assert count(root) == 2", "assert count(root.left) == 1"],
+}
+
+
+def test_mbpp_runs_what_comes_before_a_test() -> None:
+    """Without its setup no program could pass such a row."""
+    record = mapped(BALANCED, "mbpp")
+    assert [message["content"] for message in record["messages"]] == [
+        "Write a function to count the nodes of a tree.\n\nassert count(root) == 2",
+        BALANCED["code"],
+    ]
+    right = f"```python\n{BALANCED['code']}\n```"
+    said = verdicts(record, right, right.replace("1 +", "2 +"))
+    assert [verdict.correct for verdict in said] == [True, False], said
+
+
+# --- OpenCodeInstruct: input, output, unit_tests (a JSON text), average_test_score, ... -------------------------------
+
+
+def test_opencodeinstruct_has_tests_that_can_fail() -> None:
+    tests = ["\nassert double(2) == 4", "\nassert double(0) == 0"]
+    row = {"input": "Write double(x).", "output": "```python\ndef double(x):\n    return 2 * x\n```"}
+    record = mapped({**row, "unit_tests": json.dumps(tests)}, "opencodeinstruct")
+    assert json.loads(record["answer"]["spec"])["tests"] == tests
+    said = verdicts(record, row["output"], row["output"].replace("2 *", "3 *"))
+    assert [verdict.correct for verdict in said] == [True, False], said
+
+
+# --- Nemotron-Instruction-Following-Chat: messages of role, content, reasoning_content --------------------------------
+
+
+def test_nemotron_chat_keeps_its_thoughts() -> None:
+    turns = [
+        {"role": "user", "content": "2+2?", "reasoning_content": None},
+        {"role": "assistant", "content": "4", "reasoning_content": "Two and two."},
+    ]
+    record = mapped({"uuid": "1", "messages": turns, "tools": []}, "nemotron-if-chat")
+    assert record["messages"][-1]["content"] == "<think>\nTwo and two.\n</think>\n\n4"
+
+
+# --- Nemotron-RL-instruction_following and -knowledge-mcqa ------------------------------------------------------------
+
+
+def test_nemotron_rl_constraints_and_choices() -> None:
+    row = {"prompt": "q", "instruction_id_list": ["a:b", "c:d", "e:f"], "kwargs": [None, {"n": 13, "m": None}, {}]}
+    spec = json.loads(mapped(row, "nemotron-if")["answer"]["spec"])
+    assert spec == {"instruction_id_list": ["a:b", "c:d", "e:f"], "kwargs": [{}, {"n": 13}, {}]}
+    row = {"responses_create_params": {"input": [{"role": "user", "content": "q"}]}, "expected_answer": "C"}
+    assert json.loads(mapped(row, "nemotron-mcqa")["answer"]["spec"]) == {"target": "C"}
+
+
 # --- LiveCodeBench: test5.jsonl of code_generation_lite --------------------------------------------------------------
 
 
@@ -111,8 +170,8 @@ def packed(cases: list[dict[str, str]]) -> str:
     return base64.b64encode(zlib.compress(pickle.dumps(json.dumps(cases)))).decode()
 
 
-def case(given: str, wanted: str, kind: str = "stdin") -> dict[str, str]:
-    return {"input": given, "output": wanted, "testtype": kind}
+def case(stdin: str, stdout: str, kind: str = "stdin") -> dict[str, str]:
+    return {"input": stdin, "output": stdout, "testtype": kind}
 
 
 STDIN = {

@@ -1,4 +1,4 @@
-"""The normalize step: raw = kept + dropped, every source kind, and errors that name the fix."""
+"""The step that normalizes: raw = kept + dropped, every kind of source, and errors that name the fix."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_every_row_is_kept_or_dropped_with_a_reason(tmp_path: Path) -> None:
     assert {row["step"] for row in dropped} == {"normalize"} and json.loads(dropped[0]["meta"])["raw"] == "nonsense\n"
 
 
-def test_text_that_parquet_cannot_hold_is_dropped_wherever_it_stands(tmp_path: Path) -> None:
+def test_text_that_parquet_cannot_hold_is_dropped_in_any_field(tmp_path: Path) -> None:
     lines = [
         b'{"p": "q", "r": "\\udc00"}',
         b'{"p": "q", "r": "r", "m": ["\\ud83d"]}',
@@ -94,6 +94,46 @@ def test_rows_nested_beyond_reading_are_dropped(tmp_path: Path) -> None:
     counts = read_json(tmp_path / "out" / "manifest.json")["counts"]
     assert set(counts["dropped"]) == {"nested-too-deep"} and counts["raw"] == 63
     assert json.loads(records.read(tmp_path / "out" / "records")[0]["meta"]) == {"m": None, "x.0": None}
+
+
+def test_a_misspelt_field_is_an_error_and_a_missing_value_is_not(tmp_path: Path) -> None:
+    """A misspelt optional field would cost every row that part in silence."""
+    rows = b'{"p": "q", "r": "r"}\n{"p": "q2", "r": "r2", "x": "more"}\n'
+    adapter = {"shape": "instruction", "prompt": "p", "response": "r", "input": "x"}
+    run = normalize(tmp_path, file_source(tmp_path, rows, adapter=adapter), NEBULA_CORPORA=str(tmp_path))
+    assert run.returncode == 0, run.stderr
+    source = file_source(tmp_path, rows, adapter={**adapter, "input": "imput"})
+    run = normalize(tmp_path, source, NEBULA_CORPORA=str(tmp_path))
+    message = "sources.mine.adapter.input: no row has the field 'imput', and the adapter does not read x: name"
+    assert run.returncode != 0 and message in run.stderr, run.stderr
+
+
+def test_a_field_that_no_row_has_is_left_out_if_all_columns_are_read(tmp_path: Path) -> None:
+    """Instructions without an input may lack the column."""
+    adapter = {"shape": "instruction", "prompt": "p", "response": "r", "input": "x", "meta": ["level"]}
+    source = file_source(tmp_path, b'{"p": "q", "r": "r"}\n', adapter=adapter)
+    run = normalize(tmp_path, source, NEBULA_CORPORA=str(tmp_path))
+    assert run.returncode == 0, run.stderr
+    record = records.read(tmp_path / "out" / "records")[0]
+    assert records.prompt_of(record["messages"]) == "q" and json.loads(record["meta"]) == {"level": None}
+
+
+def test_lines_that_are_not_json_do_not_blame_the_adapter(tmp_path: Path) -> None:
+    run = normalize(tmp_path, file_source(tmp_path, b"p,r\nq1,r1\nq2,r2\n"), NEBULA_CORPORA=str(tmp_path))
+    message = (
+        "sources.mine: no row became a record ({'not-json': 3}): it must be Parquet, Arrow, a JSON array or one JSON "
+        "object per line; the first begins 'p,r\\n'"
+    )
+    assert run.returncode != 0 and message in run.stderr, run.stderr
+
+
+def test_keys_of_turns_that_no_record_holds_are_counted(tmp_path: Path) -> None:
+    turns = [{"role": "user", "content": "q", "name": "Ann"}, {"role": "assistant", "content": "r", "lang": None}]
+    rows = "\n".join([json.dumps({"m": turns})] * 3).encode()
+    source = file_source(tmp_path, rows, adapter={"shape": "messages", "prompt": "m"})
+    run = normalize(tmp_path, source, NEBULA_CORPORA=str(tmp_path))
+    assert run.returncode == 0, run.stderr
+    assert read_json(tmp_path / "out" / "manifest.json")["counts"]["unread_keys"] == {"name": 3}
 
 
 def test_same_bytes_twice(tmp_path: Path) -> None:
@@ -181,7 +221,7 @@ def test_a_hub_data_set_is_fetched_whole_and_read_without_a_network(tmp_path: Pa
     assert [records.response_of(row["messages"]) for row in records.read(tmp_path / "out" / "records")] == ["r"]
 
 
-def test_a_download_holds_what_was_asked_for_whatever_else_the_cache_holds(tmp_path: Path, downloaded: Path) -> None:
+def test_a_download_holds_the_files_of_its_pattern_alone(tmp_path: Path, downloaded: Path) -> None:
     snapshot = tmp_path / "hub" / "hub" / "datasets--org--data" / "snapshots" / REVISION
     (snapshot / "other").mkdir()
     for name in ("README.md", "other/train.jsonl", "data/train.csv"):

@@ -1,4 +1,4 @@
-"""The embedded corpora: the same bytes for a seed, faults at their rates and places, benchmarks held out."""
+"""The embedded corpora: the same bytes for the same seed, faults at their rates, benchmarks held out."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ import yaml
 
 from scripts.common import records
 from scripts.common.artifacts import canonical_json, read_json
+from scripts.common.chat.thinking import strip_thinking
 from scripts.common.fingerprint import ROOT
-from scripts.sources.corpora import SFT_SOURCES, VERIFIABLE, CorpusError
-from scripts.sources.faults import REFUSALS
+from scripts.sources.corpora import SFT_SOURCES, VERIFIABLE, CorpusError, Synthetic
+from scripts.sources.faults import FAULTS, REFUSALS, Adds
 from scripts.sources.fetch import open_source
 from scripts.sources.foreign import FOREIGN
 from scripts.sources.normalize import Normalize, normalize
-from scripts.sources.settings import Synthetic
 from scripts.sources.synthesize import synthesize
 from scripts.sources.tasks.knowledge import question
-from scripts.verify import Answer, VerifierPool, strip_thinking
+from scripts.verify import Answer, VerifierPool
 
 TINY = yaml.safe_load((ROOT / "scales" / "tiny.yaml").read_text())
 SIZES = Synthetic.model_validate(
@@ -34,6 +34,7 @@ SIZES = Synthetic.model_validate(
     | {"sft": dict.fromkeys(("math", "code", "instruction", "knowledge", "general"), 120)}
     | {"rl": dict.fromkeys(VERIFIABLE, 60), "benchmark": 45, "pretrain": 1500, "textbook": 400}
 )
+ADDED = {name for name, fault in FAULTS.items() if isinstance(fault, Adds)}
 Row = dict[str, Any]
 
 
@@ -57,9 +58,9 @@ class Corpora:
         return {name: rows for name, rows in self.records.items() if TINY["sources"][name]["role"] == role}
 
     def faults(self, fault: str) -> list[Row]:
-        found = [row for row in self.truth if row["fault"] == fault]
-        assert found, f"no {fault!r} was planted"
-        return found
+        rows = [row for row in self.truth if row["fault"] == fault]
+        assert rows, f"no {fault!r} was planted"
+        return rows
 
 
 @pytest.fixture(scope="module")
@@ -83,17 +84,17 @@ def test_a_seed_whose_chats_have_constraints_without_arguments(tmp_path: Path) -
 
 def test_the_same_seed_gives_the_same_bytes_and_another_one_other_bytes(corpora: Corpora, tmp_path: Path) -> None:
     """In another process with another hash seed, as its rule runs it."""
-    found = {}
+    hashes = {}
     for seed in (1, 2):
         recipe = canonical_json({"settings": SIZES.model_dump(), "seed": seed})
         command = [sys.executable, "-m", "scripts.sources.synthesize", "--recipe", recipe]
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": str(seed)}
         subprocess.run([*command, "--out", f"{seed}/manifest.json"], cwd=tmp_path, env=environment, check=True)
         manifest = read_json(tmp_path / str(seed) / "manifest.json")
-        found[seed] = {name: entry["sha256"] for name, entry in manifest["files"].items()}
+        hashes[seed] = {name: entry["sha256"] for name, entry in manifest["files"].items()}
         assert sum(manifest["counts"]["samples"].values()) == len(corpora.truth)
-    assert found[1] == digests(corpora.folder)
-    assert all(found[1][name] != found[2][name] for name in found[1])
+    assert hashes[1] == digests(corpora.folder)
+    assert all(hashes[1][name] != hashes[2][name] for name in hashes[1])
 
 
 def test_every_file_has_a_source_that_reads_all_its_rows(corpora: Corpora) -> None:
@@ -105,10 +106,9 @@ def test_every_file_has_a_source_that_reads_all_its_rows(corpora: Corpora) -> No
     assert {ending for _, ending in shapes} == {".jsonl", ".json", ".gz", ".txt", ".parquet"}
 
 
-def test_sizes_are_those_asked_for(corpora: Corpora) -> None:
-    added = {"exact", "near", "leak", "language"}
-    own = Counter(row["domain"] for row in corpora.truth if row["fault"] not in added)
-    assert own == SIZES.sft
+def test_sizes_are_the_configured_ones(corpora: Corpora) -> None:
+    before = Counter(row["domain"] for row in corpora.truth if row["fault"] not in ADDED)
+    assert before == SIZES.sft
     assert {name: len(rows) for name, rows in corpora.of_role("rl").items()} == {
         f"rl-{name}": 60 for name in VERIFIABLE
     }
@@ -124,7 +124,7 @@ def test_sizes_are_those_asked_for(corpora: Corpora) -> None:
 
 
 def test_records_are_what_the_truth_says(corpora: Corpora) -> None:
-    """Row by row through each source's raw shape: prompt, response and, where the source has one, the gold answer."""
+    """Row by row through each source's raw shape: prompt, response and, if the source has one, the gold answer."""
     for name, rows in corpora.of_role("sft").items():
         truth = [row for row in corpora.truth if row["source"] == name]
         assert [row["row"] for row in truth] == list(range(len(rows)))
@@ -137,13 +137,12 @@ def test_records_are_what_the_truth_says(corpora: Corpora) -> None:
 
 
 def test_faults_stand_at_their_stated_rates(corpora: Corpora) -> None:
-    added = ("exact", "near", "leak", "language")
     for name in SFT_SOURCES:
         rows = [row for row in corpora.truth if row["source"] == name]
-        own = sum(row["fault"] not in added for row in rows)
+        before = sum(row["fault"] not in ADDED for row in rows)
         planted = Counter(row["fault"] for row in rows if row["fault"])
-        stated = {fault: round(rate * own) for fault, rate in SIZES.faults.items()}
-        if name in ("forum", "chats"):  # no gold answers, so no wrong ones
+        stated = {fault: round(rate * before) for fault, rate in SIZES.faults.items()}
+        if not SFT_SOURCES[name].gold:  # no gold answers, so no wrong ones
             assert stated.pop("wrong") and not planted["wrong"]
         assert planted == stated
     everything = Counter(row["fault"] or "none" for row in corpora.truth)
@@ -179,31 +178,31 @@ def test_wrong_answers_are_wrong_and_the_rest_is_right(corpora: Corpora) -> None
 
 def test_copies_name_what_they_copy(corpora: Corpora) -> None:
     bench = {prompt for rows in corpora.of_role("benchmark").values() for prompt in prompts(rows)}
-    own = {(row["source"], row["prompt"]) for row in corpora.truth}
+    samples = {(row["source"], row["prompt"]) for row in corpora.truth}
     for row in corpora.faults("exact"):
-        assert row["prompt"] == row["of"] and (row["source"], row["of"]) in own
+        assert row["prompt"] == row["of"] and (row["source"], row["of"]) in samples
         same = [other for other in corpora.truth if (other["source"], other["prompt"]) == (row["source"], row["of"])]
         assert len(same) > 1
     for row in corpora.faults("near"):
-        assert row["prompt"] != row["of"] and row["prompt"].startswith(row["of"]) and (row["source"], row["of"]) in own
+        assert row["prompt"] != row["of"] and row["prompt"].startswith(row["of"])
+        assert (row["source"], row["of"]) in samples
     assert all(row["prompt"] == row["of"] in bench for row in corpora.faults("leak"))
 
 
-def test_a_benchmarks_question_stands_nowhere_but_in_planted_leaks(corpora: Corpora) -> None:
+def test_a_benchmarks_question_is_in_planted_leaks_alone(corpora: Corpora) -> None:
     bench = {question(prompt) for rows in corpora.of_role("benchmark").values() for prompt in prompts(rows)}
     assert len(bench) == 4 * 45
     others = {name: rows for name, rows in corpora.records.items() if TINY["sources"][name]["role"] != "benchmark"}
     for name, rows in others.items():
         leaks = {row["prompt"] for row in corpora.truth if row["source"] == name and row["fault"] == "leak"}
-        found = {prompt for prompt in prompts(rows) if question(prompt) in bench}
-        assert found <= leaks, f"{name} holds {sorted(found - leaks)[:3]}"
+        held = {prompt for prompt in prompts(rows) if question(prompt) in bench}
+        assert held <= leaks, f"{name} holds {sorted(held - leaks)[:3]}"
 
 
-def test_samples_and_candidates_are_distinct_but_for_planted_copies(corpora: Corpora) -> None:
-    added = ("exact", "near", "leak", "language")
-    asked = [row["prompt"] for row in corpora.truth if row["fault"] not in added]
-    asked += [prompt for rows in corpora.of_role("rl").values() for prompt in prompts(rows)]
-    assert len(asked) == len(set(asked))
+def test_samples_and_candidates_are_distinct_except_for_planted_copies(corpora: Corpora) -> None:
+    distinct = [row["prompt"] for row in corpora.truth if row["fault"] not in ADDED]
+    distinct += [prompt for rows in corpora.of_role("rl").values() for prompt in prompts(rows)]
+    assert len(distinct) == len(set(distinct))
 
 
 def test_thinking_has_its_stated_share(corpora: Corpora) -> None:
@@ -216,6 +215,18 @@ def test_more_distinct_prompts_than_there_are_is_an_error_that_says_so(tmp_path:
     greedy = SIZES.model_copy(update={"sft": {**SIZES.sft, "knowledge": 5000}})
     with pytest.raises(CorpusError, match=r"knowledge level \d has no more distinct prompts; ask for fewer items"):
         synthesize(greedy, 1, tmp_path)
+
+
+def test_sources_without_gold_answers_are_those_whose_adapters_read_none() -> None:
+    adapters = {name: TINY["sources"][name]["adapter"] for name in SFT_SOURCES}
+    assert {name for name, source in SFT_SOURCES.items() if source.gold} == {
+        name for name, adapter in adapters.items() if adapter.get("answer", "none") != "none"
+    }
+
+
+def test_a_fault_that_there_is_not_is_refused_with_those_there_are() -> None:
+    with pytest.raises(ValueError, match=r"there is no fault 'wrnog': choose among wrong, truncated, .*language"):
+        Synthetic.model_validate(TINY["synthetic"] | {"faults": {"wrnog": 0.1}})
 
 
 def test_more_faults_than_samples_is_an_error_that_says_so(tmp_path: Path) -> None:

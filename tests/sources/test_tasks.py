@@ -1,4 +1,4 @@
-"""Task families: every true answer verifies and every wrong one is rejected, by checkers that know no family."""
+"""Task families: verifiers that know no family accept every right response and reject every wrong one."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ from typing import Any
 
 import pytest
 
+from scripts.common.chat.thinking import strip_thinking
 from scripts.sources.corpora import VERIFIABLE, Families
 from scripts.sources.tasks import code, instruction
 from scripts.sources.tasks.base import LEVELS, Task
 from scripts.sources.tasks.knowledge import STATED, World, question
 from scripts.sources.tasks.words import ADJECTIVES, ANIMALS
-from scripts.verify import Answer, VerifierPool, strip_thinking
+from scripts.verify import Answer, VerifierPool
 
-DRAWS = 24  # tasks a domain and level
+DRAWS = 24  # tasks per domain and level
 
 
 def families(seed: int = 1) -> Families:
@@ -30,8 +31,8 @@ def families(seed: int = 1) -> Families:
 
 @pytest.fixture(scope="module")
 def tasks() -> list[Task]:
-    found, rng = families(), Random(7)
-    return [found.by_domain[domain](rng, level) for domain in VERIFIABLE for level in LEVELS for _ in range(DRAWS)]
+    drawn, rng = families(), Random(7)
+    return [drawn.by_domain[domain](rng, level) for domain in VERIFIABLE for level in LEVELS for _ in range(DRAWS)]
 
 
 def test_the_projects_verifiers_accept_what_is_right_and_reject_what_is_wrong(tasks: list[Task]) -> None:
@@ -61,8 +62,8 @@ def test_the_reference_checkers_of_ifeval_agree(tasks: list[Task]) -> None:
     demands = [task for task in tasks if task.domain == "instruction"]
     assert all(follows(task, task.response) for task in demands)
     assert not any(follows(task, task.wrong) for task in demands)
-    asked = Counter(name for task in demands for name in task.spec["instruction_id_list"])
-    assert set(asked) == {item.name for item in instruction.CONSTRAINTS}
+    used = Counter(name for task in demands for name in task.spec["instruction_id_list"])
+    assert set(used) == {item.name for item in instruction.CONSTRAINTS}
 
 
 def test_every_short_sentence_is_english_to_the_language_detection() -> None:

@@ -1,4 +1,4 @@
-"""The fixtures of the tables' tests: a results folder built once, read by most and copied by those that damage it."""
+"""Fixtures of the tables' tests: a results folder that is built once; tests that damage it work on a copy."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.tables.tiny_results import build, execute
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder that holds results/tiny, complete but for the report. Read it, never change it."""
+    """The folder that holds results/tiny, complete except for the report. Tests read it and never change it."""
     root, before = tmp_path_factory.mktemp("project"), Path.cwd()
     os.chdir(root)
     os.environ["NEBULA_COMMIT"], os.environ["NEBULA_DIRTY"] = "c0ffee00c0ffee00", "true"

@@ -1,4 +1,4 @@
-"""Cells: values in points, averages and their errors by hand, lineage back to the sources, loud refusals."""
+"""Cells: values in points, averages and errors computed by hand, lineage back to the sources, refused inputs."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ def test_average_by_hand() -> None:
     assert made == Measurement(30.0, 1.0, 20, 1, "m", "average", "mean")
 
 
-def test_average_states_samples_only_where_they_agree() -> None:
+def test_average_states_samples_only_if_they_agree() -> None:
     assert average([part(1, 1, "a", samples=4), part(2, 1, "b", samples=1)]).samples_per_prompt is None
 
 
 @pytest.mark.parametrize("parts", [[], [part(1, 1, "a"), part(1, 1, "a")]])
-def test_average_of_nothing_or_twice_the_same_is_refused(parts: list[Measurement]) -> None:
+def test_average_of_no_or_repeated_benchmarks_is_refused(parts: list[Measurement]) -> None:
     with pytest.raises(CellError, match="distinct benchmarks of one model"):
         average(parts)
 
@@ -62,14 +62,14 @@ def test_average_of_nothing_or_twice_the_same_is_refused(parts: list[Measurement
 @pytest.mark.parametrize(
     ("change", "word"),
     [
-        ({"n": 1, "stderr": None}, "two prompts at least"),
+        ({"n": 1, "stderr": None}, "at least two prompts"),
         ({"value": None}, "value is None"),
         ({"value": 25.0}, "must be a share between 0 and 1"),
         ({"stderr": float("nan")}, "stderr is nan"),
         ({"stderr": None}, "stderr is None"),
     ],
 )
-def test_scores_that_are_no_number_are_refused(change: dict, word: str) -> None:
+def test_scores_without_a_usable_number_are_refused(change: dict, word: str) -> None:
     with pytest.raises(CellError, match=word):
         measurement(SCORE | change)
 
@@ -118,7 +118,7 @@ def test_lineage_reaches_the_raw_sources(project: Path) -> None:
         )
 
 
-def test_keys_stand_in_the_order_of_the_design(project: Path) -> None:
+def test_order_of_the_keys(project: Path) -> None:
     assert list(read_json(INS / "ifeval.json")) == [
         "value",
         "n",
@@ -153,7 +153,7 @@ def test_wrong_scores_make_no_cell(own_copy: Path, run_step, settings, scores, e
 
 
 def test_cell_of_a_remade_model_is_refused(own_copy: Path, run_step) -> None:
-    """The score still stands, but the model behind it is another one now: the lineage would lie."""
+    """The score is unchanged, but the model behind it was made again: the lineage would be false."""
     record = Path("results/tiny/models/ins-sft-3/run.json")
     record.write_text(json.dumps(read_json(record) | {"output": "0" * 64}))
     with pytest.raises(ArtifactError, match=r"ins-grpo/manifest\.json was made from .*ins-sft-3/manifest\.json"):
@@ -169,7 +169,7 @@ def test_cell_is_byte_identical_on_a_rerun(own_copy: Path, run_step, monkeypatch
 
 
 def test_as_its_own_process(own_copy: Path) -> None:
-    """The command that the log prints, without the rules; and it stays quick, for there are hundreds."""
+    """The command that the log prints, run without the rules. It must stay quick: there are hundreds of cells."""
     command = [sys.executable, "-m", "scripts.tables.cell", "--recipe", json.dumps({"settings": SETTINGS, "seed": 1})]
     command += ["--scores", "results/tiny/scores/ins-grpo/ifeval.json", "--out", f"{INS}/ifeval.json"]
     before = resource.getrusage(resource.RUSAGE_CHILDREN)

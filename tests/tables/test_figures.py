@@ -25,8 +25,8 @@ TABLE = {
 
 def bars(figure: Figure) -> list[tuple[float, float, float]]:
     """(left or x centre, width, height) of every bar drawn."""
-    found = [bar for container in figure.axes[0].containers for bar in container]
-    return [(round(bar.get_x(), 6), round(bar.get_width(), 6), round(bar.get_height(), 6)) for bar in found]
+    drawn = [bar for container in figure.axes[0].containers for bar in container]
+    return [(round(bar.get_x(), 6), round(bar.get_width(), 6), round(bar.get_height(), 6)) for bar in drawn]
 
 
 def texts(figure: Figure) -> list[str]:
@@ -34,7 +34,7 @@ def texts(figure: Figure) -> list[str]:
 
 
 def test_smooth_by_hand() -> None:
-    """Half a window of 1 over six values: neighbours are averaged, the ends stand alone."""
+    """Half a window of 1 over six values: neighbours are averaged, the ends are not averaged."""
     assert smooth([0.0, 3.0, 6.0, 3.0, 0.0, 9.0]) == [0.0, 3.0, 4.0, 3.0, 4.0, 9.0]
 
 
@@ -120,8 +120,8 @@ def test_no_dates_nor_versions(project: Path) -> None:
 def test_only_known_colours(project: Path) -> None:
     """Every colour has its counterpart on a dark page."""
     for path in (R / "figures").glob("*.svg"):
-        found = set(re.findall(r"#[0-9a-f]{6}\b", path.read_text()))
-        assert found <= charts.THEME.keys(), path.name
+        colours = set(re.findall(r"#[0-9a-f]{6}\b", path.read_text()))
+        assert colours <= charts.THEME.keys(), path.name
 
 
 def test_svg_of_two_names_share_no_clip_path() -> None:

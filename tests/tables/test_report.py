@@ -23,7 +23,7 @@ from scripts.tables.settings import ReportSettings
 from tests.tables.tiny_results import SOLVED, TABLES, R, execute, report_inputs
 
 CHROMIUM = next(
-    (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
+    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
 )
 needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine: apt-get install chromium")
 
@@ -43,9 +43,9 @@ def page(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def data_of(page: Path) -> dict[str, Any]:
     """The data that the page carries."""
-    found = re.search(r'<script type="application/json" id="report-data">(.*?)</script>', page.read_text(), re.DOTALL)
-    assert found is not None
-    return json.loads(found[1])
+    match = re.search(r'<script type="application/json" id="report-data">(.*?)</script>', page.read_text(), re.DOTALL)
+    assert match is not None
+    return json.loads(match[1])
 
 
 def test_headline_table_comes_first(page: Path) -> None:
@@ -168,12 +168,12 @@ def test_self_contained(page: Path) -> None:
 
 
 def test_no_id_stands_twice(page: Path) -> None:
-    found = re.findall(r'\sid="([^"]+)"', page.read_text().split('id="report-data"')[0])
-    assert len(found) == len(set(found))
+    identifiers = re.findall(r'\sid="([^"]+)"', page.read_text().split('id="report-data"')[0])
+    assert len(identifiers) == len(set(identifiers))
 
 
 def test_text_cannot_become_markup(page: Path) -> None:
-    """Generations hold a closing script tag: only the page's own scripts may stand in it."""
+    """Generations hold a closing script tag: the page must contain its own scripts alone."""
     assert len(re.findall(r"<script", page.read_text())) == 2
     assert json.loads(str(embed({"a": "</script><!--\u2028"}))) == {"a": "</script><!--\u2028"}
     assert "<" not in embed({"a": "</script>"})
@@ -279,7 +279,7 @@ outcome.requests = fetched.filter((name) => !name.startsWith("data:"));
 outcome.done = true;
 parent.postMessage(JSON.stringify(outcome), "*");
 </script>"""
-# A frame of the width asked for, since no window of Chromium is narrower than 500 pixels; it tells what happened.
+# A frame of the wanted width, since no window of Chromium is narrower than 500 pixels; it receives the outcome.
 FRAME = """<iframe style="border: 0" width="{width}" height="900" src="visited.html"></iframe>
 <script>
 addEventListener("message", (event) => {{
@@ -312,9 +312,9 @@ def visit(page: Path, tmp_path: Path, width: int) -> tuple[dict[str, Any], str]:
         timeout=120,
         check=True,
     )
-    found = re.search(r'<pre id="outcome">(.*?)</pre>', done.stdout, re.DOTALL)
-    assert found is not None, done.stderr[-2000:]
-    return json.loads(html.unescape(found[1])), "\n".join(re.findall(r".*CONSOLE.*", done.stderr))
+    match = re.search(r'<pre id="outcome">(.*?)</pre>', done.stdout, re.DOTALL)
+    assert match is not None, done.stderr[-2000:]
+    return json.loads(html.unescape(match[1])), "\n".join(re.findall(r".*CONSOLE.*", done.stderr))
 
 
 @needs_browser

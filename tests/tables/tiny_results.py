@@ -1,7 +1,7 @@
-"""A small results folder of the shape that the other stages leave, with lineage from raw sources to scores.
+"""A small results folder as the other stages leave it, with lineage from raw sources to scores.
 
-The numbers are set by hand: `SOLVED` says how many of a benchmark's 20 prompts each model gets right.
-Cells, tables, funnel, figures and report are made by their own steps, never by this file.
+The numbers are set by hand: `SOLVED` is the number of a benchmark's 20 prompts that each model gets right. Cells,
+tables, funnel, figures and report are made by their own steps, never by this file.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ STEPS = ("format", "exact-dedup", "decontaminate")
 
 @dataclass
 class Builder:
-    """Writes artifacts as a step does, in the current folder."""
+    """Writes artifacts into the current folder, as a step does."""
 
     started: int = 0
 
@@ -98,12 +98,13 @@ class Builder:
             "outputs": [path.as_posix() for path in outputs],
             "recipe": {"settings": settings, "seed": 1, "code": "c0de", "environment": {"train.txt": "5e7"}},
             "code": "c0de",
+            "files": {f"{step.replace('.', '/')}.py": "c0de"},
             "inputs": {path.as_posix(): sha256_file(path) for path in inputs},
             "command": f"python -m {step}",
             "commit": "c0ffee00c0ffee00",
             "dirty": False,
             "host": "node7",
-            "hardware": {"machine": "x86_64", "cpus": 2, "gpus": []},
+            "hardware": {"machine": "x86_64", "cpu": "AMD EPYC", "flags": ["avx2"], "cpus": 2, "gpus": []},
             "started": f"2026-01-02T03:{self.started:02d}:00+00:00",
             "seconds": 12.5,
             "peak_bytes": 500_000_000,
@@ -135,14 +136,14 @@ class Builder:
         return manifest
 
     def files(self, paths: list[Path], step: str, inputs: Iterable[Path], settings: Any) -> None:
-        """Records of the runs that made files which are already written."""
+        """Write the records for files that already exist."""
         record = self.record(step, paths, inputs, settings)
         for path in paths:
             write_json(run_path(path), record | {"output": sha256_file(path)})
 
 
 def record_rows(count: int, **columns: list[Any]) -> pa.Table:
-    """Records as every stage writes them, with a step's own columns added."""
+    """Records in the common schema, with a step's own columns added."""
     rows = [
         records.make_record(
             ("chat", "textbook")[i % 3 == 0],
@@ -160,7 +161,7 @@ def record_rows(count: int, **columns: list[Any]) -> pa.Table:
 
 
 def build_data(make: Builder) -> dict[str, Path]:
-    """Sources, a curated pool, a graded set and data sets."""
+    """Make sources, a curated pool and a data set."""
     synthetic = make.folder("synthetic", "scripts.sources.synthesize", files={"chat.jsonl": "{}\n"})
     raw = [
         make.folder(
@@ -210,7 +211,7 @@ def build_data(make: Builder) -> dict[str, Path]:
 
 
 def log(metric: str, start: float, end: float) -> str:
-    """A training log that goes from `start` to `end` with a wobble."""
+    """A training log that goes from `start` to `end`, not quite smoothly."""
     lines = []
     for step in range(1, 41):
         value = end + (start - end) * math.exp(-step / 12) + 0.03 * math.sin(step)
@@ -219,7 +220,7 @@ def log(metric: str, start: float, end: float) -> str:
 
 
 def build_models(make: Builder, data: Mapping[str, Path]) -> dict[str, Path]:
-    """The models of `SOLVED`, each from the last."""
+    """Make the models of `SOLVED`, each trained from the last."""
     base = make.folder(
         "models/base",
         "scripts.train.pretrain",
@@ -262,7 +263,7 @@ def build_models(make: Builder, data: Mapping[str, Path]) -> dict[str, Path]:
 
 
 def build_scores(make: Builder, data: Mapping[str, Path], models: Mapping[str, Path], name: str) -> None:
-    """Generations and scores of one model on both benchmarks, two samples a prompt and both the same verdict."""
+    """Make one model's generations and scores on both benchmarks: two samples per prompt with the same verdict."""
     for benchmark, solved in SOLVED[name].items():
         generations = R / "generations" / name / f"{benchmark}.parquet"
         generations.parent.mkdir(parents=True, exist_ok=True)
@@ -289,7 +290,7 @@ def build_scores(make: Builder, data: Mapping[str, Path], models: Mapping[str, P
 
 
 def score_items(solved: int) -> list[dict[str, Any]]:
-    """A verdict a sample; the last prompt's second sample could not be verified."""
+    """One verdict per sample; the second sample of the last prompt could not be verified."""
     items = []
     for index in range(PROMPTS):
         right = index < solved
@@ -301,7 +302,7 @@ def score_items(solved: int) -> list[dict[str, Any]]:
 
 
 def generation_rows(model: str, benchmark: str, solved: int) -> pa.Table:
-    """Two samples a prompt, with markup in the text that a page must not take for its own."""
+    """Two samples per prompt, with markup in the text that a page must not interpret."""
     rows = [
         {
             "id": f"{index:016x}",
@@ -331,7 +332,7 @@ def execute(module: ModuleType, settings: Any, out: Iterable[Path], seed: int = 
 
 
 def cell_settings(name: str, row: Mapping[str, Any], column: str) -> dict[str, Any]:
-    """What the rule gives a cell."""
+    """The settings that the rule passes to a cell."""
     return {
         "table": name,
         "row": row["name"],
@@ -343,13 +344,13 @@ def cell_settings(name: str, row: Mapping[str, Any], column: str) -> dict[str, A
 
 
 def cell_inputs(spec: Mapping[str, Any], row: Mapping[str, Any], column: str) -> list[Path]:
-    """The scores that a cell is made from."""
+    """The score files that a cell reads."""
     columns = spec["columns"][:-1] if column == "average" else [column]
     return [R / "scores" / row["model"] / f"{name}.json" for name in columns]
 
 
 def make_tables(seed: int = 1) -> None:
-    """All cells, then the tables."""
+    """Make all cells, then the tables."""
     for name, spec in TABLES.items():
         made = []
         for row in spec["rows"]:
@@ -358,12 +359,12 @@ def make_tables(seed: int = 1) -> None:
                 scores = cell_inputs(spec, row, column)
                 execute(cell, cell_settings(name, row, column), [made[-1]], seed, scores=scores)
         outputs = [R / "tables" / f"{name}.{ending}" for ending in ("json", "md", "csv", "tex")]
-        settings = {"name": name, "table": spec, "titles": TITLES}
+        settings = {"name": name, "table": spec, "titles": TITLES, "training_noise": None}
         execute(table, settings, outputs, seed, cells=made, scores=sorted((R / "scores").rglob("*.json")))
 
 
 def make_figures() -> None:
-    """Funnel, then figures."""
+    """Make the funnel, then the figures."""
     outputs = [R / "funnel.json", R / "funnel.md"]
     execute(funnel, {"pools": {"sft": STEPS}}, outputs, pools=[R / f"pools/sft/{name}/manifest.json" for name in STEPS])
     execute(
@@ -378,7 +379,7 @@ def make_figures() -> None:
 
 
 def report_inputs() -> dict[str, list[Path]]:
-    """What the report is made from."""
+    """The inputs of the report."""
     return {
         "tables": [R / f"tables/{name}.json" for name in TABLES],
         "cells": sorted((R / "cells").rglob("*.json")),
@@ -391,7 +392,7 @@ def report_inputs() -> dict[str, list[Path]]:
 
 
 def build() -> None:
-    """results/tiny below the current folder, complete but for the report."""
+    """Make results/tiny below the current folder, complete except for the report."""
     make = Builder()
     data = build_data(make)
     models = build_models(make, data)

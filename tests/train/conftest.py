@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 import torch
 
+from scripts.common.chat.rendering import load_tokenizer
 from scripts.train import pretrain, sft, start
-from scripts.train.settings import PretrainStep, SftStep
-from scripts.train.trainer import load_tokenizer
+from scripts.train.settings.pretrain import PretrainStep
+from scripts.train.settings.sft import SftStep
 from tests.train.lab import PRETRAIN, SUPERVISED, a_run, corpus, dataset, finished
 
 

@@ -67,7 +67,7 @@ def chat(question: str, reply: str, domain: str = "knowledge", target: str = "A"
 
 
 def corpus(count: int, seed: int) -> list[records.Record]:
-    """Questions of two domains. The letter asked for is drawn at random: nobody can know it, so rewards vary."""
+    """Questions of two domains. The right letter is drawn at random, so no model knows it and rewards vary."""
     draw = random.Random(seed)
     rows = []
     for number in range(count):
@@ -93,7 +93,7 @@ def finished(folder: Path) -> Path:
 
 def a_run(settings: Any, folder: Path, seed: int = 1, names: dict[str, list[str]] | None = None, **inputs: Any) -> Run:
     """A step's `Run` without the command line: output in `folder`/out, working files in `folder`/work."""
-    given = {name: paths if isinstance(paths, list) else [paths] for name, paths in inputs.items()}
+    lists = {name: paths if isinstance(paths, list) else [paths] for name, paths in inputs.items()}
     (folder / "out").mkdir(parents=True)
     return Run(
         settings=settings,
@@ -101,7 +101,7 @@ def a_run(settings: Any, folder: Path, seed: int = 1, names: dict[str, list[str]
         out=folder / "out",
         outputs=[folder / "manifest.json"],
         work=folder / "work",
-        inputs={name: [open_artifact(path) for path in paths] for name, paths in given.items()},
+        inputs={name: [open_artifact(path) for path in paths] for name, paths in lists.items()},
         names=names or {},
     )
 
@@ -114,6 +114,25 @@ def log_of(folder: Path) -> list[dict[str, Any]]:
 def load(folder: Path, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
     """A model, ready to be evaluated."""
     return AutoModelForCausalLM.from_pretrained(folder, dtype=dtype).eval()
+
+
+SAMPLING = {
+    "num_beams": 4,
+    "min_p": 0.99,
+    "no_repeat_ngram_size": 1,
+    "top_k": 1,
+    "temperature": 0.01,
+    "max_new_tokens": 3,
+}
+"""Settings of a generation_config.json; each of them changes how a model samples."""
+
+
+def with_sampling(source: Path, target: Path) -> Path:
+    """The manifest of a copy of the model in `source` whose generation_config.json holds SAMPLING."""
+    shutil.copytree(source, target)
+    file = target / "generation_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | SAMPLING | {"do_sample": True}))
+    return finished(target)
 
 
 def perturbed(source: Path, target: Path, seed: int) -> Path:

@@ -1,4 +1,4 @@
-"""The card of a model: what the Hub reads, the figures of the log, a snippet that runs."""
+"""The card of a model: metadata for the Hub, figures from the log, and a snippet that runs."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ def text(lab: types.SimpleNamespace) -> str:
     return (lab.ins.parent / "README.md").read_text()
 
 
-def test_its_head_is_what_the_hub_reads(text: str) -> None:
+def test_its_metadata_are_valid_for_the_hub(text: str) -> None:
     head = yaml.safe_load(text.split("---\n")[1])
     assert head == {"library_name": "transformers", "pipeline_tag": "text-generation", "tags": ["qwen3", "sft"]}
 
 
-def test_it_names_what_the_model_was_made_from_and_how_it_went(lab: types.SimpleNamespace, text: str) -> None:
+def test_it_names_the_inputs_and_the_course_of_the_training(lab: types.SimpleNamespace, text: str) -> None:
     counts, log = read_json(lab.ins)["counts"], log_of(lab.ins.parent)
     assert f"{lab.counts['parameters']:,} parameters, 60 steps, seed 1" in text
     assert re.search(r"^\| dataset \| chats \| `[0-9a-f]{16}` \|$", text, re.M)
@@ -37,10 +37,10 @@ def test_it_names_what_the_model_was_made_from_and_how_it_went(lab: types.Simple
 def test_its_snippet_runs(lab: types.SimpleNamespace, text: str, capsys: pytest.CaptureFixture[str]) -> None:
     (code,) = re.findall(r"```python\n(.*?)```", text, re.S)
     exec(code.replace('"..."', repr(str(lab.ins.parent))), {})
-    said = capsys.readouterr().out
-    assert said.strip() and "<|im_end|>" not in said
+    printed = capsys.readouterr().out
+    assert printed.strip() and "<|im_end|>" not in printed
 
 
-def test_a_base_is_no_chat_model(lab: types.SimpleNamespace) -> None:
+def test_a_base_model_has_no_snippet_for_chats(lab: types.SimpleNamespace) -> None:
     text = Path(lab.base.parent / "README.md").read_text()
     assert "pretraining" in text and "```python" not in text

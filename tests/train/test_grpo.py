@@ -1,4 +1,4 @@
-"""GRPO: advantages, loss and verdicts against what the paper's formulas give by hand."""
+"""GRPO: advantages, loss, gradient and counts against the formulas in scripts/train/grpo.py, computed by hand."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ from pydantic import ValidationError
 from trl import DistillationConfig, GRPOTrainer
 
 from scripts.generation.serving import Serving
-from scripts.train import grpo, trainer
+from scripts.train import grpo, policy, rewards
 from scripts.train.rewards import VerifierReward, verdict_shares
 from scripts.train.rows import DataError
-from scripts.train.settings import Grpo, GrpoStep, Rollout
+from scripts.train.settings.grpo import Grpo, GrpoStep
+from scripts.train.settings.on_policy import Rollout
 from scripts.train.trainer import TrainingError
 from scripts.verify import Verdict, VerifierPool
-from tests.train.lab import GRPO, ROLLOUT, a_run, corpus, dataset, load, log_of
+from tests.train.lab import GRPO, ROLLOUT, SAMPLING, a_run, corpus, dataset, load, log_of, with_sampling
 
 LIMIT = 5
-"""New tokens at which some of the nano model's answers are cut and some are not."""
+"""Limit of new tokens that cuts some of the nano model's completions and not others."""
 FIELDS = ("prompt_ids", "prompt_mask", "completion_ids", "completion_mask", "advantages")
 
 
@@ -38,36 +39,45 @@ def reinforced(lab: types.SimpleNamespace, folder: Path, init: Path | None = Non
 
 @pytest.fixture
 def seen(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """What the trainer makes of each batch of rollouts, with the rewards it got."""
-    found: list[dict[str, Any]] = []
+    """The tensors of each batch of rollouts, with its rewards."""
+    batches: list[dict[str, Any]] = []
     score, reward = GRPOTrainer._generate_and_score_completions, VerifierReward.__call__
 
     def rewarded(self: VerifierReward, *args: Any, **kwargs: Any) -> Any:
-        found.append({"rewards": reward(self, *args, **kwargs)})
-        return found[-1]["rewards"]
+        batches.append({"rewards": reward(self, *args, **kwargs)})
+        return batches[-1]["rewards"]
 
     def scored(self: GRPOTrainer, inputs: Any) -> Any:
         output = score(self, inputs)
-        found[-1] |= {name: output[name].clone() for name in FIELDS}
+        batches[-1] |= {name: output[name].clone() for name in FIELDS}
         return output
 
     monkeypatch.setattr(VerifierReward, "__call__", rewarded)
     monkeypatch.setattr(GRPOTrainer, "_generate_and_score_completions", scored)
-    return found
+    return batches
 
 
-def by_hand(rewards: list[float], group: int, scale: str) -> list[float]:
-    """Advantages: reward minus the group's mean, over the sample standard deviation of group or batch plus 1e-4."""
+def by_hand(rewards: list[float | None], group: int, scale: str) -> list[float]:
+    """Advantages: reward minus the group's mean, over the sample standard deviation of group or batch plus 1e-4.
 
-    def deviation(values: list[float]) -> float:
-        mean = sum(values) / len(values)
-        return (sum((value - mean) ** 2 for value in values) / (len(values) - 1)) ** 0.5
+    A reward of None is in no mean and in no deviation; its advantage is 0, and so is that of a group's only reward.
+    """
+
+    def deviation(values: list[float | None]) -> float:
+        known = [value for value in values if value is not None]
+        mean = sum(known) / len(known)
+        return (sum((value - mean) ** 2 for value in known) / (len(known) - 1)) ** 0.5
 
     advantages = []
     for start in range(0, len(rewards), group):
-        own = rewards[start : start + group]
-        width = {"group": deviation(own), "batch": deviation(rewards), "none": 1 - 1e-4}[scale]
-        advantages += [(reward - sum(own) / group) / (width + 1e-4) for reward in own]
+        members = rewards[start : start + group]
+        known = [reward for reward in members if reward is not None]
+        if len(known) < 2:
+            advantages += [0.0] * group
+            continue
+        width = {"group": deviation(members), "batch": deviation(rewards), "none": 1 - 1e-4}[scale]
+        mean = sum(known) / len(known)
+        advantages += [0.0 if reward is None else (reward - mean) / (width + 1e-4) for reward in members]
     return advantages
 
 
@@ -79,11 +89,28 @@ def test_advantages(lab: types.SimpleNamespace, tmp_path: Path, seen: list[dict[
         assert batch["advantages"].tolist() == pytest.approx(by_hand(batch["rewards"], 4, scale), abs=1e-5)
 
 
+@pytest.mark.parametrize("scale", ["group", "batch", "none"])
+def test_an_unverifiable_completion_is_left_out_of_its_groups_baseline(
+    lab: types.SimpleNamespace, tmp_path: Path, seen: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch, scale: str
+) -> None:
+    """The verifier times out on one completion of the first group, three of the second and all four of the third."""
+    correct = [None, True, False, False, None, None, None, True, None, None, None, None, True, False, True, True]
+    verdicts = [Verdict(each, "timeout" if each is None else "") for each in correct]
+    monkeypatch.setattr(rewards, "verify_all", lambda pool, items: verdicts)
+    run = reinforced(lab, tmp_path, scale_rewards=scale, max_steps=1, micro_batch_size=16)
+    advantages = seen[0]["advantages"].tolist()
+    assert advantages == pytest.approx(by_hand(seen[0]["rewards"], 4, scale), abs=1e-5)
+    if scale == "none":  # the means are 1/3 and 3/4
+        assert advantages == pytest.approx([0, 2 / 3, -1 / 3, -1 / 3, *[0] * 8, 1 / 4, -3 / 4, 1 / 4, 1 / 4])
+    assert log_of(run.out)[0]["reward"] == pytest.approx(5 / 8)
+    assert run.counts["verdicts"] == {"correct": 5, "wrong": 3, "unverifiable": 8}
+
+
 @pytest.mark.parametrize("loss", ["grpo", "dapo", "dr_grpo", "bnpo"])
 def test_the_loss_of_the_first_step(
     lab: types.SimpleNamespace, tmp_path: Path, seen: list[dict[str, Any]], loss: str
 ) -> None:
-    """On policy the ratio is 1, so a token's loss is minus its completion's advantage, however these are averaged."""
+    """The ratio is 1 on policy, so a token's loss is minus its completion's advantage; `loss` decides the mean."""
     run = reinforced(lab, tmp_path, loss=loss, max_steps=1, micro_batch_size=16)
     mask = seen[0]["completion_mask"].double()
     tokens = -seen[0]["advantages"].double()[:, None] * mask
@@ -117,10 +144,10 @@ def test_the_gradient_is_that_of_the_policy_gradient(
     assert log_of(run.out)[0]["grad_norm"] == pytest.approx(float(norm), rel=1e-3)
 
 
-def test_a_ratio_is_cut_later_where_it_raises_a_good_completion(
+def test_clip_higher_allows_a_larger_ratio_for_a_positive_advantage(
     lab: types.SimpleNamespace, tmp_path: Path, seen: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every second token 1.5 times as likely as when it was drawn, the others half as likely: both beyond the range."""
+    """Every second token is 1.5 times as likely as when it was sampled, the others half as likely: both are clipped."""
     scored, model = GRPOTrainer._generate_and_score_completions, load(lab.ins.parent)
 
     def ratios(batch: dict[str, Any]) -> torch.Tensor:
@@ -148,10 +175,10 @@ def test_a_ratio_is_cut_later_where_it_raises_a_good_completion(
         assert cut[mask].any()
 
 
-def test_completions_cut_at_the_limit_teach_nothing_where_they_are_masked(
+def test_masked_completions_at_the_limit_give_no_gradient(
     lab: types.SimpleNamespace, tokenizer: Any, tmp_path: Path, seen: list[dict[str, Any]]
 ) -> None:
-    """They are of their group all the same: its mean and deviation count them as what the verifier says."""
+    """They stay in their group's mean and deviation, with the reward of their verdict."""
     short = {"rollout": ROLLOUT | {"max_completion_tokens": LIMIT}, "max_steps": 1, "micro_batch_size": 16}
     runs = [reinforced(lab, tmp_path / str(masked), mask_truncated=masked, **short) for masked in (True, False)]
     end = tokenizer.convert_tokens_to_ids("<|im_end|>")
@@ -182,10 +209,10 @@ def test_what_is_logged_and_counted(lab: types.SimpleNamespace, tmp_path: Path) 
     assert {"clip_ratio/low_mean", "clip_ratio/high_mean"} <= set(log[0])
 
 
-def test_groups_of_one_reward_are_counted_and_teach_nothing(lab: types.SimpleNamespace, tmp_path: Path) -> None:
+def test_groups_of_equal_rewards_are_counted_and_give_no_gradient(lab: types.SimpleNamespace, tmp_path: Path) -> None:
     rows = [row | {"messages": row["messages"][:1]} for row in corpus(16, 1)]
     for row in rows:
-        row["answer"] = {"kind": "choice", "spec": '{"target": "Z"}'}  # the corpus has A to D alone
+        row["answer"] = {"kind": "choice", "spec": '{"target": "Z"}'}  # the corpus has only A to D
     run = reinforced(lab, tmp_path / "run", dataset=dataset(tmp_path / "data", rows), max_steps=2)
     assert run.counts["groups"] == {"all": 8, "degenerate": 8} and run.counts["verdicts"]["wrong"] == 32
     assert [entry["grad_norm"] for entry in log_of(run.out)] == [0, 0]
@@ -193,9 +220,20 @@ def test_groups_of_one_reward_are_counted_and_teach_nothing(lab: types.SimpleNam
     assert all(torch.equal(before[name], weight) for name, weight in after.items())
 
 
+def test_the_recipe_alone_decides_how_the_policy_samples(lab: types.SimpleNamespace, tmp_path: Path) -> None:
+    """Nothing of the checkpoint's generation_config.json reaches the rollouts; the new checkpoint keeps the file."""
+    init = with_sampling(lab.ins.parent, tmp_path / "init")
+    plain = reinforced(lab, tmp_path / "plain", max_steps=1)
+    stated = reinforced(lab, tmp_path / "stated", init=init, max_steps=1)
+    assert log_of(stated.out) == log_of(plain.out)
+    assert (stated.out / "model.safetensors").read_bytes() == (plain.out / "model.safetensors").read_bytes()
+    kept = json.loads((stated.out / "generation_config.json").read_text())
+    assert {name: kept[name] for name in SAMPLING} == SAMPLING
+
+
 def test_sequences_that_exceed_the_context_are_an_error(lab: types.SimpleNamespace, tmp_path: Path) -> None:
     rollout = GRPO["rollout"] | {"max_completion_tokens": 193}
-    with pytest.raises(TrainingError, match=r"a sequence may have 257 tokens, but the model in .* has 256 positions"):
+    with pytest.raises(TrainingError, match=r"allows sequences of 257 tokens, but the model in .* has 256 positions"):
         reinforced(lab, tmp_path, rollout=rollout)
 
 
@@ -205,41 +243,39 @@ def test_sequences_that_exceed_the_context_are_an_error(lab: types.SimpleNamespa
         ("token_truncate", "vllm-colocate", (True, "token_truncate", 2.0)),
         ("sequence_mask", "vllm-server", (True, "sequence_mask", 2.0)),
         ("none", "vllm-colocate", (False,)),
-        ("token_truncate", "transformers", (False,)),  # samples from the policy itself
+        ("token_truncate", "transformers", (False,)),  # the policy itself samples
     ],
 )
-def test_the_engines_own_probabilities_are_corrected_for(
-    correction: str, engine: str, expected: tuple[Any, ...]
-) -> None:
+def test_importance_correction_applies_to_vllm_alone(correction: str, engine: str, expected: tuple[Any, ...]) -> None:
     settings = Grpo(**GRPO | {"rollout": GRPO["rollout"] | {"engine": engine}, "importance_correction": correction})
-    assert tuple(grpo.correction(settings).values()) == expected
-    assert set(grpo.correction(settings)) <= {field.name for field in dataclasses.fields(grpo.GRPOConfig)}
+    assert tuple(grpo.correction_arguments(settings).values()) == expected
+    assert set(grpo.correction_arguments(settings)) <= {field.name for field in dataclasses.fields(grpo.GRPOConfig)}
 
 
 def test_the_policys_server_is_the_one_configured_for_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
     serving = Serving(urls={"ins-grpo": ("http://node7:8000",)})
     with pytest.raises(TrainingError, match=r"this machine has no GPU: set rollout\.engine to transformers"):
-        trainer.policy_server("ins-grpo", serving)
+        policy.policy_server("ins-grpo", serving)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert trainer.policy_server("ins-grpo", serving) == "http://node7:8000"
+    assert policy.policy_server("ins-grpo", serving) == "http://node7:8000"
     with pytest.raises(TrainingError, match=r"needs one server in serving\.urls\.opd, not \[\]: start it on other"):
-        trainer.policy_server("opd", serving)
+        policy.policy_server("opd", serving)
 
 
-def test_a_colocated_engine_gives_the_gpu_back(tmp_path: Path) -> None:
+def test_a_colocated_engine_frees_the_gpu_while_the_policy_is_trained(tmp_path: Path) -> None:
     rollout = Rollout(**GRPO["rollout"] | {"engine": "vllm-colocate"})
-    given = trainer.engine(rollout, "model")
-    assert given["vllm_enable_sleep_mode"] and given["vllm_max_model_length"] == 64 + 12
+    arguments = policy.engine_arguments(rollout, "model")
+    assert arguments["vllm_enable_sleep_mode"] and arguments["vllm_max_model_length"] == 64 + 12
     for kind in (grpo.GRPOConfig, DistillationConfig):
-        assert set(given) <= {field.name for field in dataclasses.fields(kind)}
+        assert set(arguments) <= {field.name for field in dataclasses.fields(kind)}
 
 
-def test_unverifiable_is_no_reward_and_is_counted() -> None:
+def test_an_unverifiable_completion_has_no_reward_and_is_counted() -> None:
     shares: dict[str, float] = {}
     good, bad = {"kind": "choice", "spec": '{"target": "A"}'}, {"kind": "choice", "spec": '{"goal": "A"}'}
     torn = {"kind": "choice", "spec": '{"target": "A'}
     with VerifierPool(1) as pool:
-        rewards = VerifierReward(pool)(
+        rewarded = VerifierReward(pool)(
             completions=[
                 [{"role": "assistant", "content": text}]
                 for text in ("Answer: A", "Answer: B", "Answer: A", "Answer: A")
@@ -248,11 +284,11 @@ def test_unverifiable_is_no_reward_and_is_counted() -> None:
             log_metric=shares.__setitem__,
             prompts=[],
         )
-    assert rewards == [1.0, 0.0, 0.0, 0.0]
+    assert rewarded == [1.0, 0.0, None, None]
     assert shares == {"verdicts/correct": 0.25, "verdicts/wrong": 0.25, "verdicts/unverifiable": 0.5}
 
 
-def test_a_verifier_that_never_says_anything_stops_the_run() -> None:
+def test_a_batch_without_any_verdict_is_an_error() -> None:
     with pytest.raises(TrainingError, match=r"none of 2 completions could be verified.*sandbox \(2 times\)"):
         verdict_shares([Verdict(None, "sandbox")] * 2)
 
@@ -268,13 +304,13 @@ def test_too_few_prompts_for_a_step_are_an_error(lab: types.SimpleNamespace, tmp
         reinforced(lab, tmp_path / "run", dataset=dataset(tmp_path / "data", corpus(3, 8)))
 
 
-def test_a_base_that_cannot_stop_is_an_error(lab: types.SimpleNamespace, tmp_path: Path) -> None:
+def test_a_base_model_that_cannot_stop_is_an_error(lab: types.SimpleNamespace, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match=r"does not stop at <\|im_end\|>. Fine-tune it first"):
         reinforced(lab, tmp_path, init=lab.base)
 
 
 def test_groups_must_be_whole() -> None:
-    with pytest.raises(ValidationError, match="batch_size 16 is no multiple of group_size 3"):
+    with pytest.raises(ValidationError, match="batch_size 16 is not a multiple of group_size 3"):
         Grpo(**GRPO | {"group_size": 3})
 
 

@@ -20,7 +20,7 @@ import pytest
 from pydantic import ValidationError
 
 from scripts.train.hub import HubError, check
-from scripts.train.settings import HubModel
+from scripts.train.settings.hub import HubModel
 
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 REPOSITORY = "nano/base"
@@ -30,8 +30,8 @@ ROOT = Path(__file__).resolve().parents[2]
 class Mirror(BaseHTTPRequestHandler):
     """As much of the hub's interface as serves one repository out of a folder at one revision."""
 
-    def __init__(self, *args: Any, folder: Path, asked: list[str]) -> None:
-        self.folder, self.asked = folder, asked
+    def __init__(self, *args: Any, folder: Path, requests: list[str]) -> None:
+        self.folder, self.requests = folder, requests
         super().__init__(*args)
 
     def do_GET(self) -> None:
@@ -42,7 +42,7 @@ class Mirror(BaseHTTPRequestHandler):
 
     def _answer(self, body: bool) -> None:
         path = self.path.partition("?")[0]
-        self.asked.append(path)
+        self.requests.append(path)
         api, file = f"/api/models/{REPOSITORY}/", f"/{REPOSITORY}/resolve/{REVISION}/"
         if path.startswith(f"{api}revision/{REVISION}"):
             names = sorted(entry.name for entry in self.folder.iterdir())
@@ -79,10 +79,10 @@ def mirror(lab: types.SimpleNamespace, tmp_path: Path) -> Iterator[types.SimpleN
     shutil.copytree(lab.base.parent, folder, ignore=shutil.ignore_patterns("manifest.json", "log.jsonl"))
     (folder / "pytorch_model.bin").write_bytes(b"a pickle")
     (folder / "README.md").write_text("words")
-    asked: list[str] = []
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Mirror, folder=folder, asked=asked)) as server:
+    requests: list[str] = []
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Mirror, folder=folder, requests=requests)) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield types.SimpleNamespace(url=f"http://127.0.0.1:{server.server_port}", folder=folder, asked=asked)
+        yield types.SimpleNamespace(url=f"http://127.0.0.1:{server.server_port}", folder=folder, requests=requests)
         server.shutdown()
 
 
@@ -114,10 +114,10 @@ def test_from_a_mirror_and_then_from_the_cache(
     }
     weights = (tmp_path / "first" / "model.safetensors").read_bytes()
     assert weights == (lab.base.parent / "model.safetensors").read_bytes()
-    asked = len(mirror.asked)
+    before = len(mirror.requests)
     again = brought(tmp_path / "second", tmp_path / "cache", HF_ENDPOINT=mirror.url, HF_HUB_OFFLINE="1")
     assert again.returncode == 0, again.stderr
-    assert len(mirror.asked) == asked, "offline asks nobody"
+    assert len(mirror.requests) == before, "offline nothing is requested"
     assert (tmp_path / "second" / "manifest.json").read_bytes() == (tmp_path / "first" / "manifest.json").read_bytes()
 
 
@@ -135,7 +135,7 @@ def test_a_checkpoint_with_a_shard_missing_is_an_error(lab: types.SimpleNamespac
     index = {"weight_map": {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}}
     (tmp_path / "model" / "model.safetensors.index.json").write_text(json.dumps(index))
     (tmp_path / "model" / "model-00001-of-00002.safetensors").touch()
-    with pytest.raises(HubError, match=r"no whole checkpoint: model-00002-of-00002\.safetensors missing"):
+    with pytest.raises(HubError, match=r"not a whole checkpoint: model-00002-of-00002\.safetensors missing"):
         check(tmp_path / "model", "model")
 
 

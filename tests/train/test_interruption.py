@@ -1,4 +1,4 @@
-"""A training that gets SIGTERM saves where it is, and the next attempt ends with the bytes of one left alone."""
+"""A training that gets SIGTERM saves a checkpoint, and its next attempt ends with the bytes of an undisturbed one."""
 
 from __future__ import annotations
 
@@ -14,24 +14,25 @@ import pytest
 
 from scripts.common.artifacts import read_json
 from scripts.train import sft
+from scripts.train.checkpoints import last_checkpoint
 from scripts.train.interruption import ENDED
-from scripts.train.trainer import Progress, last_checkpoint
+from scripts.train.progress import Progress
 from tests.train.lab import SUPERVISED, corpus, dataset
 
-TOLD = 4
+SIGNALLED = 4
 SETTINGS = {"training": SUPERVISED | {"max_steps": 6, "save_steps": 1000}}
 
 
-def started(inputs: list[str], out: Path, told: bool) -> int:
-    """Exit code of the step in a process of its own, which gets SIGTERM at the start of step TOLD if asked for."""
+def started(inputs: list[str], out: Path, signalled: bool) -> int:
+    """Exit code of the step in its own process; if `signalled`, it gets SIGTERM at the start of step SIGNALLED."""
 
     def child() -> None:
         os.chdir(out.parents[1])
         sys.argv = ["sft", "--recipe", json.dumps({"settings": SETTINGS, "seed": 1}), *inputs, "--out", str(out)]
-        if told:
+        if signalled:
             Progress.on_step_begin = (  # type: ignore[method-assign]
                 lambda self, args, state, control, **_: (
-                    os.kill(os.getpid(), signal.SIGTERM) if state.global_step == TOLD - 1 else None
+                    os.kill(os.getpid(), signal.SIGTERM) if state.global_step == SIGNALLED - 1 else None
                 )
             )
         sft.main()
@@ -44,16 +45,16 @@ def started(inputs: list[str], out: Path, told: bool) -> int:
 
 
 @pytest.mark.slow
-def test_told_to_end_and_started_again_equals_uninterrupted(lab: types.SimpleNamespace, tmp_path: Path) -> None:
+def test_ended_by_sigterm_and_started_again_equals_uninterrupted(lab: types.SimpleNamespace, tmp_path: Path) -> None:
     inputs = ["--dataset", str(dataset(tmp_path / "few", corpus(35, 4))), "--init", str(lab.base)]
     whole, broken = tmp_path / "whole" / "manifest.json", tmp_path / "broken" / "manifest.json"
 
-    assert started(inputs, whole, told=False) == 0
-    assert started(inputs, broken, told=True) == ENDED
-    assert not broken.exists(), "a training that was told to end must leave nothing that looks finished"
+    assert started(inputs, whole, signalled=False) == 0
+    assert started(inputs, broken, signalled=True) == ENDED
+    assert not broken.exists(), "a training that SIGTERM ended must leave nothing that looks finished"
     (work,) = (tmp_path / "work").iterdir()
-    assert last_checkpoint(work) == work / "checkpoints" / f"checkpoint-{TOLD}", "the step it was in, long before 1000"
+    assert last_checkpoint(work) == work / "checkpoints" / f"checkpoint-{SIGNALLED}", "the step of the signal"
 
-    assert started(inputs, broken, told=False) == 0
-    assert read_json(broken.parent / "run.json")["notes"]["resumed_at"] == TOLD
+    assert started(inputs, broken, signalled=False) == 0
+    assert read_json(broken.parent / "run.json")["notes"]["resumed_at"] == SIGNALLED
     assert read_json(broken) == read_json(whole), "weights, log, tokenizer and counts, by digest"

@@ -1,4 +1,4 @@
-"""On-policy distillation: the divergence written out, a teacher for each domain, and teachers that do not fit."""
+"""On-policy distillation: the divergence computed by hand, one teacher per domain, and teachers that do not fit."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ from pydantic import ValidationError
 
 from scripts.train import opd
 from scripts.train.opd_trainer import MultiTeacherTrainer, UnknownDomainError, log_ratio, route
-from scripts.train.settings import Opd, OpdStep
+from scripts.train.settings.opd import Opd, OpdStep
 from scripts.train.trainer import TrainingError
-from tests.train.lab import OPD, ROLLOUT, a_run, finished, load, log_of, perturbed
+from tests.train.lab import OPD, ROLLOUT, a_run, finished, load, log_of, perturbed, with_sampling
 
 
 def distilled(lab: types.SimpleNamespace, folder: Path, teachers: dict[str, Path], **changes: Any) -> Any:
     """A finished distillation of the nano chat model with settings changed."""
+    init = changes.pop("init", lab.ins)
     settings = OpdStep(training=OPD | changes, thinking=False)
     names = {"teachers": list(teachers)}
-    run = a_run(settings, folder, names=names, dataset=lab.prompts, init=lab.ins, teachers=list(teachers.values()))
+    run = a_run(settings, folder, names=names, dataset=lab.prompts, init=init, teachers=list(teachers.values()))
     opd.distill(run)
     return run
 
@@ -39,15 +40,15 @@ def others(lab: types.SimpleNamespace) -> dict[str, Path]:
 @pytest.fixture
 def seen(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """The micro batches whose loss was computed."""
-    found: list[dict[str, Any]] = []
+    batches: list[dict[str, Any]] = []
     compute = MultiTeacherTrainer._compute_loss
 
     def computed(self: MultiTeacherTrainer, student: Any, inputs: Any, items: Any) -> Any:
-        found.append({name: value.clone() for name, value in inputs.items() if torch.is_tensor(value)})
+        batches.append({name: value.clone() for name, value in inputs.items() if torch.is_tensor(value)})
         return compute(self, student, inputs, items)
 
     monkeypatch.setattr(MultiTeacherTrainer, "_compute_loss", computed)
-    return found
+    return batches
 
 
 def log_probabilities(model: Any, batch: dict[str, Any], temperature: float) -> torch.Tensor:
@@ -60,7 +61,7 @@ def log_probabilities(model: Any, batch: dict[str, Any], temperature: float) -> 
 
 
 def divergence(student: torch.Tensor, teacher: torch.Tensor, beta: float) -> torch.Tensor:
-    """Generalised JSD a token from log probabilities: the formula of GKD (arXiv 2306.13649), its KLs at the ends."""
+    """Generalised JSD per token from log probabilities: the formula of GKD (arXiv 2306.13649); beta 0 and 1 are KLs."""
 
     def kl(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
         return (first.exp() * (first - second)).sum(-1)
@@ -103,9 +104,9 @@ def test_the_loss_is_the_divergence_to_the_rows_own_teacher(
         own = log_probabilities(student, batch, sampling)
         for index, teacher in enumerate(teachers):
             with torch.no_grad():
-                theirs = log_probabilities(teacher, batch, teaching)
+                taught = log_probabilities(teacher, batch, teaching)
             chosen = batch["completion_mask"].bool() & (batch["domain"] == index)[:, None]
-            sums[index] = sums[index] + divergence(own, theirs, beta)[chosen].sum()
+            sums[index] = sums[index] + divergence(own, taught, beta)[chosen].sum()
             counts[index] += int(chosen.sum())
     assert len(seen) == 2 and min(counts) > 0
     loss = (sums[0] + sums[1]) / sum(counts)
@@ -119,10 +120,10 @@ def test_the_loss_is_the_divergence_to_the_rows_own_teacher(
 def test_the_sampled_token_estimates_the_reverse_divergence(
     lab: types.SimpleNamespace, others: dict[str, Path], seen: list[dict[str, Any]], tmp_path: Path
 ) -> None:
-    """By hand: log p(student) - log p(teacher) of the token drawn, and that times the gradient of log p(student)."""
+    """By hand: log p(student) - log p(teacher) of the sampled token, times the gradient of log p(student)."""
     rollout = ROLLOUT | {"temperature": 0.7}
-    own = {"estimate": "sampled-token", "teacher_temperature": 1.3, "rollout": rollout, "max_grad_norm": 1e9}
-    run = distilled(lab, tmp_path, others, max_steps=1, **own)
+    changes = {"estimate": "sampled-token", "teacher_temperature": 1.3, "rollout": rollout, "max_grad_norm": 1e9}
+    run = distilled(lab, tmp_path, others, max_steps=1, **changes)
     student = load(lab.ins.parent, torch.float64)
     teachers = [load(others[name].parent, torch.float64) for name in sorted(others)]
     surrogate, value, count = torch.zeros((), dtype=torch.float64), 0.0, 0
@@ -144,7 +145,7 @@ def test_the_sampled_token_estimates_the_reverse_divergence(
 
 
 def test_the_sampled_tokens_mean_is_the_divergence_and_its_gradient() -> None:
-    """Every token of a vocabulary of five, weighted by how often it is drawn."""
+    """Over a vocabulary of five tokens, weighted by their probabilities."""
     generator = torch.Generator().manual_seed(3)
     logits = torch.randn(5, generator=generator, dtype=torch.float64, requires_grad=True)
     teacher = torch.log_softmax(torch.randn(5, generator=generator, dtype=torch.float64), -1)
@@ -153,9 +154,9 @@ def test_the_sampled_tokens_mean_is_the_divergence_and_its_gradient() -> None:
     (wanted,) = torch.autograd.grad(exact, logits, retain_graph=True)
     ratios, _ = log_ratio(student, student, teacher)
     mean = (student.exp().detach() * ratios).sum()
-    (found,) = torch.autograd.grad(mean, logits)
+    (gradient,) = torch.autograd.grad(mean, logits)
     assert float(mean.detach()) == pytest.approx(float(exact.detach()))
-    assert found.tolist() == pytest.approx(wanted.tolist())
+    assert gradient.tolist() == pytest.approx(wanted.tolist())
 
 
 def test_states_in_bfloat16_as_deepspeed_gives_them(
@@ -213,6 +214,17 @@ def test_distillation_brings_the_student_to_the_teacher(
     assert sum(losses[-3:]) < 0.5 * sum(losses[:3])
 
 
+def test_the_recipe_alone_decides_how_the_student_samples(
+    lab: types.SimpleNamespace, others: dict[str, Path], tmp_path: Path
+) -> None:
+    """Nothing of the checkpoint's generation_config.json reaches the rollouts."""
+    plain = distilled(lab, tmp_path / "plain", others, max_steps=1)
+    init = with_sampling(lab.ins.parent, tmp_path / "init")
+    other = distilled(lab, tmp_path / "other", others, init=init, max_steps=1)
+    assert log_of(other.out) == log_of(plain.out)
+    assert (other.out / "model.safetensors").read_bytes() == (plain.out / "model.safetensors").read_bytes()
+
+
 def test_an_unknown_domain_is_an_error_before_anything_is_sampled(
     lab: types.SimpleNamespace, others: dict[str, Path], tmp_path: Path
 ) -> None:
@@ -220,8 +232,8 @@ def test_an_unknown_domain_is_an_error_before_anything_is_sampled(
         distilled(lab, tmp_path, {"math": others["math"]})
 
 
-def test_a_sampled_token_estimates_no_other_divergence() -> None:
-    with pytest.raises(ValidationError, match=r"beta must be 1, which is 0\.5"):
+def test_a_sampled_token_estimates_the_reverse_kl_alone() -> None:
+    with pytest.raises(ValidationError, match=r"set beta to 1 \(is 0\.5\)"):
         Opd(**OPD | {"estimate": "sampled-token", "beta": 0.5})
 
 
@@ -265,8 +277,8 @@ def test_a_teacher_of_another_tokenizer_is_an_error(
 def test_a_teacher_without_a_domain_is_refused(
     lab: types.SimpleNamespace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    given = ["--dataset", str(lab.prompts), "--init", str(lab.ins), "--teachers", str(lab.ins)]
-    monkeypatch.setattr("sys.argv", ["opd", "--recipe", "{}", *given, "--out", str(tmp_path / "manifest.json")])
+    inputs = ["--dataset", str(lab.prompts), "--init", str(lab.ins), "--teachers", str(lab.ins)]
+    monkeypatch.setattr("sys.argv", ["opd", "--recipe", "{}", *inputs, "--out", str(tmp_path / "manifest.json")])
     with pytest.raises(SystemExit):
         opd.main()
     assert "must be NAME=PATH" in capsys.readouterr().err

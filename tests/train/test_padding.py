@@ -13,7 +13,8 @@ from trl import GRPOTrainer
 from scripts.train import grpo, opd, opd_trainer
 from scripts.train.opd_trainer import MultiTeacherTrainer
 from scripts.train.padding import used
-from scripts.train.settings import GrpoStep, OpdStep
+from scripts.train.settings.grpo import GrpoStep
+from scripts.train.settings.opd import OpdStep
 from tests.train.lab import GRPO, OPD, a_run, chat, dataset, log_of
 
 SAME = ("loss", "grad_norm", "entropy", "kl", "divergence/all")
@@ -33,8 +34,8 @@ def prompts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows = [
         chat(f"{n}: which letter? {'Say it. ' * (4 if n % 4 == 0 else 0)}", "", target="ABCD"[n % 4]) for n in range(24)
     ]
-    asked: list[Any] = [row | {"messages": row["messages"][:1]} for row in rows]
-    return dataset(tmp_path_factory.mktemp("padding") / "prompts", asked)
+    prompts: list[Any] = [row | {"messages": row["messages"][:1]} for row in rows]
+    return dataset(tmp_path_factory.mktemp("padding") / "prompts", prompts)
 
 
 def reinforced(lab: types.SimpleNamespace, prompts: Path, folder: Path) -> list[dict[str, Any]]:
@@ -59,27 +60,27 @@ def distilled(lab: types.SimpleNamespace, prompts: Path, folder: Path) -> list[d
 
 @pytest.fixture
 def read(monkeypatch: pytest.MonkeyPatch) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    """The masks of prompts and completions that a model was given, of each forward pass of a training."""
-    found: list[tuple[torch.Tensor, torch.Tensor]] = []
+    """The masks of prompts and completions of each forward pass of a training."""
+    masks: list[tuple[torch.Tensor, torch.Tensor]] = []
     scored, hidden = GRPOTrainer._get_per_token_logps_and_entropies, MultiTeacherTrainer._hidden
 
     def score(
         self: GRPOTrainer, model: Any, ids: Any, mask: torch.Tensor, kept: int, *rest: Any, **options: Any
     ) -> Any:
-        found.append((mask[:, :-kept], mask[:, -kept:]))
+        masks.append((mask[:, :-kept], mask[:, -kept:]))
         return scored(self, model, ids, mask, kept, *rest, **options)
 
     def states(self: MultiTeacherTrainer, model: Any, inputs: dict[str, Any]) -> Any:
-        found.append((inputs["prompt_mask"], inputs["completion_mask"]))
+        masks.append((inputs["prompt_mask"], inputs["completion_mask"]))
         return hidden(self, model, inputs)
 
     monkeypatch.setattr(GRPOTrainer, "_get_per_token_logps_and_entropies", score)
     monkeypatch.setattr(MultiTeacherTrainer, "_hidden", states)
-    return found
+    return masks
 
 
 @pytest.mark.parametrize(("trained", "module"), [(reinforced, grpo), (distilled, opd_trainer)], ids=["grpo", "opd"])
-def test_less_is_read_and_the_same_is_learnt(
+def test_fewer_tokens_are_read_and_the_same_is_learned(
     lab: types.SimpleNamespace,
     prompts: Path,
     read: list[tuple[torch.Tensor, torch.Tensor]],

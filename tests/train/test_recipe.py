@@ -22,10 +22,10 @@ def paper() -> Config:
 
 
 def stated(title: str) -> dict[str, str]:
-    """What a section's table says of each setting; a row without one goes on with those of the row above."""
+    """A section's text for each setting. A row without a name continues the settings of the row above."""
     _, _, text = (ROOT / "docs" / "recipe.md").read_text().partition(f"\n### {title}\n")
     names: list[str] = []
-    found: dict[str, str] = {}
+    texts: dict[str, str] = {}
     for line in text.partition("\n### ")[0].partition("\n## ")[0].splitlines():
         cells = [cell.strip() for cell in line.split(" | ")]
         if not line.startswith("|") or len(cells) != 3:
@@ -33,12 +33,12 @@ def stated(title: str) -> dict[str, str]:
         names = re.findall(r"`(\w+)`", cells[0]) or names
         assert cells[2].rstrip("| "), f"{title}: {names} has no origin"
         for name in names:
-            found[name] = f"{found.get(name, '')} {cells[1]}"
-    return found
+            texts[name] = f"{texts.get(name, '')} {cells[1]}"
+    return texts
 
 
 def says(text: str, value: Any) -> bool:
-    """Whether the value stands in the text: a number as any way of writing it, all else as YAML has it."""
+    """Whether the text contains the value: a number in any notation, anything else as YAML writes it."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return {True: "true", False: "false"}.get(value, value) in re.findall(r"[\w-]+", text)
     numbers = re.findall(r"\d[\d,]*(?:\.\d+)?(?:e-?\d+)?", text)

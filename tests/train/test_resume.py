@@ -1,4 +1,4 @@
-"""A training killed without warning and started again ends with the bytes of one that was left alone."""
+"""A training that is killed with SIGKILL and started again ends with the bytes of an undisturbed one."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ import pytest
 
 from scripts.common.artifacts import read_json
 from scripts.train import grpo, opd, pretrain, sft
-from scripts.train.trainer import Progress, last_checkpoint
+from scripts.train.checkpoints import last_checkpoint
+from scripts.train.progress import Progress
 from tests.train.lab import GRPO, OPD, PRETRAIN, SUPERVISED, corpus, dataset, log_of, perturbed
 
 LENGTH = {"max_steps": 7, "save_steps": 2}
 EPOCH = 3
-"""Steps of an epoch in each kind's data: checkpoints 2 and 4 are within the first epoch and within the second."""
+"""Steps per epoch in each kind's data: checkpoint 2 is within the first epoch, checkpoint 4 within the second."""
 
 
 def command(lab: types.SimpleNamespace, kind: str) -> tuple[types.ModuleType, dict[str, Any], list[str]]:
@@ -45,7 +46,7 @@ def command(lab: types.SimpleNamespace, kind: str) -> tuple[types.ModuleType, di
 def started(
     module: types.ModuleType, settings: dict[str, Any], inputs: list[str], out: Path, killed: int | None = None
 ) -> int:
-    """Exit code of the step's real `main` in a process of its own, which dies in the middle of step `killed`."""
+    """Exit code of the step's `main` in its own process, which kills itself in the middle of step `killed`."""
 
     def child() -> None:
         os.chdir(out.parents[1])
@@ -69,7 +70,7 @@ def started(
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["pretrain", "sft", "sft-packed", "grpo", "opd"])
 def test_killed_and_restarted_equals_uninterrupted(lab: types.SimpleNamespace, tmp_path: Path, kind: str) -> None:
-    """Killed in the first epoch, and killed in the second, whose order of rows is another."""
+    """Killed in the first epoch, and killed in the second, whose order of rows differs."""
     module, settings, inputs = command(lab, kind)
     whole = tmp_path / "whole" / "manifest.json"
     assert started(module, settings, inputs, whole) == 0

@@ -1,4 +1,4 @@
-"""Which tokens are trained, what the model sees before them, and what is left out."""
+"""Which tokens have a label, which context precedes them, and which rows are dropped."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from scripts.train.rows import IGNORED, DataError, chat_row, document_row, prompt_set, render_prompt, training_set
+from scripts.common.chat.rendering import render_prompt
+from scripts.train.rows import IGNORED, DataError, chat_row, document_row, prompt_set, training_set
 from tests.train.lab import chat, corpus
 
 
@@ -18,7 +19,7 @@ def spans(row: dict[str, list[int]], tokenizer: Any) -> tuple[str, str]:
     return tokenizer.decode(row["input_ids"][:first]), tokenizer.decode(row["input_ids"][first:])
 
 
-def test_an_answer_without_thought_is_trained_behind_the_empty_think_block(tokenizer: Any) -> None:
+def test_an_answer_without_thinking_follows_the_empty_think_block(tokenizer: Any) -> None:
     messages = chat("What is 2 + 2?", "4")["messages"]
     context, trained = spans(chat_row(messages, tokenizer), tokenizer)
     assert context == "<|im_start|>user\nWhat is 2 + 2?<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n"
@@ -60,7 +61,7 @@ def test_a_chat_without_answer_is_an_error(tokenizer: Any) -> None:
         chat_row([{"role": "user", "content": "Hi"}], tokenizer)
 
 
-def test_a_template_that_renders_the_prompt_otherwise_is_an_error(tokenizer: Any) -> None:
+def test_a_template_that_renders_an_answered_prompt_differently_is_an_error(tokenizer: Any) -> None:
     original = tokenizer.chat_template
     try:
         tokenizer.chat_template = original.replace(

@@ -1,4 +1,4 @@
-"""Teachers behind servers: the same training as with teachers beside the student; what happens when servers fail."""
+"""Teachers behind servers: the training is the same as with teachers beside the student; servers may fail."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from scripts.generation.prompts import GenerationError
 from scripts.generation.serving import VARIABLE, Serving
 from scripts.train import opd
-from scripts.train.settings import Opd, OpdStep
+from scripts.train.settings.opd import Opd, OpdStep
 from scripts.train.teachers import ServedTeacher
 from scripts.train.trainer import TrainingError
 from scripts.workflow.config import ConfigError, read
@@ -28,7 +28,7 @@ SERVED = {"estimate": "sampled-token", "teacher_engine": "vllm-server", "max_ste
 
 
 class Beside:
-    """A scorer that computes with the checkpoint itself what a server would say."""
+    """A scorer that computes a server's answers with the checkpoint itself."""
 
     made: list[str] = []  # noqa: RUF012 - counted by the tests
 
@@ -38,25 +38,25 @@ class Beside:
 
     @torch.no_grad()
     def score(self, sequences: Sequence[Sequence[int]], starts: Sequence[int]) -> list[list[float]]:
-        found = []
+        scores = []
         for tokens, start in zip(sequences, starts, strict=True):
             logits = self.model(torch.tensor([list(tokens)])).logits[0, :-1]
-            said = torch.log_softmax(logits, -1).gather(-1, torch.tensor(tokens[1:])[:, None])[:, 0]
-            found.append(said[start - 1 :].tolist())
-        return found
+            logps = torch.log_softmax(logits, -1).gather(-1, torch.tensor(tokens[1:])[:, None])[:, 0]
+            scores.append(logps[start - 1 :].tolist())
+        return scores
 
 
 def distilled(lab: types.SimpleNamespace, folder: Path, teachers: dict[str, Path], **changes: Any) -> Path:
     settings = OpdStep(training=OPD | changes, thinking=False)
-    given = {"dataset": lab.prompts, "init": lab.ins, "teachers": list(teachers.values())}
-    opd.distill(a_run(settings, folder, names={"teachers": list(teachers)}, **given))
+    inputs = {"dataset": lab.prompts, "init": lab.ins, "teachers": list(teachers.values())}
+    opd.distill(a_run(settings, folder, names={"teachers": list(teachers)}, **inputs))
     return folder / "out"
 
 
 def test_served_teachers_train_as_those_beside_the_student_do(
     lab: types.SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two domains with a teacher each: losses and weights agree, so each row was scored by its own teacher."""
+    """Two domains with one teacher each: losses and weights agree, so each row was scored by its domain's teacher."""
     teachers = {
         name: perturbed(lab.ins.parent, tmp_path / name, seed) for seed, name in enumerate(("knowledge", "math"))
     }
@@ -87,17 +87,17 @@ def test_domains_that_share_a_checkpoint_share_its_servers(
 
 @contextmanager
 def a_server(root: Path, answers: list[tuple[int, Any]]) -> Iterator[str]:
-    """A server whose answers to requests are given; the last one stays."""
+    """A server that gives these answers in order, and then repeats the last one."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self.say(200, {"data": [{"id": "t", "root": str(root), "max_model_len": 128}]})
+            self.reply(200, {"data": [{"id": "t", "root": str(root), "max_model_len": 128}]})
 
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers["content-length"]))
-            self.say(*(answers.pop(0) if len(answers) > 1 else answers[0]))
+            self.reply(*(answers.pop(0) if len(answers) > 1 else answers[0]))
 
-        def say(self, status: int, body: Any) -> None:
+        def reply(self, status: int, body: Any) -> None:
             data = json.dumps(body).encode()
             self.send_response(status)
             self.send_header("content-length", str(len(data)))
@@ -116,8 +116,8 @@ def a_server(root: Path, answers: list[tuple[int, Any]]) -> Iterator[str]:
         server.server_close()
 
 
-def said(*values: float) -> dict[str, Any]:
-    """What vLLM says of the tokens 5, 6, 7: nothing of the first."""
+def scored(*values: float) -> dict[str, Any]:
+    """vLLM's answer with log probabilities of the tokens 5, 6, 7; the first token has none."""
     places = [{str(token): {"logprob": value}} for token, value in zip((6, 7), values, strict=False)]
     return {"choices": [{"prompt_logprobs": [None, *places]}]}
 
@@ -126,23 +126,23 @@ def teacher(folder: Path, *urls: str) -> ServedTeacher:
     return ServedTeacher(str(folder), Serving(urls={folder.name: urls}, wait_seconds=0.01, retries=2))
 
 
-def test_a_teacher_that_fails_is_asked_again(tmp_path: Path) -> None:
-    answers = [(503, "busy"), (200, said(-1.5)), (200, said(-1.5, -0.25))]
+def test_a_request_that_a_teacher_fails_is_sent_again(tmp_path: Path) -> None:
+    answers = [(503, "busy"), (200, scored(-1.5)), (200, scored(-1.5, -0.25))]
     with a_server(tmp_path, answers) as url:
         assert teacher(tmp_path, url).score([[5, 6, 7]], [1]) == [[-1.5, -0.25]]
         assert teacher(tmp_path, url).score([[5, 6, 7]], [2]) == [[-0.25]]
 
 
-def test_a_teacher_that_stays_away_ends_the_training_with_what_to_change(tmp_path: Path) -> None:
+def test_a_teacher_that_never_answers_ends_the_training_and_names_the_setting(tmp_path: Path) -> None:
     with a_server(tmp_path, [(503, "busy")]) as url:
-        asked = teacher(tmp_path, url)
+        served = teacher(tmp_path, url)
         with pytest.raises(GenerationError, match=r"failed 3 times, at last: .* answers 503.*serving.retries"):
-            asked.score([[5, 6, 7]], [1])
+            served.score([[5, 6, 7]], [1])
     with pytest.raises(GenerationError, match=r"failed 3 times, at last: .*Connection.*serving.retries"):
-        asked.score([[5, 6, 7]], [1])
+        served.score([[5, 6, 7]], [1])
 
 
-def test_a_teacher_without_a_server_is_told_before_anything_is_sampled(
+def test_a_teacher_without_a_server_is_an_error_before_anything_is_sampled(
     lab: types.SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv(VARIABLE, raising=False)
@@ -160,8 +160,8 @@ def test_a_server_gives_the_sampled_tokens_probability_alone() -> None:
 def test_a_plan_needs_a_server_for_each_teacher() -> None:
     models = {"mopd": {"training": {"estimate": "sampled-token", "teacher_engine": "vllm-server"}}}
     urls = {f"teacher-{domain}": ["http://node7:8000"] for domain in ("math", "code", "instruction", "knowledge")}
-    found = read("paper", {"models": models, "serving": {"urls": urls}})
-    assert isinstance(found.training_of("mopd"), Opd)
+    config = read("paper", {"models": models, "serving": {"urls": urls}})
+    assert isinstance(config.training_of("mopd"), Opd)
     del urls["teacher-code"]
     with pytest.raises(ConfigError, match=r"mopd.training.teacher_engine: vllm-server, but serving.urls.teacher-code"):
         read("paper", {"models": models, "serving": {"urls": urls}})

@@ -17,7 +17,8 @@ from scripts.common import records
 from scripts.common.fingerprint import sha256_file
 from scripts.train import sft
 from scripts.train.rows import IGNORED, chat_row
-from scripts.train.settings import Pretrain, Sft, SftStep
+from scripts.train.settings.pretrain import Pretrain
+from scripts.train.settings.sft import Sft, SftStep
 from scripts.train.trainer import TrainingError
 from tests.train.lab import PRETRAIN, SUPERVISED, a_run, chat, corpus, dataset, load, log_of
 
@@ -65,7 +66,6 @@ def test_the_micro_batch_does_not_change_the_loss(lab: types.SimpleNamespace, tm
 def test_what_the_model_folder_holds(lab: types.SimpleNamespace) -> None:
     folder = lab.ins.parent
     assert sorted(json.loads(lab.ins.read_text())["files"]) == [
-        "README.md",
         "chat_template.jinja",
         "config.json",
         "generation_config.json",
@@ -73,7 +73,10 @@ def test_what_the_model_folder_holds(lab: types.SimpleNamespace) -> None:
         "model.safetensors",
         "tokenizer.json",
         "tokenizer_config.json",
-    ]
+    ], "the card is beside them, and is not content"
+    modes = {file.name: file.stat().st_mode for file in folder.iterdir()}
+    (mode,) = set(modes.values())
+    assert mode == lab.chats.stat().st_mode, "as any file made under the umask"
     for file in folder.glob("*.json*"):
         assert str(lab.folder) not in file.read_text(), file
     log = log_of(folder)
@@ -93,10 +96,10 @@ def test_a_chat_turn_ends_generation(lab: types.SimpleNamespace, tokenizer: Any)
     base = load(lab.base.parent)
     assert (base.config.eos_token_id, base.generation_config.eos_token_id) == (text, text)
     messages = [{"role": "user", "content": "7: which letter does Cadore like?"}]
-    given = tokenizer.apply_chat_template(
+    inputs = tokenizer.apply_chat_template(
         messages, add_generation_prompt=True, enable_thinking=False, return_tensors="pt", return_dict=True
     )
-    made = model.generate(**given, max_new_tokens=40)[0, given["input_ids"].shape[1] :].tolist()
+    made = model.generate(**inputs, max_new_tokens=40)[0, inputs["input_ids"].shape[1] :].tolist()
     assert made[-1] == end and made.count(end) == 1 and len(made) < 40
 
 
@@ -132,7 +135,7 @@ def test_a_full_device_names_the_settings_to_change(
 
 
 def test_rows_that_exceed_the_context_are_an_error(lab: types.SimpleNamespace, tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match=r"by max_length a sequence may have 300 tokens, but .* has 256 positions"):
+    with pytest.raises(TrainingError, match=r"max_length allows sequences of 300 tokens, but .* has 256 positions"):
         finetuned(lab, tmp_path, max_length=300)
 
 
@@ -160,7 +163,7 @@ def test_bfloat16_runs_leave_a_bfloat16_checkpoint(lab: types.SimpleNamespace, t
     ("changes", "message"),
     [
         ({"epochs": 1.0}, "exactly one of max_steps and epochs"),
-        ({"micro_batch_size": 3}, "batch_size 8 is no multiple of micro_batch_size 3"),
+        ({"micro_batch_size": 3}, "batch_size 8 is not a multiple of micro_batch_size 3"),
         ({"schedule": "cosine_with_min_lr"}, "min_lr_ratio belongs to schedule cosine_with_min_lr"),
         ({"learning_rat": 1.0}, "learning_rat"),
     ],

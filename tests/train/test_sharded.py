@@ -1,6 +1,6 @@
-"""The paper scale's trainings on two processes: its own settings, DeepSpeed configuration and launcher, at nano shape.
+"""The paper scale's trainings on two processes, with its settings, DeepSpeed configuration and launcher, at nano shape.
 
-All but plain data parallelism (stage 0) needs DeepSpeed: `make test-stack` runs them in envs/stack.txt.
+All but plain data parallelism (stage 0) need DeepSpeed: `make test-stack` runs them in envs/stack.txt.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from packaging.version import Version
 from scripts.common.artifacts import read_json
 from scripts.common.fingerprint import ROOT
 from scripts.containers.launch import launch
-from scripts.train.trainer import last_checkpoint
+from scripts.train.checkpoints import last_checkpoint
 from scripts.workflow import config
 from tests.train.lab import corpus, dataset, load, log_of, perturbed
 
@@ -39,10 +39,10 @@ plain = pytest.mark.skipif(
     reason="transformers 5.17 restores no optimizer of several CPU processes without DeepSpeed: make test",
 )
 STEPS, SAVED, SECONDS = 7, 4, 900
-"""The data of each kind make an epoch of three steps: checkpoint 4 is within the second, whose order is another."""
+"""The data of each kind give an epoch of three steps, so checkpoint 4 is within the second, whose order differs."""
 MODELS = {"sft": "ins-sft-1", "grpo": "ins-grpo", "opd": "opd", "mopd": "mopd"}
 SHAPE = {"epochs": None, "max_steps": STEPS, "save_steps": SAVED, "attention": "sdpa", "learning_rate": 1e-3}
-"""What a CPU and a model of 30,000 parameters cannot have as the paper's scale says."""
+"""Settings of the paper's scale that a CPU, or a model of 30,000 parameters, cannot have."""
 ROWS = {"sft": 24, "grpo": 3 * 4, "opd": 3 * 8, "mopd": 3 * 8}
 OWN = {
     "sft": {"batch_size": 4, "max_length": 96},
@@ -55,11 +55,11 @@ ROLLOUT = {"max_prompt_tokens": 64, "max_completion_tokens": 12, "engine": "tran
 
 def settings(kind: str, **changes: Any) -> dict[str, Any]:
     """The settings of the paper scale's step with the shape changed."""
-    found = config.read("paper").training_of(MODELS[kind]).model_dump(mode="json") | SHAPE | OWN[kind] | changes
+    training = config.read("paper").training_of(MODELS[kind]).model_dump(mode="json") | SHAPE | OWN[kind] | changes
     if kind == "sft":
-        return {"training": found}
-    found["rollout"] |= ROLLOUT
-    return {"training": found, "thinking": False} | ({"verify": {}} if kind == "grpo" else {})
+        return {"training": training}
+    training["rollout"] |= ROLLOUT
+    return {"training": training, "thinking": False} | ({"verify": {}} if kind == "grpo" else {})
 
 
 def inputs(lab: types.SimpleNamespace, kind: str, count: int) -> str:

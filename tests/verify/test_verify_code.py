@@ -16,7 +16,7 @@ from verifiers import became_true, code, json_lines, needs_corpora, programs
 
 from scripts.verify import Answer, Verdict, VerifierPool, VerifySettings
 from scripts.verify import code as code_verifier
-from scripts.verify.code import program_of
+from scripts.verify.code import same_output
 from scripts.verify.sandbox import Outcome
 
 ROOT = Path(__file__).parents[2]
@@ -29,23 +29,6 @@ def strict() -> Iterator[VerifierPool]:
     settings = VerifySettings(code_cpu_seconds=1, code_wall_seconds=600.0, code_memory=256, code_disk=4, code_output=2)
     with VerifierPool(workers=1, settings=settings) as pool:
         yield pool
-
-
-@pytest.mark.parametrize(
-    ("response", "program"),
-    [
-        ("x = 1", "x = 1"),
-        ("```python\nx = 1\n```", "x = 1\n"),
-        ("a\n```\nx = 1\n```\nb\n```py\nx = 2\n```\nc", "x = 2\n"),
-        ("```python\nx = 1", "x = 1"),
-        ("~~~python\nx = 1\n~~~", "x = 1\n"),
-        ("````python\ns = '```'\n````", "s = '```'\n"),
-        ("```python\r\nx = 1\r\n```", "x = 1\n"),
-        ("  ```python\nx = 1\n  ```", "x = 1\n"),
-    ],
-)
-def test_the_last_fenced_block_is_the_program(response: str, program: str) -> None:
-    assert program_of(response) == program
 
 
 RIGHT = programs("right")
@@ -76,12 +59,12 @@ def test_no_trick_on_what_a_test_uses_passes(pool: VerifierPool, name: str) -> N
     assert verdict.correct is False, verdict
 
 
-UNJUDGEABLE = programs("unjudgeable")
+UNVERIFIABLE = programs("unverifiable")
 
 
-@pytest.mark.parametrize("name", UNJUDGEABLE)
-def test_a_test_that_cannot_be_judged_is_unverifiable(strict: VerifierPool, name: str) -> None:
-    program, test = UNJUDGEABLE[name].blocks
+@pytest.mark.parametrize("name", UNVERIFIABLE)
+def test_a_test_that_would_have_to_trust_the_program_is_unverifiable(strict: VerifierPool, name: str) -> None:
+    program, test = UNVERIFIABLE[name].blocks
     verdict = strict.verify(program, code(test, entry_point="f"))
     assert verdict.correct is None, verdict
 
@@ -115,6 +98,33 @@ def test_the_setup_s_classes_cross_as_data_and_its_helpers_are_the_tests_own(poo
     assert pool.verify(evil, answer).correct is False
 
 
+def test_the_setup_s_exceptions_are_the_tests_own(pool: VerifierPool) -> None:
+    setup = (
+        "class Refused(Exception):\n    def __init__(self, code, why):\n        super().__init__(why)\n"
+        "        self.code = code\n    def describe(self):\n        return f'{self.code} {self}'\n"
+    )
+    test = (
+        "try:\n    f()\n    assert False\nexcept Refused as error:\n"
+        "    assert (error.code, error.args, error.describe()) == (7, ('no',), '7 no')"
+    )
+    answer = code(test, entry_point="f", setup=setup)
+    raises = "def f():\n    raise Refused(7, 'no')\n"
+    assert pool.verify(raises, answer).correct is True
+    assert pool.verify(setup + raises, answer).correct is True
+    assert pool.verify("def f():\n    raise Refused(8, 'no')\n", answer).correct is False
+    lies = "def f():\n    error = Refused(8, 'no')\n    error.describe = lambda: '7 no'\n    raise error\n"
+    assert pool.verify(lies, code(test.replace("(7, ('no',)", "(8, ('no',)"), setup=setup)).correct is False
+
+
+def test_an_exception_that_no_test_catches_is_named_in_the_reason(pool: VerifierPool) -> None:
+    own = "class MyError(KeyError):\n    pass\ndef f(x):\n    raise MyError('no key')"
+    assert pool.verify(own, ANSWER).reason == "program raised MyError: 'no key' (test 1 of 2)"
+    silent = "class MyError(Exception):\n    pass\ndef f(x):\n    raise MyError"
+    assert pool.verify(silent, ANSWER).reason == "program raised MyError (test 1 of 2)"
+    at_import = "def f(x):\n    return x\nraise LookupError('early')"
+    assert pool.verify(at_import, ANSWER).reason == "program raised LookupError: early"
+
+
 def io(stdin: str, stdout: str) -> Answer:
     return code({"input": stdin, "output": stdout})
 
@@ -141,6 +151,86 @@ def test_standard_input_and_output(strict: VerifierPool, program: str, correct: 
     assert strict.verify(program, io("12\n", "144\n")).correct is correct
 
 
+IDIOMS = programs("idioms")
+IDIOMS_INPUT = "3\n10 -2 34\n"
+
+
+@pytest.mark.parametrize("name", IDIOMS)
+def test_what_plain_python_runs_runs_here(pool: VerifierPool, tmp_path: Path, name: str) -> None:
+    (program,) = IDIOMS[name].blocks
+    assert _run_plainly(tmp_path, program) == "42"
+    verdict = pool.verify(program, io(IDIOMS_INPUT, "42\n"))
+    assert verdict.correct is True, verdict
+
+
+def _run_plainly(folder: Path, program: str) -> str:
+    """What `python program.py <input >output` writes."""
+    for name, text in {"program.py": f"{program}\n", "input": IDIOMS_INPUT}.items():
+        (folder / name).write_text(text)
+    with (folder / "input").open() as stdin, (folder / "output").open("w") as stdout:
+        command = [sys.executable, "program.py"]
+        subprocess.run(command, cwd=folder, stdin=stdin, stdout=stdout, stderr=subprocess.DEVNULL, check=True)
+    return (folder / "output").read_text().strip()
+
+
+def test_line_ends_of_windows_in_the_input_are_line_ends(pool: VerifierPool) -> None:
+    program = "import sys\nprint(input() == 'a', sys.stdin.read() == 'b\\n')"
+    assert pool.verify(program, io("a\r\nb\r\n", "True True")).correct is True
+
+
+def test_the_setup_comes_before_a_whole_program_and_apart_from_it(pool: VerifierPool) -> None:
+    answer = code({"input": "2", "output": "4"}, setup="from math import *\nfrom builtins import *\nimport sys")
+    program = "from __future__ import annotations\ndef f(x: Unknown): return int(pow(x, 2))\nprint(f(int(input())))"
+    assert pool.verify(program, answer).correct is True
+    assert pool.verify("import sys\nprint(pow(2, 2, 3) + 3)\nexit()", answer).correct is True
+
+
+def test_integers_have_as_many_digits_as_in_livecodebench(pool: VerifierPool) -> None:
+    """Its runner allows 50,000; Python alone 4,300."""
+    tests = [f"assert f(6000) == {hex(7**6000)}", "assert len(str(f(6000))) == 5071"]
+    assert pool.verify("def f(n):\n    return 7 ** n", code(*tests)).correct is True
+    assert pool.verify("print(len(str(int('1' * 49_999))))", io("", "49999\n")).correct is True
+    assert pool.verify("print(len(str(10 ** 50_001)))", io("", "50002\n")).correct is False
+
+
+def test_a_test_may_spell_a_long_integer_out(pool: VerifierPool) -> None:
+    answer = code(f"assert f() == 1{'0' * 5000}")
+    assert pool.verify("def f():\n    return 10 ** 5000", answer).correct is True
+    assert pool.verify("def f():\n    return 10 ** 5001", answer).correct is False
+
+
+@pytest.mark.parametrize(
+    ("output", "expected", "same"),
+    [
+        ("5\n", "5", True),
+        (" 5", "5", True),
+        ("5", "  5\n", True),
+        ("1 2 \n 3\n\n", "1 2\n3", True),
+        ("\n\n5", "5", True),
+        ("a\r\nb", "a\nb", True),
+        ("0.50", "0.5", True),
+        ("1  2", "1 2", True),
+        ("1e3", "1000", True),
+        ("-0.0 +1", "0 1.0", True),
+        ("0.1", "0.1000000000000000055", False),  # exactly: two floats of one value are two texts
+        ("0.333333", "0.333333333333", False),
+        ("50000000000000000", "50000000000000001", False),
+        ("a  b", "a b", False),
+        ("Yes", "YES", False),
+        ("1 2", "1\n2", False),
+        ("1\n\n2", "1\n2", False),
+        ("", "0", False),
+        ("5\n6", "5", False),
+        ("nan", "NaN", False),
+        ("sNaN", "snan 1", False),
+        ("1e999999999", "1", False),
+    ],
+)
+def test_outputs_are_compared_as_by_livecodebench(output: str, expected: str, same: bool) -> None:
+    assert same_output(output, expected) is same
+    assert same_output(expected, output) is same
+
+
 def test_asserts_and_runs_may_be_mixed_and_all_must_pass(pool: VerifierPool) -> None:
     program = "def f(x):\n    return x + 1\nif __name__ == '__main__':\n    print(f(int(input())))"
     both = code("assert f(1) == 2", {"input": "1", "output": "2"}, {"input": "3", "output": "4"})
@@ -162,7 +252,7 @@ def test_limits_hold_and_are_named(strict: VerifierPool, name: str) -> None:
 
 
 def test_a_program_that_waits_is_wrong() -> None:
-    """Side by side, with a wall time in which even a busy machine gets them to where they wait."""
+    """In parallel, with a wall time in which they reach their waiting even on a busy machine."""
     waiting = [
         "import time\ndef f(x):\n    time.sleep(60)",
         "import threading\ndef f(x):\n    threading.Lock().acquire() and threading.Event().wait()",
@@ -170,7 +260,7 @@ def test_a_program_that_waits_is_wrong() -> None:
     ]
     with VerifierPool(3, VerifySettings(code_cpu_seconds=1, code_wall_seconds=6.0)) as pool:
         verdicts = pool.verify_many([(program, ANSWER) for program in waiting])
-        assert all(_children(each._process.pid) for each in pool._workers)  # each has judged one, in a sandbox
+        assert all(_children(each._process.pid) for each in pool._workers)  # each has run one, in a sandbox
     expected = (False, "timeout: it waited for more than 6 s")
     assert [(verdict.correct, verdict.reason) for verdict in verdicts] == [expected] * 3
 
@@ -178,14 +268,14 @@ def test_a_program_that_waits_is_wrong() -> None:
 @pytest.mark.parametrize(
     ("cpu", "overdue", "waiting", "verdict"),
     [
-        (9.04, False, False, Verdict(False, "timeout: more than 10 s of CPU time")),  # the kernel's ticks said 10
+        (9.04, False, False, Verdict(False, "timeout: more than 10 s of CPU time")),  # 10 by the kernel's ticks
         (10.02, True, False, Verdict(False, "timeout: more than 10 s of CPU time")),
         (9.04, True, False, Verdict(None, "timeout: the machine gave it 9.0 s of CPU time in 30 s")),
         (0.1, True, True, Verdict(False, "timeout: it waited for more than 30 s")),
         (0.1, False, False, Verdict(False, "program ended by SIGKILL")),
     ],
 )
-def test_the_end_of_a_killed_program_is_told_apart(cpu: float, overdue: bool, waiting: bool, verdict: Verdict) -> None:
+def test_a_killed_program_s_end_has_its_reason(cpu: float, overdue: bool, waiting: bool, verdict: Verdict) -> None:
     outcome = Outcome(status=9, cpu=cpu, wall=30.1, overdue=overdue, waiting=waiting, result=b"")
     assert code_verifier._ended(outcome, VerifySettings(), "") == verdict
 
@@ -227,7 +317,7 @@ def test_the_environment_and_the_user_are_not_ours(pool: VerifierPool, monkeypat
     tests = [
         "assert variable('NEBULA_TEST_SECRET') is None",
         "assert ids() == (1000, 1)",
-        "assert [path for path in files() if not path.startswith('/usr/share/zoneinfo/')] == []",
+        "assert [path for path in files() if not path.startswith('/usr/share/zoneinfo/')] == ['/tmp/program.py']",
     ]
     verdict = pool.verify(program, code(*tests))
     assert verdict.correct is True, verdict
@@ -243,7 +333,8 @@ def test_nothing_is_left_behind(strict: VerifierPool) -> None:
     assert strict.verify(leaves, ANSWER).correct is True
     assert not Path("/tmp/left-behind").exists()
     looks = (
-        "import os\ndef f(x):\n    assert os.listdir('/tmp') == [] and os.stat('/tmp').st_mode & 0o777 == 0o777\n"
+        "import os\ndef f(x):\n    assert os.listdir('/tmp') == ['program.py'] == os.listdir('.')\n"
+        "    assert os.stat('/tmp').st_mode & 0o777 == 0o777 and open('program.py').read().startswith('import os')\n"
         "    return x + 1"
     )
     verdict = strict.verify(looks, ANSWER)
@@ -264,7 +355,7 @@ def _children(process: int) -> list[str]:
     return Path(f"/proc/{process}/task/{process}/children").read_text().split()
 
 
-def test_where_isolation_is_impossible_programs_are_refused() -> None:
+def test_if_isolation_is_impossible_programs_are_refused() -> None:
     """In a user namespace that allows no further ones; the configuration can allow programs in so many words."""
     script = (
         "from scripts.verify import *\n"
@@ -283,7 +374,7 @@ def test_where_isolation_is_impossible_programs_are_refused() -> None:
 
 
 def test_it_works_inside_a_container_s_user_namespace() -> None:
-    """As in a container made without privileges: a namespace whose only user is the one who made it."""
+    """As in a container made without privileges: the namespace has no other user than its maker."""
     script = (
         "from scripts.verify import *\n"
         "print(verify('def f(x): return x + 1', Answer('code', {'tests': ['assert f(1) == 2']})))"
@@ -295,7 +386,7 @@ def test_it_works_inside_a_container_s_user_namespace() -> None:
     assert done.stdout.strip() == "Verdict(correct=True, reason='passed 1 tests')"
 
 
-def test_root_without_capabilities_is_told_what_it_lacks() -> None:
+def test_root_without_capabilities_reads_which_one_is_missing() -> None:
     """As root finds itself in an Apptainer container: the kernel then refuses it any user namespace."""
     script = (
         "from scripts.verify import *\n"

@@ -17,29 +17,9 @@ from scripts.verify import (
     VerifierPool,
     VerifySettings,
     dispatch,
-    strip_thinking,
     verify,
     verify_many,
 )
-
-
-@pytest.mark.parametrize(
-    ("text", "answer"),
-    [
-        ("plain", "plain"),
-        ("<think>a 5</think> b", "b"),
-        ("a 5</think> b", "b"),
-        ("b <think>a 5", "b"),
-        ("<think>never closed 5", ""),
-        ("<think>a</think> b <think>c</think> d", "b  d"),
-        ("<think>a <think>b</think> c</think> d", "d"),
-        ("a <think>b</think> c </think> d <think> e", "d"),
-        ("18 <think>was it 18?</think>", "18"),
-        ("", ""),
-    ],
-)
-def test_thinking_is_stripped(text: str, answer: str) -> None:
-    assert strip_thinking(text) == answer
 
 
 def test_an_answer_in_the_thinking_is_no_answer() -> None:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from scripts.common.fingerprint import ROOT
 from scripts.workflow import plan
+from scripts.workflow.artifacts import Artifact, Artifacts
 from scripts.workflow.config import Config, read
 from scripts.workflow.estimates import SHAPES, Assumptions, Estimator, Shape, shape_of
+from scripts.workflow.summary import pending
 
 ROUND = Assumptions(
     peak_flops=1e15,
@@ -32,6 +35,16 @@ ROUND = Assumptions(
 @pytest.fixture(scope="module")
 def paper() -> Config:
     return read("paper")
+
+
+def artifact(config: Config, path: str) -> Artifact:
+    """The artifact whose first file is `path` below the results folder."""
+    return Artifacts(config).find(f"{config.results}/{path}")
+
+
+def jobs_of(config: Config, paths: Sequence[str]) -> list[plan.Job]:
+    """The jobs that make paths below the results folder."""
+    return plan.jobs_of(Artifacts(config), [f"{config.results}/{path}" for path in paths])
 
 
 @pytest.fixture(scope="module")
@@ -64,22 +77,22 @@ def test_decoding_counts_the_new_tokens_and_the_start(estimator: Estimator) -> N
 def test_sampling_pays_for_the_pools_prompts_as_the_set_draws_them(paper: Config, estimator: Estimator) -> None:
     responses, teacher = paper.responses["reasoning"], SHAPES["Qwen3-32B"]
     assert (responses.prompts, responses.samples, responses.thinking) == (250_000, 1, True)
-    cost = estimator.cost("distill.sample", ("responses", "reasoning", "samples", "teacher", "manifest.json"))
+    cost = estimator.cost(artifact(estimator.config, "responses/reasoning/samples/teacher/manifest.json"))
     seconds = 250_000 * 1000 * teacher.forward_flops(100 + 500) / (1e15 * ROUND.long_decoding_mfu)
     assert cost is not None
     assert cost.gpu_hours == pytest.approx(seconds / 3600 + paper.budget_of("distill.sample").gpus * 0.1)
 
 
 def test_sft_pays_for_its_data_sets_size_and_epochs(paper: Config, estimator: Estimator) -> None:
-    cost = estimator.cost("train.sft", ("models", "ins-sft-2", "manifest.json"))
+    cost = estimator.cost(artifact(estimator.config, "models/ins-sft-2/manifest.json"))
     tokens = paper.datasets["ins-stage-2"].size * 2 * (100 + 200)
     assert cost is not None
     assert cost.gpu_hours == pytest.approx(tokens * 3 * SHAPES["Qwen3-8B"].forward_flops(150) / 0.5e15 / 3600)
 
 
 def test_distillation_pays_for_the_teachers_forward_pass(estimator: Estimator) -> None:
-    own = estimator.cost("train.opd", ("models", "opd", "manifest.json"))
-    larger = estimator.cost("train.opd", ("models", "opd-large", "manifest.json"))
+    own = estimator.cost(artifact(estimator.config, "models/opd/manifest.json"))
+    larger = estimator.cost(artifact(estimator.config, "models/opd-large/manifest.json"))
     sequences, sequence = 4000 * 4, 300
     extra = SHAPES["Qwen3-32B"].forward_flops(150) - SHAPES["Qwen3-8B"].forward_flops(150)
     assert own is not None and larger is not None
@@ -87,7 +100,7 @@ def test_distillation_pays_for_the_teachers_forward_pass(estimator: Estimator) -
 
 
 def test_an_evaluation_pays_for_every_benchmark_of_its_group(paper: Config, estimator: Estimator) -> None:
-    cost = estimator.cost("evaluate.score", ("scores", "opd", "ifeval.json"))
+    cost = estimator.cost(artifact(estimator.config, "scores/opd/ifeval.json"))
     samples = {
         "ifeval": 541 * 4,
         "gsm8k": 1319,
@@ -116,56 +129,14 @@ def test_shapes_come_from_the_root_of_the_training_or_the_name(paper: Config) ->
 
 def test_a_model_on_the_cpu_and_a_source_without_rows_have_no_formula() -> None:
     estimator = Estimator(read("tiny"))
-    assert estimator.cost("train.sft", ("models", "ins-sft-1", "manifest.json")) is None
-    assert estimator.cost("curate.format", ("pools", "sft", "format", "manifest.json")) is None
+    assert estimator.cost(artifact(estimator.config, "models/ins-sft-1/manifest.json")) is None
+    assert estimator.cost(artifact(estimator.config, "pools/sft/format/manifest.json")) is None
 
 
-def test_outputs_of_one_job_are_one_job(paper: Config) -> None:
-    outputs = [
-        "generations/opd/ifeval.parquet",
-        "generations/opd/mbpp.parquet",
-        "generations/opd/aime-2024.parquet",
-        "generations/mopd/ifeval.parquet",
-        "tables/opd.json",
-        "tables/opd.md",
-        "funnel.json",
-        "funnel.md",
-    ]
-    found = {job.outputs: job.step for job in plan.jobs_of(paper, outputs)}
-    assert found == {
-        ("generations/opd/ifeval.parquet", "generations/opd/mbpp.parquet"): "evaluate.generate",
-        ("generations/opd/aime-2024.parquet",): "evaluate.generate",
-        ("generations/mopd/ifeval.parquet",): "evaluate.generate",
-        ("tables/opd.json", "tables/opd.md"): "tables.table",
-        ("funnel.json", "funnel.md"): "tables.funnel",
-    }
-
-
-def test_every_step_that_a_path_stands_for_exists(paper: Config) -> None:
-    """The path tells the step; the step is a module, so a renamed one is found here."""
-    paths = (
-        "synthetic/manifest.json",
-        "raw/tulu-3/manifest.json",
-        "classifiers/domain/manifest.json",
-        *(f"pools/sft/{step.step}/manifest.json" for step in paper.pools["sft"].steps),
-        "responses/raw/samples/teacher/manifest.json",
-        "responses/raw/scores/manifest.json",
-        "responses/raw/verdicts/manifest.json",
-        "attempts/instruct/manifest.json",
-        "graded/instruct/manifest.json",
-        "embeddings/base/sft/manifest.json",
-        "datasets/ins-rl/manifest.json",
-        *(f"models/{name}/manifest.json" for name in ("base", "ins-sft-1", "ins-grpo", "opd")),
-        "generations/opd/mbpp.parquet",
-        "scores/opd/mbpp.json",
-        "cells/opd/opd/mbpp.json",
-        "tables/opd.md",
-        "funnel.md",
-        "report.html",
-    )
-    for path in paths:
-        step = plan.step_of(paper, Path(path).parts)
-        assert (ROOT / "scripts" / f"{step.replace('.', '/')}.py").is_file(), (path, step)
+def test_images_are_not_jobs_of_a_plan(paper: Config) -> None:
+    outputs = ["containers/serve.sif", "results/paper/raw/tulu-3/manifest.json"]
+    (job,) = plan.jobs_of(Artifacts(paper), outputs)
+    assert (job.step, job.outputs, job.title) == ("sources.normalize", (outputs[1],), "raw/tulu-3")
 
 
 def test_pending_is_what_the_summary_does_not_call_up_to_date() -> None:
@@ -176,7 +147,7 @@ def test_pending_is_what_the_summary_does_not_call_up_to_date() -> None:
         "results/tiny/raw/b/manifest.json\t-\tnormalize_source\t-\tok\tno update\n"
         "containers/cpu.sif\t-\tbuild\t-\tmissing\tupdate pending\n"
     )
-    assert plan.pending(summary, "results/tiny") == ["raw/a/manifest.json"]
+    assert pending(summary) == ["containers/cpu.sif", "results/tiny/raw/a/manifest.json"]
 
 
 def ran(folder: Path, artifact: str, step: str, seconds: float) -> None:
@@ -185,22 +156,25 @@ def ran(folder: Path, artifact: str, step: str, seconds: float) -> None:
     (folder / artifact / "run.json").write_text(json.dumps({"step": f"scripts.{step}", "seconds": seconds}))
 
 
-def test_a_measured_run_comes_before_a_formula_and_that_before_the_steps_mean(paper: Config, tmp_path: Path) -> None:
-    ran(tmp_path, "models/ins-sft-1", "train.sft", 3600)
-    ran(tmp_path, "classifiers/one", "curate.train_classifier", 60)
-    ran(tmp_path, "classifiers/other", "curate.train_classifier", 120)
+def test_a_measured_run_comes_before_a_formula_and_that_before_the_steps_mean(
+    paper: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ran(Path(paper.results), "models/ins-sft-1", "train.sft", 3600)
+    ran(Path(paper.results), "classifiers/one", "curate.train_classifier", 60)
+    ran(Path(paper.results), "classifiers/other", "curate.train_classifier", 120)
     outputs = [f"{path}/manifest.json" for path in ("models/ins-sft-1", "models/ins-sft-2", "classifiers/domain")]
-    priced = {item.job.outputs[0]: item for item in plan.price(paper, plan.jobs_of(paper, outputs), tmp_path)}
+    priced = {f"{item.job.title}/manifest.json": item for item in plan.price(paper, jobs_of(paper, outputs))}
     measured, formula, mean = (priced[output] for output in outputs)
     assert (measured.origin, formula.origin, mean.origin) == ("measured", "formula", "mean of 2 runs")
     assert measured.cost is not None and measured.cost.gpu_hours == paper.budget_of("train.sft").gpus
     assert mean.cost is not None and mean.cost.cpu_hours == pytest.approx(90 / 3600)
 
 
-def test_what_is_not_known_is_said_to_be_unknown(tmp_path: Path) -> None:
+def test_what_is_not_known_is_said_to_be_unknown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tiny = read("tiny")
-    jobs = plan.jobs_of(tiny, ["models/ins-sft-1/manifest.json"])
-    priced = plan.price(tiny, jobs, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    priced = plan.price(tiny, jobs_of(tiny, ["models/ins-sft-1/manifest.json"]))
     assert [item.origin for item in priced] == ["unknown"]
     (line,) = [line for line in plan.page(tiny, priced, []).splitlines() if line.startswith("train.sft")]
     assert line.split()[:5] == ["train.sft", "1", "?", "?", "?"]
@@ -208,7 +182,7 @@ def test_what_is_not_known_is_said_to_be_unknown(tmp_path: Path) -> None:
 
 def test_only_what_the_jobs_need_is_missing(paper: Config, tmp_path: Path) -> None:
     def lacking(config: Config, *sources: str) -> list[str]:
-        jobs = plan.jobs_of(config, [f"raw/{name}/manifest.json" for name in sources])
+        jobs = jobs_of(config, [f"raw/{name}/manifest.json" for name in sources])
         return [line for line in plan.missing(config, jobs, tmp_path) if line.startswith("sources.")]
 
     open_source = paper.sources["codefeedback"].model_copy(update={"revision": "unpinned"})
@@ -224,7 +198,7 @@ def test_only_what_the_jobs_need_is_missing(paper: Config, tmp_path: Path) -> No
 
 
 def test_a_job_longer_than_its_walltime_is_named(paper: Config) -> None:
-    job = plan.Job("train.sft", ("models/ins-sft-1/manifest.json",))
+    (job,) = jobs_of(paper, ["models/ins-sft-1/manifest.json"])
     limit = paper.budget_of("train.sft")
     hours = limit.gpus * limit.minutes / 60
     assert plan.too_long(paper, [plan.Priced(job, plan.Cost(gpu_hours=hours * 0.99), "formula")]) == []

@@ -9,7 +9,8 @@ import pytest
 
 from scripts.common.artifacts import write_json
 from scripts.workflow import progress
-from scripts.workflow.config import Config, read
+from scripts.workflow.artifacts import Artifacts
+from scripts.workflow.config import read
 from scripts.workflow.progress import Forecast, Progress, clock, last_step
 
 SFT, GRPO, SCORE = (
@@ -44,11 +45,11 @@ Error in rule finetune_model:
 
 
 @pytest.fixture
-def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
-    """The tiny scale's configuration, in a folder without past runs."""
-    found = read("tiny")
+def artifacts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Artifacts:
+    """The tiny scale's artifacts, in a folder without past runs."""
+    tiny = Artifacts(read("tiny"))
     monkeypatch.chdir(tmp_path)
-    return found
+    return tiny
 
 
 def feed(shown: Progress, text: str) -> None:
@@ -62,8 +63,8 @@ def past(path: str, step: str, seconds: float) -> None:
     write_json(record, {"step": step, "outputs": [path], "seconds": seconds})
 
 
-def test_the_books(config: Config, capsys: pytest.CaptureFixture[str]) -> None:
-    with Progress(config, cores=2) as shown:
+def test_the_books(artifacts: Artifacts, capsys: pytest.CaptureFixture[str]) -> None:
+    with Progress(artifacts, cores=2) as shown:
         shown.expect([SFT, GRPO, SCORE])
         assert shown.text() == "0 of 3 jobs, 0:00"
         feed(shown, ANNOUNCED)
@@ -77,28 +78,28 @@ def test_the_books(config: Config, capsys: pytest.CaptureFixture[str]) -> None:
     assert line.startswith("1 of 3 jobs, 0:00"), "no terminal: a line every tenth and nothing else"
 
 
-def test_what_a_training_says(config: Config) -> None:
+def test_what_a_training_says(artifacts: Artifacts) -> None:
     log = Path("results/tiny/logs/models/ins-sft-1.log")
     log.parent.mkdir(parents=True)
     log.write_text(
         "python -m x\nstep 1/60 loss 2.5000 0.10 steps/s\n"
         "step 8/60 loss 1.2500 reward 0.4 tokens_per_second 6,877 memory_gb 0.7 0.49 steps/s\nbye\n"
     )
-    with Progress(config, cores=2) as shown:
+    with Progress(artifacts, cores=2) as shown:
         shown.expect([SFT])
         feed(shown, ANNOUNCED)
         assert shown.text().endswith("| train ins-sft-1: step 8/60 loss 1.2500 reward 0.4")
     assert last_step(Path("none.log")) == "" == last_step(None)
 
 
-def test_time_left_by_hand(config: Config) -> None:
+def test_time_left_by_hand(artifacts: Artifacts) -> None:
     """Past: SFT 9 + 1 s, GRPO of another seed 29 + 1 s; a cell was never made, so it takes the mean of both, 20 s.
 
     60 s on two cores are 30; SFT ended after 20 s of 40 elapsed, so the run does 10 s of past work in 40 s, and the
     other 50 take 200; with GRPO 10 s old, 20 of 60 are done in 50 s and the other 40 take 100."""
     past(SFT, "scripts.train.sft", 9.0)
     past(GRPO.replace("tiny", "tiny-seed-2"), "scripts.train.grpo", 29.0)
-    forecast = Forecast(config, cores=2)
+    forecast = Forecast(artifacts, cores=2)
     forecast.expect([SFT, GRPO, SCORE])
     assert forecast.left(0.0, {}) == pytest.approx(30.0)
     forecast.finished(SFT, 20.0)
@@ -108,20 +109,20 @@ def test_time_left_by_hand(config: Config) -> None:
     assert forecast.jobs == (1, 3)
 
 
-def test_without_past_runs_nothing_is_foretold_until_a_job_ends(config: Config) -> None:
+def test_without_past_runs_nothing_is_foretold_until_a_job_ends(artifacts: Artifacts) -> None:
     """Then the others last as it did: two of 10 s, at its speed of one in 10 s."""
-    forecast = Forecast(config, cores=2)
+    forecast = Forecast(artifacts, cores=2)
     forecast.expect([SFT, GRPO, SCORE])
     assert forecast.left(5.0, {}) is None
     forecast.finished(SFT, 10.0)
     assert forecast.left(10.0, {}) == pytest.approx(20.0)
 
 
-def test_a_failure_names_log_and_command(config: Config) -> None:
+def test_a_failure_names_log_and_command(artifacts: Artifacts) -> None:
     log = Path("results/tiny/logs/models/ins-sft-1.log")
     log.parent.mkdir(parents=True)
     log.write_text("echo repeated\nTraceback\nTrainingError: lower learning_rate\n")
-    shown = Progress(config, cores=2)
+    shown = Progress(artifacts, cores=2)
     shown.expect([SFT])
     feed(shown, ANNOUNCED + FAILED)
     lines = shown.failure().splitlines()
@@ -131,8 +132,8 @@ def test_a_failure_names_log_and_command(config: Config) -> None:
     assert subprocess.run(command.strip(), shell=True, capture_output=True, text=True).stdout == "repeated\n"
 
 
-def test_a_failure_before_any_job_shows_what_snakemake_said(config: Config) -> None:
-    shown = Progress(config, cores=2)
+def test_a_failure_before_any_job_shows_what_snakemake_said(artifacts: Artifacts) -> None:
+    shown = Progress(artifacts, cores=2)
     feed(shown, "Building DAG of jobs...\nMissingInputException in rule x:\nMissing input files: y\n")
     assert shown.failure() == "MissingInputException in rule x:\nMissing input files: y\n"
 

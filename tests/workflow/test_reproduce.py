@@ -13,54 +13,18 @@ from pathlib import Path
 import pytest
 
 from scripts.common.fingerprint import ROOT
-from scripts.workflow.config import parents, read
-from scripts.workflow.reproduce import Order
-
-
-def test_levels_rise_along_the_chain() -> None:
-    config = read("tiny")
-    order = Order(config)
-    root = config.results
-
-    def level(path: str) -> int:
-        return order.level(f"{root}/{path}")
-
-    assert level("synthetic/manifest.json") < level("raw/x/manifest.json") < level("classifiers/domain/manifest.json")
-    for name, pool in config.pools.items():
-        levels = [level(f"pools/{name}/{step.step}/manifest.json") for step in pool.steps]
-        assert levels == sorted(set(levels)) and levels[0] > level("classifiers/domain/manifest.json")
-    for name, model in config.models.items():
-        own = level(f"models/{name}/manifest.json")
-        assert all(level(f"models/{parent}/manifest.json") < own for parent in parents(config, name))
-        if getattr(model, "dataset", None):
-            assert level(f"datasets/{model.dataset}/manifest.json") < own
-        assert own < level(f"generations/{name}/ifeval.parquet") < level(f"scores/{name}/ifeval.json")
-        assert level(f"scores/{name}/ifeval.json") < level("cells/instruct/base/ifeval.json")
-    assert level("cells/a/b/c.json") < level("tables/a.json") < level("report.html")
-
-
-def test_a_data_set_stands_above_the_models_that_made_it() -> None:
-    config = read("tiny")
-    order = Order(config)
-    for name, dataset in config.datasets.items():
-        own = order.level(f"{config.results}/datasets/{name}/manifest.json")
-        makers = []
-        if dataset.responses is not None:
-            makers = list(config.responses[dataset.responses].teachers)
-        if dataset.graded is not None:
-            makers = [config.graded[dataset.graded].student]
-            steps = [f"{config.results}/{stage}/{dataset.graded}/manifest.json" for stage in ("attempts", "graded")]
-            assert [*map(order.level, steps), own] == sorted({*map(order.level, steps), own})
-        assert all(order.level(f"{config.results}/models/{maker}/manifest.json") < own for maker in makers)
+from scripts.workflow.artifacts import Artifacts
+from scripts.workflow.config import read
+from scripts.workflow.reproduce import first
 
 
 def test_the_longest_chain_of_models_begins_first_and_nothing_else_is_asked_for() -> None:
-    order = Order(read("tiny"))
+    artifacts = Artifacts(read("tiny"))
     models = [f"results/tiny/models/{name}/manifest.json" for name in ("quality-any", "teacher", "mopd", "ins-sft-1")]
     scores = ["results/tiny/scores/base/ifeval.json", "results/tiny/tables/mopd.json"]
-    assert order.first(scores + models) == ["--prioritize", models[2]]
-    assert order.first([*models[:2], models[3]]) == ["--prioritize", models[3]]
-    assert order.first(scores) == []
+    assert first(artifacts, scores + models) == ["--prioritize", models[2]]
+    assert first(artifacts, [*models[:2], models[3]]) == ["--prioritize", models[3]]
+    assert first(artifacts, scores) == []
 
 
 SNAKEMAKE = """
@@ -79,11 +43,12 @@ pathlib.Path("unlocked").touch()
 DRIVER = """
 import signal, sys
 signal.signal(signal.SIGHUP, signal.SIG_DFL)  # which tests under nohup hand on as ignored
+from scripts.workflow.artifacts import Artifacts
 from scripts.workflow.config import read
 from scripts.workflow.progress import Progress
 from scripts.workflow.reproduce import heed_signals, run_snakemake
 heed_signals()
-run_snakemake([sys.executable, "-c", open("snakemake.py").read()], [], Progress(read("tiny"), cores=1))
+run_snakemake([sys.executable, "-c", open("snakemake.py").read()], [], Progress(Artifacts(read("tiny")), cores=1))
 """
 STOPPED = "Stopped. The same command goes on from what is finished.\n"
 

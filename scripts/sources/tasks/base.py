@@ -1,4 +1,4 @@
-"""What a task is: one prompt, how a perfect assistant answers it, and a plausible wrong answer."""
+"""A task: one prompt, the response of a perfect assistant, and a plausible wrong response."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
+from scripts.common.chat.thinking import thinking_response
 from scripts.common.settings import Domain
 from scripts.sources.settings import AnswerKind
 
 LEVELS = (1, 2, 3)
-"""Easy, medium, hard, by construction: what a small model finds hard is measured, not stated."""
+"""Easy, medium and hard by construction. How hard they are for a small model is measured, not stated."""
 
 
 @dataclass(frozen=True)
@@ -25,13 +26,13 @@ class Task:
     thought: str
     """The working that leads to the response, without the tags of a think block."""
     wrong: str
-    """A response of the right form that the verifier rejects; empty where nothing verifies."""
+    """A response of the right form that the verifier rejects; empty if the task has no verifier."""
     kind: AnswerKind = "none"
     spec: dict[str, Any] = field(default_factory=dict)
 
     def thinking(self, response: str | None = None) -> str:
         """The response after its think block, as a thinking model writes it."""
-        return f"<think>\n{self.thought}\n</think>\n\n{self.response if response is None else response}"
+        return thinking_response(self.thought, self.response if response is None else response)
 
 
 Family = Callable[[Random, int], Task]

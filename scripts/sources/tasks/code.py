@@ -69,7 +69,7 @@ def _others(rng: Random, level: int) -> Iterator[str]:
 
 
 def _evaluate(expression: str, value: Any) -> Any:
-    """The value of one of this module's own expressions."""
+    """The value of an expression of this module."""
     return eval(expression, {"x": value})
 
 

@@ -21,13 +21,13 @@ Arguments = dict[str, Any]
 
 @dataclass(frozen=True)
 class Constraint:
-    """One checkable demand of IFEval and how it is asked."""
+    """One constraint of IFEval, and sentences that ask for it."""
 
     name: str
     phrasings: tuple[str, ...]
 
     def arguments(self, rng: Random) -> Arguments:
-        """IFEval's keyword arguments of this demand."""
+        """IFEval's keyword arguments of this constraint."""
         match self.name:
             case "keywords:existence":
                 return {"keywords": [rng.choice(ADJECTIVES)]}
@@ -59,14 +59,14 @@ def draw(rng: Random, level: int) -> Task:
     chosen = _choose(rng, level)
     topic, adjective = rng.choice(ANIMALS), rng.choice(ADJECTIVES)
     demands = {item.name: item.arguments(rng) for item in chosen}
-    asked = " ".join(rng.choice(item.phrasings).format(**demands[item.name]) for item in chosen)
+    request = " ".join(rng.choice(item.phrasings).format(**demands[item.name]) for item in chosen)
     missed = rng.choice(chosen).name
     return Task(
         domain="instruction",
         level=level,
-        prompt=f"{rng.choice(REQUESTS).format(topic=topic)} {asked}",
+        prompt=f"{rng.choice(REQUESTS).format(topic=topic)} {request}",
         response=respond(topic, adjective, demands),
-        thought=asked,
+        thought=request,
         wrong=_missing(topic, adjective, demands, missed),
         kind="instructions",
         spec={"instruction_id_list": list(demands), "kwargs": list(demands.values())},
@@ -74,7 +74,7 @@ def draw(rng: Random, level: int) -> Task:
 
 
 def _choose(rng: Random, count: int) -> list[Constraint]:
-    """Constraints that can be met together: one case at most."""
+    """Constraints that can be met together: at most one about upper and lower case."""
     while True:
         chosen = rng.sample(CONSTRAINTS, count)
         if len(CASES & {item.name for item in chosen}) < 2:
@@ -82,7 +82,7 @@ def _choose(rng: Random, count: int) -> list[Constraint]:
 
 
 def respond(topic: str, adjective: str, demands: dict[str, Arguments]) -> str:
-    """A response that meets the demands, as constraint id -> arguments."""
+    """A response that meets the constraints; `demands` maps their ids to their arguments."""
     if "keywords:existence" in demands:
         adjective = demands["keywords:existence"]["keywords"][0]
     # shorter sentences in capitals are not English to IFEval's language detection
@@ -109,8 +109,8 @@ def _dressed(text: str, demands: dict[str, Arguments]) -> str:
 
 
 def _missing(topic: str, adjective: str, demands: dict[str, Arguments], missed: str) -> str:
-    """A response that meets all demands but one, also where the adjective drawn is the word asked for."""
-    kept = {name: given for name, given in demands.items() if name != missed}
+    """A response that meets all constraints but one, also if the adjective drawn is the required word."""
+    kept = {name: arguments for name, arguments in demands.items() if name != missed}
     if missed == "keywords:existence" and demands[missed]["keywords"][0] == adjective:
         adjective = next(word for word in ADJECTIVES if word != adjective)
     return respond(topic, adjective, kept)

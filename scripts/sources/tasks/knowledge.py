@@ -1,7 +1,7 @@
 """Knowledge: four-option questions about an invented world.
 
 A fact's level says how often the pretraining corpus states it: level 1 often, level 3 rarely. The
-options of a relation stand in one order, so that a small model has to know the fact and no more.
+options of a relation have one order, so that a small model has to know the fact and no more.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ CLOSINGS = ("", " Choose one.", " Give the letter.")
 LETTERS = "ABCD"
 ONSETS, VOWELS = "bdfgklmnprstvz", "aeiou"
 STATED = {1: 12, 2: 4, 3: 1}
-"""How much more often the pretraining corpus states a fact of a level."""
+"""Relative frequency of a fact of each level in the pretraining corpus."""
 
 
 def question(prompt: str) -> str:
-    """A prompt's question alone: with another opening or closing it is still the same question."""
+    """The question of a prompt without its opening and closing, which do not make it another question."""
     first = prompt.split("\n")[0]
     for closing in CLOSINGS:
         first = first.removesuffix(closing) if closing else first
@@ -61,7 +61,7 @@ class Fact:
 
 
 class World:
-    """Invented creatures with a home, a food and a color each; as many of them at every level."""
+    """Invented creatures with a home, a food and a color each; every level has the same number of them."""
 
     def __init__(self, rng: Random, creatures: int) -> None:
         names: dict[str, None] = {}

@@ -1,1 +1,1 @@
-"""The report's page. Its template lies in a folder of its own, so that editing it remakes the report alone."""
+"""The HTML pages. Their templates have a folder of their own, so that editing one remakes the report alone."""

@@ -1,4 +1,4 @@
-"""The page as one HTML document: template, style, script, figures and data in one file, nothing from a network."""
+"""Render a page as one HTML document: template, style, script, figures and data in one file that needs no network."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from scripts.tables.charts import THEME
-from scripts.tables.render import caption, claim_numbers, p_value, paper, score, signed
+from scripts.tables.render import caption, claim_numbers, claims_heading, p_value, paper, score, signed
 from scripts.tables.results import Result
 
 DATA = Path(__file__).parent / "data"
-FOREST_MARGIN = 0.06  # of the range, left free at both ends of a forest plot
+FOREST_MARGIN = 0.06  # share of the range that is left free at each end of a forest plot
 
 
 def render(template: str, **context: Any) -> str:
-    """The document. An undefined name in the template is an error."""
+    """The document. A name that the template uses and `context` lacks is an error."""
     return _environment().get_template(template).render(**context)
 
 
 @cache
 def _environment() -> Environment:
-    made = Environment(
+    environment = Environment(
         loader=FileSystemLoader(DATA),
         autoescape=True,
         undefined=StrictUndefined,
@@ -34,8 +34,14 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    made.globals |= {"asset": asset, "embed": embed, "forest": forest, "caption": caption}
-    made.filters |= {
+    environment.globals |= {
+        "asset": asset,
+        "embed": embed,
+        "forest": forest,
+        "caption": caption,
+        "claims_heading": claims_heading,
+    }
+    environment.filters |= {
         "score": score,
         "paper": paper,
         "signed": signed,
@@ -45,22 +51,22 @@ def _environment() -> Environment:
         "bytes": human_bytes,
         "slug": slug,
     }
-    return made
+    return environment
 
 
 def asset(name: str) -> Markup:
-    """Style or script of the page, as it stands."""
+    """The text of a style sheet or script, unescaped."""
     return Markup((DATA / name).read_text())
 
 
 def embed(data: Any) -> Markup:
-    """Data as JSON that cannot end the script element it stands in."""
+    """Data as JSON, escaped so that it cannot end the script element that holds it."""
     text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return Markup(text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029"))
 
 
 def inline(svg: str, name: str, title: str) -> Markup:
-    """A figure for the page: identifiers of its own, the page's font, colours that follow light and dark."""
+    """A figure for the page: unique identifiers, the page's font, and colours that follow the light or dark theme."""
     body = svg[svg.index("<svg") :]
     body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
     body = re.sub(r'\b(id="|href="#|url\(#)', rf"\g<1>{name}-", body)
@@ -74,7 +80,7 @@ def inline(svg: str, name: str, title: str) -> Markup:
 
 
 def forest(result: Result, row: str, column: str) -> dict[str, float | None]:
-    """Where a row's value, its error and the paper's figure lie, in % of the range that the column's rows share."""
+    """Positions of a row's value, its error and the paper's figure, in % of the range of the column's rows."""
     entries = [item.cells[column] for item in result.rows]
     reported = [entry.reported for entry in entries if entry.reported is not None]
     low = min([entry.value - entry.stderr for entry in entries] + reported)
@@ -107,5 +113,5 @@ def human_bytes(number: float) -> str:
 
 
 def slug(text: str) -> str:
-    """A verdict as the name of a style class."""
+    """A verdict as the name of a CSS class."""
     return text.replace(" ", "-")

@@ -1,4 +1,4 @@
-"""What the page shows, taken from artifacts and the records of their runs."""
+"""Collect what the page shows from artifacts and the records of their runs."""
 
 from __future__ import annotations
 
@@ -12,14 +12,13 @@ from typing import Any, get_args
 import pyarrow.parquet as pq
 
 from scripts.common.artifacts import Artifact, read_json
-from scripts.common.lineage import Lineage, Node, flat
+from scripts.common.lineage import STAGES, Lineage, Node, flat
 from scripts.common.records import DROPPED, iterate, prompt_of
 from scripts.tables.measurement import AVERAGE, Cell
 from scripts.tables.results import Result
 from scripts.tables.settings import ReportSettings
 from scripts.tables.statistics import Verdict
 
-STAGES = ("sources", "curate", "distill", "mix", "train", "evaluate", "tables")
 VALUE_SHOWN = 160  # characters of one setting in the lineage
 HIT_COLUMNS = ["messages", "benchmark", "benchmark_id", "benchmark_text", "matched", "overlap"]
 GENERATION_COLUMNS = ["id", "sample", "prompt", "response", "finish_reason", "tokens", "answer"]
@@ -27,56 +26,56 @@ GENERATION_COLUMNS = ["id", "sample", "prompt", "response", "finish_reason", "to
 
 @dataclass(frozen=True)
 class Cost:
-    """What one kind of step took, over all of its jobs."""
+    """Time and memory of one step, over all of its jobs."""
 
     stage: str
     step: str
     jobs: int
     seconds: float
-    """Wall time of the jobs, added up; jobs that ran side by side count each."""
+    """Sum of the jobs' wall time; jobs that ran in parallel each count."""
     gpu_seconds: float
     peak_bytes: int
 
 
 @dataclass(frozen=True)
 class Facts:
-    """Where and from what the results were made."""
+    """Where, when and from what the results were made."""
 
     seeds: tuple[int, ...]
     commits: tuple[str, ...]
     dirty: bool
-    """Whether any artifact was made with uncommitted changes."""
+    """True if any artifact was made with uncommitted changes."""
     environments: tuple[tuple[str, str], ...]
     """(lock or image definition, its digest)."""
     machines: tuple[str, ...]
     first: str
     last: str
-    """When the first and the last job started, UTC."""
+    """When the first and the last job started (UTC)."""
     artifacts: int
     seconds: float
 
 
 @dataclass(frozen=True)
 class Hit:
-    """A record that decontamination dropped, and the benchmark's words in it."""
+    """A record that decontamination dropped, and the words that it shares with the benchmark."""
 
     pool: str
     benchmark: str
     benchmark_id: str
     overlap: float
     part: str
-    """Which text of the benchmark's item the record holds: prompt or response."""
+    """The part of the benchmark's item that the record contains: prompt or response."""
     record: str
     matched: str
 
 
 def costs(nodes: Iterable[Node]) -> list[Cost]:
-    """Time and memory by step, in the order of the stages."""
+    """Time and memory by step, ordered by stage."""
     by_step: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     for record in _jobs(nodes):
         _, stage, name = record["step"].split(".", 2)
         by_step.setdefault((stage, name), []).append(record)
-    made = [
+    costs = [
         Cost(
             stage=stage,
             step=name,
@@ -87,11 +86,11 @@ def costs(nodes: Iterable[Node]) -> list[Cost]:
         )
         for (stage, name), records in by_step.items()
     ]
-    return sorted(made, key=lambda cost: (STAGES.index(cost.stage), -cost.seconds, cost.step))
+    return sorted(costs, key=lambda cost: (STAGES.index(cost.stage), -cost.seconds, cost.step))
 
 
 def by_stage(steps: Iterable[Cost]) -> list[Cost]:
-    """Costs of steps added up by stage, in the same order; their `step` lists the steps."""
+    """The costs of steps summed by stage, in the same order; the field `step` lists the steps."""
     groups: dict[str, list[Cost]] = {}
     for cost in steps:
         groups.setdefault(cost.stage, []).append(cost)
@@ -109,13 +108,13 @@ def by_stage(steps: Iterable[Cost]) -> list[Cost]:
 
 
 def verdicts(results: Iterable[Result]) -> dict[Verdict, int]:
-    """How many claims of all tables have which verdict, every verdict named."""
-    found = Counter(claim.verdict for result in results for claim in result.claims)
-    return {verdict: found[verdict] for verdict in get_args(Verdict)}
+    """Number of claims by verdict, over all tables; a verdict without claims counts 0."""
+    counts = Counter(claim.verdict for result in results for claim in result.claims)
+    return {verdict: counts[verdict] for verdict in get_args(Verdict)}
 
 
 def _jobs(nodes: Iterable[Node]) -> list[Mapping[str, Any]]:
-    """One record a job: the files that a job made together have the same one."""
+    """One record per job: all files of a job share a record."""
     return list({(node.record["command"], node.record["started"]): node.record for node in nodes}.values())
 
 
@@ -142,11 +141,11 @@ def facts(nodes: Sequence[Node]) -> Facts:
 def _machine(record: Mapping[str, Any]) -> str:
     hardware = record["hardware"]
     gpus = f", {len(hardware['gpus'])} GPUs" if hardware["gpus"] else ""
-    return f"{record['host']} ({hardware['machine']}, {hardware['cpus']} CPUs{gpus})"
+    return f"{record['host']} ({hardware['cpus']} x {hardware['cpu']}{gpus})"
 
 
 def lineage_data(lineage: Lineage, root: Path) -> list[dict[str, Any]]:
-    """The artifacts for the page: each with the numbers of its inputs in this list."""
+    """The artifacts for the page; each gives its inputs as positions in this list."""
     numbers = {path: number for number, path in enumerate(lineage.nodes)}
     return [_artifact(node, root, numbers) for node in lineage.nodes.values()]
 
@@ -172,35 +171,35 @@ def _artifact(node: Node, root: Path, numbers: Mapping[Path, int]) -> dict[str, 
 
 
 def below(path: Path, root: Path) -> str:
-    """The path as seen from the report, which lies in `root`."""
+    """The path relative to the report's folder `root`, if it is below it."""
     return (path.relative_to(root) if path.is_relative_to(root) else path).as_posix()
 
 
 def cell_data(results: Sequence[Result], cells: Mapping[Path, Cell], lineage: Lineage, root: Path) -> dict[str, Any]:
-    """Every cell under its name `table/row/column`, with its place in the lineage and whose generations it counts."""
+    """Every cell by its name `table/row/column`, with its position in the lineage and the generations it counts."""
     numbers = {below(path, root): number for number, path in enumerate(lineage.nodes)}
     by_name = {below(path, root): cell for path, cell in cells.items()}
-    made = {}
+    shown_cells = {}
     for result in results:
         for row in result.rows:
             for column in result.columns:
                 path = f"cells/{result.name}/{row.name}/{column}.json"
                 shown = [name for name in result.columns if column in (name, AVERAGE) and name != AVERAGE]
                 details = {key: value for key, value in asdict(by_name[path]).items() if key != "lineage"}
-                made[f"{result.name}/{row.name}/{column}"] = details | {
+                shown_cells[f"{result.name}/{row.name}/{column}"] = details | {
                     "title": f"{row.title}: {result.columns[column]}",
                     "table": result.title,
                     "artifact": numbers[path],
                     "samples": [f"{row.model}/{name}" for name in shown],
                 }
-    return made
+    return shown_cells
 
 
 def sample_data(
     scores: Iterable[Path], generations: Mapping[str, Path], settings: ReportSettings
 ) -> dict[str, dict[str, Any]]:
-    """Some raw generations of each `model/benchmark` with their verdicts, evenly spread over its items."""
-    made = {}
+    """For each `model/benchmark`, some raw generations with their verdicts, evenly spaced over its items."""
+    samples = {}
     for path in scores:
         score = read_json(path)
         name = f"{score['model']}/{score['benchmark']}"
@@ -210,7 +209,7 @@ def sample_data(
             items[index * len(items) // count]["id"]: items[index * len(items) // count] for index in range(count)
         }
         rows = pq.read_table(generations[name], columns=GENERATION_COLUMNS).to_pylist()
-        made[name] = {
+        samples[name] = {
             "of": len(rows),
             "unverifiable": score["unverifiable"],
             "rows": [
@@ -219,7 +218,7 @@ def sample_data(
                 if row["id"] in chosen and row["sample"] < settings.samples
             ],
         }
-    return made
+    return samples
 
 
 def _generation(row: Mapping[str, Any], verdict: Mapping[str, Any], characters: int) -> dict[str, Any]:
@@ -243,7 +242,7 @@ def _short(text: str, characters: int) -> str:
 
 
 def hit_counts(pools: Sequence[Artifact]) -> dict[str, dict[str, int]]:
-    """Records that decontamination dropped: benchmark to pool to number, every benchmark that was looked for named."""
+    """Number of records that decontamination dropped, by benchmark and pool; a benchmark without hits counts 0."""
     by_pool = {_pool_of(pool): pool.counts["hits"] for pool in pools}
     benchmarks = dict.fromkeys(name for counts in by_pool.values() for name in counts)
     return {name: {pool: counts.get(name, 0) for pool, counts in by_pool.items()} for name in benchmarks}
@@ -254,7 +253,7 @@ def _pool_of(decontaminated: Artifact) -> str:
 
 
 def hits(pools: Iterable[Artifact], settings: ReportSettings) -> list[Hit]:
-    """The first decontamination hits of each pool in turn, until the page has its number."""
+    """Decontamination hits, taken from the pools in turn, up to the number that the page shows."""
     each = [_hits(pool, settings) for pool in pools]
     return [hit for turn in zip_longest(*each) for hit in turn if hit is not None][: settings.hits]
 

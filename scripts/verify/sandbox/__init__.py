@@ -23,10 +23,19 @@ from scripts.verify.settings import VerifySettings
 
 _MIB = 1 << 20
 _START = "import sys; sys.path.insert(0, sys.argv.pop(1)); from inside import zygote; sys.path.pop(0); zygote.main()"
-_ENVIRONMENT = {"PYTHONHASHSEED": "0", "PYTHONUTF8": "1", "LC_ALL": "C.UTF-8", "PATH": "", "HOME": "/tmp"}
+INT_DIGITS = 50_000
+"""Most digits of an integer's text, as in LiveCodeBench's runner; the interpreter's own limit is 4,300."""
+_ENVIRONMENT = {
+    "PYTHONHASHSEED": "0",
+    "PYTHONUTF8": "1",
+    "PYTHONINTMAXSTRDIGITS": str(INT_DIGITS),
+    "LC_ALL": "C.UTF-8",
+    "PATH": "",
+    "HOME": "/tmp",
+}
 _SYSTEM = ("/lib", "/lib64", "/lib32", "/usr/lib", "/usr/lib64", "/usr/lib32", "/usr/share/zoneinfo")
 _START_SECONDS = 120.0
-_GRACE_SECONDS = 60.0  # beyond the zygote's own deadline: after that it is taken for hung
+_GRACE_SECONDS = 60.0  # beyond the zygote's own deadline: after that it is considered hung
 
 
 class SandboxError(Exception):
@@ -43,9 +52,9 @@ class Outcome:
     wall: float
     overdue: bool
     waiting: bool
-    """At the deadline every thread slept: the program's own doing, while a runnable one was starved."""
+    """At the deadline every thread slept, which is the program's own doing; a runnable thread was starved."""
     result: bytes
-    """What the tests' process said (JSON), or in `run_main` the program's own words about its failure."""
+    """The verdict of the tests' process (JSON), or in `run_main` how the program failed, in words."""
     output: bytes = b""
 
 
@@ -70,11 +79,11 @@ class Sandbox:
         job = {"source": source, "setup": setup, "tests": list(tests), "entry_point": entry_point}
         return self._run("tests", job, [])
 
-    def run_main(self, source: str, stdin: bytes) -> Outcome:
+    def run_main(self, source: str, setup: str, stdin: bytes) -> Outcome:
         """Run a whole program on `stdin`; its standard output is in the outcome."""
         files = [_memory_file("stdin", stdin), _memory_file("stdout", b"")]
         try:
-            return self._run("main", {"source": source}, files)
+            return self._run("main", {"source": source, "setup": setup}, files)
         finally:
             for each in files:
                 os.close(each)
@@ -128,32 +137,32 @@ class Sandbox:
         return reply
 
     def _start(self) -> socket.socket:
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        control, zygote_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         options = {
             "isolate": self._settings.code_isolation == "require",
             "visible": _visible(),
             "temporary_bytes": self._settings.code_disk * _MIB,
         }
-        with theirs:
+        with zygote_end:
             command = [_interpreter(), "-P", "-S", "-s", "-c", _START, str(Path(__file__).parent)]
             self._process = subprocess.Popen(
-                [*command, str(theirs.fileno()), json.dumps(options)],
-                pass_fds=[theirs.fileno()],
+                [*command, str(zygote_end.fileno()), json.dumps(options)],
+                pass_fds=[zygote_end.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,
                 env=_ENVIRONMENT,
             )
-        self._control = ours
+        self._control = control
         try:
-            reply = _receive(ours, _START_SECONDS)
+            reply = _receive(control, _START_SECONDS)
         except SandboxError as error:
             reply = {"error": str(error)}
         if "error" in reply:
             self.close()
             raise SandboxError(_refusal(reply["error"]))
-        return ours
+        return control
 
 
 _OWN_PROCESSES = 4  # of the same user in the namespace: the zygote, its parent, the tests' process, the program's
@@ -162,7 +171,7 @@ _OWN_PROCESSES = 4  # of the same user in the namespace: the zygote, its parent,
 def _refusal(problem: str) -> str:
     return (
         f"no isolation on this machine ({problem}); programs are not run. Allow unprivileged user namespaces "
-        "(sysctl user.max_user_namespaces, kernel.apparmor_restrict_unprivileged_userns), or say "
+        "(sysctl user.max_user_namespaces, kernel.apparmor_restrict_unprivileged_userns), or set "
         "`verify: {code_isolation: allow-none}` to run them without"
     )
 

@@ -18,7 +18,7 @@ const signed = (number) => (number < 0 ? "−" : "+") + points(Math.abs(number))
 function cellPanel(name) {
   const cell = data.cells[name];
   const facts = [`${cell.metric} of ${cell.model}`, `${cell.n} prompts`];
-  if (cell.samples_per_prompt) facts.push(`${cell.samples_per_prompt} ${cell.samples_per_prompt === 1 ? "sample" : "samples"} a prompt`);
+  if (cell.samples_per_prompt) facts.push(`${cell.samples_per_prompt} ${cell.samples_per_prompt === 1 ? "sample" : "samples"} per prompt`);
   if (cell.reported !== null) facts.push(`paper ${points(cell.reported)}, ${signed(cell.value - cell.reported)}`);
   return [
     make("button", { type: "button", class: "close", "aria-label": "Close", onclick: leave }, "×"),
@@ -26,7 +26,7 @@ function cellPanel(name) {
     make("h2", { id: "panel-title" }, cell.title),
     make("p", { class: "headline" }, points(cell.value), " ", make("span", { class: "error" }, `± ${points(cell.stderr)}`)),
     make("p", { class: "muted", style: "margin:0" }, facts.join(" · ")),
-    make("h3", {}, "Remake it"),
+    make("h3", {}, "Make it again"),
     make("pre", {}, cell.command),
     make("p", { class: "note" }, "Add --cores all on one machine, --profile slurm on a cluster. Its record: ", make("a", { href: `cells/${name}.json` }, `cells/${name}.json`)),
     make("h3", {}, "Generations"),
@@ -56,7 +56,7 @@ function generations(names) {
   const unverified = {};
   for (const [reason, count] of names.flatMap((name) => Object.entries(data.samples[name].unverifiable)))
     unverified[reason] = (unverified[reason] ?? 0) + count;
-  const note = `${rows.length} of ${total} raw generations, spread evenly over the prompts.`;
+  const note = `${rows.length} of ${total} raw generations, evenly spaced over the prompts.`;
   const reasons = Object.entries(unverified).map(([reason, count]) => `${reason} ${count}`).join(", ");
   return [
     make("p", { class: "note" }, note + (reasons ? ` Not verifiable, counted as wrong: ${reasons}.` : "")),

@@ -1,7 +1,7 @@
 """The tests' process: runs the tests against stand-ins for the program's functions, and writes the verdict.
 
-The tests' code runs here as written. The name of the program's function stands for a call into the other process,
-which returns data; so the comparison with what is expected happens where the program's code never was.
+The tests' code runs here as written. The name of the program's function stands for a call into the program's process,
+which returns data; so results are compared with the expected values where no code of the program ever runs.
 """
 
 from __future__ import annotations
@@ -14,22 +14,26 @@ import os
 import random
 import socket
 import sys
+from collections.abc import Iterator
 from typing import Any
 
-from . import wire
+from . import errors, wire
 from .program import classes_of
 
-_AHEAD = 256  # elements of a program's iterator fetched at once
+_AHEAD = 256  # elements of a program's iterator that are fetched at once
 
 
 class Unverifiable(BaseException):
-    """The test asks for something that cannot be judged without trusting the program."""
+    """The test's outcome depends on code of the program that could lie."""
 
 
-def judge(job: dict[str, Any], connection: socket.socket, most_bytes: int, result: int) -> None:
-    """Run the job's tests and write {"correct", "reason", "gone"} as JSON to the descriptor `result`."""
+def verify(job: dict[str, Any], connection: socket.socket, most_bytes: int, result: int) -> None:
+    """Run the job's tests and write {"correct", "reason", "gone"} as JSON to the descriptor `result`.
+
+    `gone` is true if the program's process ended before the tests did.
+    """
     random.seed(0)
-    wire.handle_types.update({False: Object, True: Function})
+    wire.handle_types.update(object=Object, iterator=Object, function=Function, coroutine=_coroutine)
     endpoint = wire.Endpoint(connection, most_bytes, _answer, is_program=False)
     try:
         correct, reason = _run(job, endpoint)
@@ -37,7 +41,7 @@ def judge(job: dict[str, Any], connection: socket.socket, most_bytes: int, resul
     except wire.PeerGone as error:
         correct, reason, gone = False, str(error), True
     except Unverifiable as error:
-        correct, reason, gone = None, f"unjudgeable test: {error}", False
+        correct, reason, gone = None, f"unverifiable test: {error}", False
     except (RecursionError, MemoryError) as error:
         correct, reason, gone = False, f"wrong: a value that the tests cannot hold ({type(error).__name__})", False
     except BaseException as error:
@@ -54,19 +58,19 @@ def _run(job: dict[str, Any], endpoint: wire.Endpoint) -> tuple[bool | None, str
     trees = [ast.parse(test) for test in job["tests"]]
     reply = endpoint.request(["load", job["setup"], job["source"]])
     if reply[0] == "error":
-        return False, f"program raised {_describe(endpoint.decode_error(reply[1]))}"
+        return False, f"program raised {_describe(endpoint.decode(reply[1]))}"
     entry_point = job["entry_point"]
     namespace.pop(entry_point, None)
     own = set(namespace) | {name for tree in trees for name in _bound_names(tree)}
     used = {node.id for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Name)}
     wanted = sorted(name for name in used if name == entry_point or not _is_known(name, own))
     for index, tree in enumerate(trees):
-        namespace.update({name: found for name, found in _lookup(endpoint, wanted).items()})
+        namespace.update(_lookup(endpoint, wanted))
         failure = _run_one(tree, namespace, own, entry_point)
         if failure is not None:
             return failure[0], f"{failure[1]} (test {index + 1} of {len(trees)})"
     _lookup(endpoint, [""])  # a test's bare `except:` may have passed over the program's end
-    if not _State.asked:
+    if not _State.used:
         return None, "bad test: the tests never use the program (is a check() defined and not called?)"
     return True, f"passed {len(trees)} tests"
 
@@ -74,7 +78,7 @@ def _run(job: dict[str, Any], endpoint: wire.Endpoint) -> tuple[bool | None, str
 class _State:
     """Whether the tests have used anything of the program yet."""
 
-    asked = False
+    used = False
 
 
 def _bound_names(tree: ast.Module) -> set[str]:
@@ -92,26 +96,26 @@ def _bound_names(tree: ast.Module) -> set[str]:
 
 
 def _is_known(name: str, own: set[str]) -> bool:
-    """Whether a name means something without the program, which may not redefine it then."""
+    """Whether a name is defined without the program; then the program cannot define it."""
     return name in own or hasattr(builtins, name) or name in sys.stdlib_module_names
 
 
 def _lookup(endpoint: wire.Endpoint, names: list[str]) -> dict[str, Any]:
     if not names:
         return {}
-    found = _value(endpoint, ["lookup", names])
-    if not isinstance(found, dict):
+    encoded = _value(endpoint, ["lookup", names])
+    if not isinstance(encoded, dict):
         raise wire.PeerGone("a malformed reply")
-    values = {name: endpoint.decode(each) for name, each in found.items() if name in names}
-    if any(not isinstance(value, Function) for value in values.values()):
-        _State.asked = True  # a value was read, and is judged
+    values = {name: endpoint.decode(each) for name, each in encoded.items() if name in names}
+    if any(not isinstance(value, Function | errors.StandIn) for value in values.values()):
+        _State.used = True  # a variable of the program
     return values
 
 
 def _run_one(
     tree: ast.Module, namespace: dict[str, Any], own: set[str], entry_point: str
 ) -> tuple[bool | None, str] | None:
-    """None where the test passes, else (verdict, reason). A module that it uses and does not import is imported."""
+    """None if the test passes, else (verdict, reason). A module that it uses without an import is imported."""
     for node in ast.walk(tree):
         name = node.id if isinstance(node, ast.Name) else ""
         if name in sys.stdlib_module_names and name != entry_point and name not in own and not hasattr(builtins, name):
@@ -134,8 +138,11 @@ def _run_one(
 
 
 def _describe(error: BaseException) -> str:
-    name = getattr(error, "raised_by_peer", type(error).__name__)
-    return f"{name}: {error}"[:200] if str(error) else str(name)
+    """The exception's class and text; of the program's, as it came: asking for its text would run the program."""
+    if hasattr(error, "raised_by_peer"):
+        return str(error.raised_by_peer)
+    name = type(error).__name__
+    return f"{name}: {error}"[:200] if str(error) else name
 
 
 def _value(endpoint: wire.Endpoint, message: Any) -> Any:
@@ -148,33 +155,38 @@ def _reply(endpoint: wire.Endpoint, message: Any) -> Any:
     if not isinstance(reply, list) or len(reply) < 2 or reply[0] not in ("value", "error"):
         raise wire.PeerGone("a malformed reply")
     if reply[0] == "error":
-        try:
-            error = endpoint.decode_error(reply[1])
-        except (TypeError, ValueError):
-            raise wire.PeerGone("a malformed error") from None
+        error = endpoint.decode(reply[1])
+        if not isinstance(error, Exception) or "raised_by_peer" not in vars(error):
+            raise wire.PeerGone("a malformed error")
         raise error
     return reply
 
 
 def _answer(endpoint: wire.Endpoint, message: Any) -> Any:
-    """The one thing that the program may ask: call a function that it was given."""
+    """All that the program may request: to call a function, or to read an iterator, that it received."""
     try:
-        name, number, arguments = message
-        function = endpoint.exported(number)
-        if name != "call" or not callable(function) or isinstance(function, type):
-            raise wire.PeerGone("a request that is not allowed")
-        return ["value", endpoint.encode(function(*[endpoint.decode(each) for each in arguments]))]
-    except (ValueError, TypeError) as error:
-        return ["error", endpoint.encode_error(error)]
+        action, number, arguments = message
+        value = endpoint.exported(number)
+        if action == "call" and callable(value) and not isinstance(value, type):
+            return ["value", endpoint.encode(value(*[endpoint.decode(each) for each in arguments]))]
+        if action == "next" and isinstance(value, Iterator):
+            return ["value", endpoint.encode(next(value))]
+        raise wire.PeerGone("a request that is not allowed")
     except Exception as error:
-        return ["error", endpoint.encode_error(error)]
+        return ["error", endpoint.encode(error)]
+
+
+async def _coroutine(endpoint: wire.Endpoint, number: int, type_name: str) -> Any:
+    """A coroutine that runs a coroutine of the program's in the program's process, from start to end in one step."""
+    _State.used = True
+    return endpoint.decode(_value(endpoint, ["await", number]))
 
 
 class Object(wire.Handle):
-    """An object of the program's. Everything asked of it is computed by the program, except comparison.
+    """An object of the program's. The program computes its attributes and operators, except comparison.
 
-    It is equal to no data. Whether two objects of the program's are equal only its own code could say, and that
-    code may lie: such a test is unverifiable.
+    It is equal to no data. Only the program's own code could compare two such objects, and that code may lie: a test
+    that does is unverifiable.
     """
 
     _endpoint: wire.Endpoint
@@ -182,7 +194,7 @@ class Object(wire.Handle):
     _type_name: str
 
     def __getattr__(self, name: str) -> Any:
-        _State.asked = True
+        _State.used = True
         return self._endpoint.decode(_value(self._endpoint, ["attribute", self._number, name]))
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -221,7 +233,7 @@ class Object(wire.Handle):
         return self._endpoint.decode(block[0])
 
     def _special(self, name: str, *arguments: Any) -> Any:
-        _State.asked = True
+        _State.used = True
         encoded = [self._endpoint.encode(each) for each in arguments]
         return self._endpoint.decode(_value(self._endpoint, ["special", self._number, name, encoded]))
 
@@ -258,12 +270,27 @@ class Object(wire.Handle):
     def __exit__(self, *exception: object) -> None:
         self._special("__exit__")
 
+    def __await__(self) -> Any:
+        return _coroutine(self._endpoint, self._number, self._type_name).__await__()
+
+    def __aiter__(self) -> Any:
+        return self._special("__aiter__")
+
+    def __anext__(self) -> Any:
+        return self._special("__anext__")
+
+    def __aenter__(self) -> Any:
+        return self._special("__aenter__")
+
+    def __aexit__(self, *exception: object) -> Any:
+        return self._special("__aexit__")
+
 
 class Function(Object):
     """A function or class of the program's."""
 
     def __call__(self, *arguments: Any, **keywords: Any) -> Any:
-        _State.asked = True
+        _State.used = True
         endpoint = self._endpoint
         sent = [endpoint.encode(each) for each in arguments]
         named = {name: endpoint.encode(each) for name, each in keywords.items()}
@@ -277,7 +304,7 @@ class Function(Object):
 
 
 def _update(argument: Any, changed: Any) -> None:
-    """Do to the tests' own list (set, dict, ...) what the program did to its copy."""
+    """Change the tests' own list (set, dict, ...) as the program changed its copy."""
     if type(argument) is not type(changed):
         return
     if isinstance(argument, list | bytearray):

@@ -1,4 +1,4 @@
-"""Isolation by the Linux kernel: namespaces, an own file tree, no capabilities, resource limits, a system call filter.
+"""Isolation by the Linux kernel: namespaces, a file tree, no capabilities, resource limits, a system call filter.
 
 Namespaces are entered by one process, the zygote, once; its children inherit them and give up every privilege before
 they run anything. References: namespaces(7), user_namespaces(7), pivot_root(2), seccomp(2).
@@ -68,7 +68,7 @@ _ROOT_WITHOUT_CAPABILITIES = (
 
 
 def _write_maps(process: int) -> str:
-    """Write the user and group maps of `process`; the error in words, empty where it worked."""
+    """Write the user and group maps of `process`; returns the error in words, empty if there was none."""
     alone = f"{_INSIDE_ID} {os.geteuid()} 1", f"{_INSIDE_ID} {os.getegid()} 1"
     nobody = f"0 0 1\n{_INSIDE_ID} {_NOBODY} 1"
     choices = [(nobody, nobody), alone] if os.geteuid() == 0 else [alone]
@@ -91,7 +91,7 @@ def _write(path: str, text: str) -> None:
 
 
 def build_root(visible: Iterable[str]) -> None:
-    """A file tree of its own: the `visible` folders read-only, four devices, an empty /tmp; the host's is gone."""
+    """Replace the host's file tree by one with the `visible` folders, read-only, four devices and an empty /tmp."""
     _mount("none", "/", None, _REC | _PRIVATE)
     _mount("tmpfs", "/tmp", "tmpfs", _NOSUID | _NODEV, "size=1m,mode=755")
     os.chdir("/tmp")
@@ -140,13 +140,13 @@ def _make_read_only(root: str) -> None:
 
 
 def mount_temporary(size: int) -> int:
-    """Mount an empty /tmp of `size` bytes; the time of its last change, by which a used one is told."""
+    """Mount an empty /tmp of `size` bytes; returns the time of its last change (ns), which a program's use changes."""
     _mount("tmpfs", "/tmp", "tmpfs", _NOSUID | _NODEV | _NOEXEC, f"size={size},nr_inodes=4096,mode=1777")
     return os.stat("/tmp").st_ctime_ns
 
 
 def drop_temporary() -> None:
-    """Unmount /tmp with all that is in it."""
+    """Unmount /tmp with everything in it."""
     _call("umount2", b"/tmp", _DETACH)
 
 
@@ -164,7 +164,7 @@ def _pivot(new: str, old: str) -> None:
 
 
 def new_process_namespace(own: int | None) -> None:
-    """Children forked from now on live in a new process namespace, or with `own` (its descriptor) in ours again."""
+    """Fork later children into a new process namespace, or into the one whose descriptor is `own`."""
     if own is None:
         _call("unshare", NEWPID)
     else:
@@ -187,7 +187,7 @@ class Limits:
 
 
 def give_up_privileges(limits: Limits, isolated: bool) -> None:
-    """No other user, no capability, no way to gain one; resource limits; the system call filter. For ever."""
+    """Drop other users and all capabilities, set the resource limits and the system call filter, irrevocably."""
     if isolated and os.getuid() == 0:  # root of the namespace: become the user that is nobody outside
         os.setgroups([])
         os.setresgid(_INSIDE_ID, _INSIDE_ID, _INSIDE_ID)

@@ -1,23 +1,28 @@
 """How the program's process and the tests' process talk: requests and replies as JSON frames, values as plain data.
 
 A value crosses as data or not at all. Plain types of Python and a few of the standard library are rebuilt on the other
-side; a subclass arrives as its plain base, so none of its methods do. Any other object stays where it is, and a
-`Handle` on it is given out. Nothing that is read here can run code: the program's process is free to send whatever it
-likes.
+side; a subclass arrives as its plain base, so none of its methods do. Exceptions cross by the names of their classes
+(`errors`). Any other object stays where it is, and the other side gets a `Handle` on it. Nothing that is read here can
+run code: the program's process is free to send whatever it likes.
 """
 
 from __future__ import annotations
 
 import builtins
 import collections
+import collections.abc
 import datetime
 import decimal
 import fractions
+import functools
 import json
 import socket
 import struct
+import types
 from collections.abc import Callable
 from typing import Any
+
+from . import errors
 
 _HEADER = struct.Struct("!I")
 _DEFAULT_FACTORIES = (int, float, str, list, dict, set, tuple, bool)
@@ -25,11 +30,10 @@ _BIG = 1 << 63
 
 
 class PeerGone(BaseException):
-    """The other process ended (no words), or broke the protocol. No `except Exception` of a test may swallow it."""
+    """The other process ended (then there is no message), or broke the protocol.
 
-
-class PeerError(Exception):
-    """Raised here for an exception of the other side that is no built-in one."""
+    No `except Exception` of a test may swallow it.
+    """
 
 
 class Endpoint:
@@ -42,14 +46,16 @@ class Endpoint:
         answer: Callable[[Endpoint, Any], Any],
         is_program: bool,
     ) -> None:
+        self.is_program = is_program
         self._connection = connection
-        self._is_program = is_program
         self._most_bytes = most_bytes
         self._answer = answer
         self._exported: list[Any] = []
         self._exported_ids: dict[int, int] = {}
         self.shared: dict[str, type] = {}
         """Classes that both sides define (the task's setup): their instances cross as data."""
+        self.stand_ins: dict[int, Any] = {}
+        """The classes that stand for the other side's exception classes, by their numbers."""
 
     def request(self, message: Any) -> Any:
         """Send a request and wait for its reply."""
@@ -65,7 +71,7 @@ class Endpoint:
         while True:
             kind, content = self._receive()
             if kind != "?":
-                raise PeerGone("a reply that nobody asked for")
+                raise PeerGone("a reply without a request")
             self._send(["!", self._answer(self, content)])
 
     def _send(self, message: Any) -> None:
@@ -98,7 +104,7 @@ class Endpoint:
         return bytes(data)
 
     def export(self, value: Any) -> int:
-        """A number by which the other side can refer to an object of ours."""
+        """A number by which the other side can refer to an object of this side."""
         number = self._exported_ids.get(id(value))
         if number is None:
             number = self._exported_ids[id(value)] = len(self._exported)
@@ -106,10 +112,14 @@ class Endpoint:
         return number
 
     def exported(self, number: Any) -> Any:
-        """Our object of that number."""
+        """The object of this side that has the number."""
         if not isinstance(number, int) or not 0 <= number < len(self._exported):
             raise PeerGone("a number that was never given out")
         return self._exported[number]
+
+    def handle(self, kind: str, number: int, type_name: str) -> Any:
+        """A handle on the other side's object of that number; the kind is a key of `handle_types`."""
+        return handle_types[kind](self, int(number), str(type_name)[:100])
 
     def encode(self, value: Any) -> Any:
         """`value` as JSON: a scalar as itself, all else as [tag, content]."""
@@ -123,18 +133,25 @@ class Endpoint:
             return float.__float__(value)
         if isinstance(value, Handle):
             return ["yours", object.__getattribute__(value, "_number")]
+        if isinstance(value, BaseException):
+            return ["error", errors.encode(self, value)]
+        if isinstance(value, type) and issubclass(value, BaseException):
+            return errors.encode_class(self, value)
+        if _is_named_tuple(value):
+            elements = [self.encode(each) for each in tuple.__iter__(value)]
+            return ["named tuple", [type(value).__name__, list(value._fields), elements]]
         for kind, (tag, take) in _ENCODERS.items():
             if isinstance(value, kind):
                 return [tag, take(self, value)]
-        if self._is_builtin(value) and (isinstance(value, type) or not self._is_program):
+        if errors.is_builtin(value) and (isinstance(value, type) or not self.is_program):
             return ["builtin", value.__name__]
         shared = self.shared.get(type(value).__name__)
         if shared is type(value):
             return ["shared", [shared.__name__, self.encode(vars(value))]]
-        return ["mine", [self.export(value), type(value).__name__, callable(value)]]
+        return ["mine", [self.export(value), type(value).__name__, _handle_type(value)]]
 
     def decode(self, data: Any) -> Any:
-        """The value that the other side encoded; PeerGone where it is malformed."""
+        """The value that the other side encoded; PeerGone if it is malformed."""
         if not isinstance(data, list):
             if isinstance(data, dict):
                 raise PeerGone("a malformed value")
@@ -147,16 +164,11 @@ class Endpoint:
         except Exception as error:
             raise PeerGone(f"a malformed value: {type(error).__name__}") from None
 
-    @staticmethod
-    def _is_builtin(value: Any) -> bool:
-        name = getattr(value, "__name__", None)
-        return isinstance(name, str) and getattr(builtins, name, None) is value
-
     def decode_builtin(self, name: Any) -> Any:
         """A built-in type or, from the tests alone, function: called here, `exec` would run what the program sent."""
         value = getattr(builtins, name)
-        if not isinstance(value, type) and not self._is_program:
-            raise PeerGone("a built-in function for a value")
+        if not isinstance(value, type) and not self.is_program:
+            raise PeerGone("a built-in function in place of a value")
         return value
 
     def decode_shared(self, content: Any) -> Any:
@@ -170,33 +182,9 @@ class Endpoint:
             vars(instance)[attribute] = value
         return instance
 
-    def encode_error(self, error: BaseException) -> list[Any]:
-        """An exception by the name of its nearest built-in class, its own name and its text."""
-        known = next(kind for kind in type(error).__mro__ if getattr(builtins, kind.__name__, None) is kind)
-        try:
-            text = str(error)[:300]
-        except Exception:
-            text = ""
-        return [known.__name__, type(error).__name__, text]
-
-    def decode_error(self, content: Any) -> Exception:
-        """The exception to raise here: of the built-in class, or PeerError for what is no `Exception`."""
-        known, own, text = (str(part)[:300] for part in content)
-        kind = getattr(builtins, known, None)
-        if (
-            isinstance(kind, type)
-            and issubclass(kind, Exception)
-            and not issubclass(kind, UnicodeError | ExceptionGroup)
-        ):
-            error: Exception = kind(text)
-        else:
-            error = PeerError(text)
-        error.raised_by_peer = own  # type: ignore[attr-defined]
-        return error
-
 
 class Handle:
-    """Stands for an object of the other side. What can be done with it, its subclass says."""
+    """Stands for an object of the other side. Its subclasses define what can be done with it."""
 
     def __init__(self, endpoint: Endpoint, number: int, type_name: str) -> None:
         object.__setattr__(self, "_endpoint", endpoint)
@@ -204,13 +192,40 @@ class Handle:
         object.__setattr__(self, "_type_name", type_name)
 
 
-handle_types: dict[bool, type[Handle]] = {False: Handle, True: Handle}
-"""The class of handles on what can not and what can be called; each side sets its own."""
+handle_types: dict[str, Callable[[Endpoint, int, str], Any]] = dict.fromkeys(
+    ("object", "function", "iterator", "coroutine"), Handle
+)
+"""What makes the handle on an object of the other side, by the object's kind. Each side sets its own."""
 
 
-def _handle(endpoint: Endpoint, content: Any) -> Handle:
-    number, type_name, is_callable = content
-    return handle_types[bool(is_callable)](endpoint, int(number), str(type_name)[:100])
+def _handle_type(value: Any) -> str:
+    if callable(value):
+        return "function"
+    if isinstance(value, types.CoroutineType):
+        return "coroutine"
+    return "iterator" if isinstance(value, collections.abc.Iterator) else "object"
+
+
+def _handle(endpoint: Endpoint, content: Any) -> Any:
+    number, type_name, kind = content
+    return endpoint.handle(kind, number, type_name)
+
+
+def _is_named_tuple(value: Any) -> bool:
+    """Whether a value is of a class made by `collections.namedtuple` or `typing.NamedTuple`."""
+    fields = getattr(value, "_fields", None) if isinstance(value, tuple) else None
+    return isinstance(fields, tuple) and all(type(name) is str for name in fields)
+
+
+def _named_tuple(endpoint: Endpoint, content: Any) -> Any:
+    name, fields, elements = content
+    return _named_tuple_class(name, tuple(fields))._make(endpoint.decode(each) for each in elements)
+
+
+@functools.lru_cache(maxsize=64)
+def _named_tuple_class(name: str, fields: tuple[str, ...]) -> Any:
+    """A class of its own; `namedtuple` refuses names that are not identifiers, or that begin with an underscore."""
+    return collections.namedtuple(name, fields)
 
 
 def _items(endpoint: Endpoint, value: dict[Any, Any]) -> list[Any]:
@@ -239,7 +254,7 @@ def _factory_name(value: Any) -> str:
     return value.default_factory.__name__ if value.default_factory in _DEFAULT_FACTORIES else ""
 
 
-# Exact standard library types before the built-in ones they derive from; the first that fits is used.
+# A type comes before the types that it derives from: the first match is used.
 _ENCODERS: dict[type, tuple[str, Callable[[Endpoint, Any], Any]]] = {
     bytes: ("bytes", lambda endpoint, value: bytes(value).hex()),
     bytearray: ("bytearray", lambda endpoint, value: bytes(value).hex()),
@@ -287,6 +302,10 @@ _DECODERS: dict[str, Callable[[Endpoint, Any], Any]] = {
     "timedelta": lambda endpoint, content: datetime.timedelta(*content),
     "yours": lambda endpoint, content: endpoint.exported(content),
     "mine": _handle,
+    "named tuple": _named_tuple,
+    "error": errors.decode,
+    "error class": errors.decode_class,
+    "shared class": lambda endpoint, name: endpoint.shared[name],
     "builtin": Endpoint.decode_builtin,
     "shared": Endpoint.decode_shared,
 }

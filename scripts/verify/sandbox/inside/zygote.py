@@ -1,6 +1,6 @@
 """The process that closes itself in once, and then forks the processes of each job.
 
-It never runs, nor reads, anything of a job: it passes file descriptors on, watches the clock and reports how the
+It neither runs nor reads anything of a job: it passes file descriptors on, watches the clock and reports how the
 processes ended. Messages on the control socket (SOCK_SEQPACKET) are small JSON objects:
 
     in   {"mode": "tests" | "main", "limits": {...}, "wall": s, "most_bytes": n}
@@ -19,6 +19,7 @@ import os
 import random
 import select
 import signal
+import site
 import socket
 import sys
 import time
@@ -32,14 +33,14 @@ _PRELOADED = (
     "abc bisect cmath collections.abc contextlib copy dataclasses datetime decimal enum fractions functools heapq io"
     " itertools json math numbers operator random re statistics string textwrap threading time types typing"
 )
-"""What programs import, loaded once: an import costs more than the fork."""
+"""Modules that programs often import, loaded once: an import costs more than the fork."""
 _GRACE = 10.0  # seconds that the tests' process has, after the program's end, to write its verdict
 _PROBE = isolate.Limits(cpu_seconds=10, memory=1 << 30, file_bytes=1 << 20, threads=16)
 
 
 @dataclass
 class Confinement:
-    """What the zygote knows of its own cell."""
+    """How the zygote is closed in, and what it needs to close each program in."""
 
     isolated: bool
     temporary_bytes: int
@@ -51,7 +52,7 @@ class Confinement:
     """Time of the last change of the empty /tmp, ns."""
 
     def fork_confined(self, limits: isolate.Limits, descriptors: list[int], run: Callable[[], None]) -> int:
-        """Fork the program's process: nothing but `descriptors`, no privilege, no sight of any other process."""
+        """Fork the program's process: it has `descriptors` alone, no privilege, and sees no other process."""
         if self.isolated:
             isolate.new_process_namespace(None)
         try:
@@ -89,6 +90,7 @@ def main() -> None:
     options = json.loads(sys.argv[2])
     for name in _PRELOADED.split():
         importlib.import_module(name)
+    site.setquit()  # exit, quit: the interpreter is started without the module that defines them
     cell = Confinement(options["isolate"], options["temporary_bytes"], os.open("/proc", os.O_RDONLY))
     try:
         if cell.isolated:
@@ -128,7 +130,7 @@ def _enter_namespaces(cell: Confinement, control: socket.socket) -> None:
 
 
 def _probe(cell: Confinement) -> None:
-    """Do once what each job does, so that a machine that cannot is found out at the start."""
+    """Do once what each job does: on a machine that cannot, the sandbox fails at its start."""
     reader, writer = os.pipe()
 
     def report() -> None:
@@ -151,7 +153,7 @@ def _close_all_but(descriptors: list[int]) -> None:
 
 
 def _receive(control: socket.socket) -> tuple[dict[str, Any], list[int]]:
-    """The next request and its descriptors; ends the process when the owner is gone."""
+    """The next request and its descriptors; ends this process if its owner has ended."""
     data, descriptors, _, _ = socket.recv_fds(control, 1 << 16, 8)
     if not data:
         _end()
@@ -171,12 +173,13 @@ def _run(request: dict[str, Any], descriptors: list[int], cell: Confinement, con
         def run_main() -> None:
             os.dup2(stdin, 0)
             os.dup2(stdout, 1)
-            program.run_as_main(_read(job)["source"], result)
+            content = _read(job)
+            program.run_as_main(content["setup"], content["source"], result, cell.isolated)
 
-        child, judge = cell.fork_confined(limits, descriptors, run_main), None
+        child, checking = cell.fork_confined(limits, descriptors, run_main), None
     else:
-        child, judge = _fork_pair(descriptors, limits, request["most_bytes"], cell)
-    overdue, waiting = _watch(child, judge, start + request["wall"], control, cell)
+        child, checking = _fork_pair(descriptors, limits, request["most_bytes"], cell)
+    overdue, waiting = _watch(child, checking, start + request["wall"], control, cell)
     status, usage = _end_child(child)
     return {
         "status": status,
@@ -190,13 +193,15 @@ def _run(request: dict[str, Any], descriptors: list[int], cell: Confinement, con
 def _fork_pair(descriptors: list[int], limits: isolate.Limits, most_bytes: int, cell: Confinement) -> tuple[int, int]:
     """The program's process, with one end of a socket and nothing else, and the tests' process with the job."""
     job, result = descriptors
-    theirs, ours = socket.socketpair()
-    with theirs, ours:
-        child = cell.fork_confined(limits, [theirs.fileno()], lambda: program.serve(theirs, most_bytes))
-        judge = cell.fork(
-            limits, [job, result, ours.fileno()], lambda: checker.judge(_read(job), ours, most_bytes, result)
+    program_end, tests_end = socket.socketpair()
+    with program_end, tests_end:
+        child = cell.fork_confined(
+            limits, [program_end.fileno()], lambda: program.serve(program_end, most_bytes, cell.isolated)
         )
-    return child, judge
+        checking = cell.fork(
+            limits, [job, result, tests_end.fileno()], lambda: checker.verify(_read(job), tests_end, most_bytes, result)
+        )
+    return child, checking
 
 
 def _read(descriptor: int) -> dict[str, Any]:
@@ -206,17 +211,17 @@ def _read(descriptor: int) -> dict[str, Any]:
 
 
 def _watch(
-    child: int, judge: int | None, deadline: float, control: socket.socket, cell: Confinement
+    child: int, checking: int | None, deadline: float, control: socket.socket, cell: Confinement
 ) -> tuple[bool, bool]:
-    """Wait for the job's end, or make it. Whether it was still going at the deadline, and only waiting then."""
-    overdue = not _wait(child if judge is None else judge, deadline, control, other=child)
-    waiting = overdue and all(_asleep(each, cell.host_processes) for each in (child, judge) if each is not None)
-    if judge is not None:
+    """Wait for the job's end, or end it at the deadline: (whether it had to be ended, whether it only waited then)."""
+    overdue = not _wait(child if checking is None else checking, deadline, control, other=child)
+    waiting = overdue and all(_asleep(each, cell.host_processes) for each in (child, checking) if each is not None)
+    if checking is not None:
         if overdue:
             _kill(child)  # the tests' process then reads the end of the connection
-            _wait(judge, time.monotonic() + _GRACE, control, other=None)
-        _kill(judge)
-        os.waitpid(judge, 0)
+            _wait(checking, time.monotonic() + _GRACE, control, other=None)
+        _kill(checking)
+        os.waitpid(checking, 0)
     return overdue, waiting
 
 
@@ -234,7 +239,7 @@ def _asleep(process: int, host_processes: int) -> bool:
         finally:
             os.close(tasks)
     except (OSError, KeyError, ValueError, IndexError):
-        return False  # it cannot be told, so it is not held against the program
+        return False  # unknown, so it is not held against the program
     finally:
         os.close(watched)
 
@@ -246,7 +251,7 @@ def _text(path: str, folder: int) -> str:
 
 
 def _wait(process: int, deadline: float, control: socket.socket, other: int | None) -> bool:
-    """Whether `process` ends before the deadline. The owner's end is the end of everything."""
+    """Whether `process` ends before the deadline. If the owner ends, so does everything here."""
     watched = os.pidfd_open(process)
     poller = select.poll()
     poller.register(watched, select.POLLIN)
@@ -264,7 +269,7 @@ def _wait(process: int, deadline: float, control: socket.socket, other: int | No
 
 
 def _kill(process: int) -> None:
-    """End a process and its group; as the first of its namespace it takes everything in it along."""
+    """End a process and its group; with the first process of a namespace the kernel ends all others in it."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process, signal.SIGKILL)
     with contextlib.suppress(ProcessLookupError):

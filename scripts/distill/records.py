@@ -1,8 +1,7 @@
-"""What the distillation steps share: which records of a pool they take, and where records go that they drop."""
+"""Records of a pool as the distillation steps read and write them: which are taken, and where dropped ones go."""
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -17,14 +16,16 @@ from scripts.common.records import DROPPED, KEPT, Columns, extended, iterate, re
 Row = dict[str, Any]
 RESPONSES = "responses"
 """Column of the responses that a model gave to a record's prompt."""
+OVERLONG = "prompt too long for the context"
+"""Reason of a prompt that leaves no room for a completion in the model's context."""
 
 
 class DistillError(RuntimeError):
-    """A step's inputs do not belong together, or hold nothing to work on: the message says which and why."""
+    """A step's inputs do not belong together, or hold nothing to work on: the message names them and the cause."""
 
 
 def schema_of(artifact: Artifact) -> pa.Schema:
-    """The columns of an artifact's records. Raises DistillError where it holds none."""
+    """The columns of an artifact's records. Raises DistillError if it holds no record."""
     files = shards(artifact.folder / KEPT)
     if not size_of(artifact):
         raise DistillError(f"{artifact.folder / KEPT} holds no record: did an earlier step drop them all?")
@@ -32,26 +33,12 @@ def schema_of(artifact: Artifact) -> pa.Schema:
 
 
 def size_of(artifact: Artifact) -> int:
-    """How many records an artifact holds."""
+    """Number of an artifact's records."""
     return sum(pq.read_metadata(file).num_rows for file in shards(artifact.folder / KEPT))
 
 
-class Progress:
-    """Says on standard output how far a step is, and when it will be done at its pace so far."""
-
-    def __init__(self, total: int) -> None:
-        self.total, self.done, self.started = total, 0, time.perf_counter()
-
-    def add(self, prompts: int) -> None:
-        """Count prompts in, and say so."""
-        self.done += prompts
-        seconds = time.perf_counter() - self.started
-        left = max(0.0, seconds / self.done * (self.total - self.done))
-        print(f"verified {self.done:,} of {self.total:,} prompts, {seconds:.0f} s, about {left:.0f} s left", flush=True)
-
-
 def take(pool: Artifact, prompts: int | None) -> Iterator[Row]:
-    """The pool's records in their order; with `prompts`, those of the first so many ids alone."""
+    """The pool's records in their order; with `prompts`, only those of the first `prompts` ids in sorted order."""
     folder = pool.folder / KEPT
     if prompts is None:
         yield from iterate(folder)
@@ -63,10 +50,10 @@ def take(pool: Artifact, prompts: int | None) -> Iterator[Row]:
 def write_parted(
     out: Path, step: str, schema: pa.Schema, added: Columns, make: Callable[[Callable[[Row, str], None]], Iterable[Row]]
 ) -> dict[str, Any]:
-    """Write what `make` yields to `out/records/` and what it drops to `out/dropped/`; return the counts.
+    """Write the rows that `make` yields to `out/records/` and those it drops to `out/dropped/`; return the counts.
 
-    `schema` is that of the records taken; kept ones have the columns `added` besides, dropped ones step and reason.
-    `make` is called with `drop(record, reason)`. Dropped records wait in memory until the end.
+    `make` is called with a function `drop(record, reason)`. `schema` is the schema of the records read; kept rows have
+    the columns `added` besides, dropped rows `step` and `reason`. Dropped rows are held in memory until the end.
     """
     dropped: list[Row] = []
 

@@ -1,0 +1,185 @@
+"""The map of artifacts: what makes a path, from what, with which recipe, and where in the pipeline it is.
+
+    artifacts = Artifacts(read("tiny"))
+    opd = artifacts.find("results/tiny/models/opd/manifest.json")
+    opd.step        # "train.opd"
+    opd.inputs      # {"dataset": "results/tiny/datasets/opd-prompts/manifest.json", ...}
+    opd.recipe      # what Snakemake compares, and what the record of the run states
+
+`scripts.workflow.kinds` lists the kinds of artifacts. A path that nothing makes raises UnknownArtifact.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from scripts.common.artifacts import canonical_json
+from scripts.common.fingerprint import fingerprint
+from scripts.containers import images
+from scripts.workflow.config import Config, ConfigError
+from scripts.workflow.kinds import Inputs, Kind, Names, kinds
+from scripts.workflow.paths import Paths
+
+WILDCARD = re.compile(r"\{(\w+)\}")
+
+
+class UnknownArtifact(LookupError):
+    """Nothing in the configuration makes this path."""
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """What one job makes, as the configuration plans it."""
+
+    config: Config
+    kind: Kind
+    names: Names
+    """The values of the path's wildcards."""
+
+    @property
+    def step(self) -> str:
+        """The step that makes it, such as `train.sft`."""
+        return self.kind.step
+
+    @property
+    def stage(self) -> str:
+        """The stage of that step, such as `train`."""
+        return self.kind.stage
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """All files that the job makes."""
+        return tuple(pattern.format(**self.names) for pattern in self.kind.outputs)
+
+    @property
+    def inputs(self) -> Inputs:
+        """The paths that the job reads, by the rule's name for them."""
+        return self.kind.inputs(self.names)
+
+    @property
+    def paths_read(self) -> list[str]:
+        """The paths that the job reads, each once."""
+        values = ([value] if isinstance(value, str) else value for value in self.inputs.values())
+        return list(dict.fromkeys(path for paths in values for path in paths))
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """What decides whether the artifact must be remade, besides its inputs: settings, seed, code, environment."""
+        return recipe(self.config, self.kind, self.names)
+
+
+def recipe(config: Config, kind: Kind, names: Names) -> dict[str, Any]:
+    """The recipe of an artifact: see `Artifact.recipe`."""
+    return {
+        "settings": plain(kind.settings(names)),
+        "seed": config.seed,
+        "code": fingerprint(f"scripts.{kind.step}"),
+        "environment": environment(config, kind.role),
+    }
+
+
+def recipe_text(config: Config, kind: Kind, names: Names) -> str:
+    """The recipe in one string. Snakemake compares parameters as an unnamed set, in which two could swap unseen."""
+    return canonical_json(recipe(config, kind, names))
+
+
+def environment(config: Config, role: str) -> dict[str, str]:
+    """Identity of the environment that a role's jobs run in: its lock, and its image's definition.
+
+    Raises ConfigError naming a file that it lacks.
+    """
+    name = config.environments[role]  # type: ignore[index]
+    try:
+        return images.identity(name, config.containers)
+    except FileNotFoundError as error:
+        raise ConfigError(f"environments.{role}: {name!r} needs {error.filename}") from None
+
+
+def plain(value: Any) -> Any:
+    """Settings models as plain JSON values, inside dictionaries too."""
+    if hasattr(value, "model_dump"):
+        return value.model_dump(mode="json")
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
+    return value
+
+
+@dataclass(frozen=True)
+class Artifacts:
+    """The artifacts of a configuration."""
+
+    config: Config
+    _levels: dict[str, int] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def paths(self) -> Paths:
+        """Where they are, by name."""
+        return Paths(self.config)
+
+    @cached_property
+    def kinds(self) -> dict[str, Kind]:
+        """The kinds, by the name of the rule that makes them."""
+        return {kind.rule: kind for kind in kinds(self.config)}
+
+    @cached_property
+    def _patterns(self) -> list[tuple[re.Pattern[str], Kind]]:
+        return [(_pattern(output, kind), kind) for kind in self.kinds.values() for output in kind.outputs]
+
+    def find(self, path: str) -> Artifact:
+        """The artifact that a path is a file of. Raises UnknownArtifact."""
+        for pattern, kind in self._patterns:
+            if match := pattern.fullmatch(path):
+                return Artifact(self.config, kind, match.groupdict())
+        raise UnknownArtifact(
+            f"{path}: no rule of the scale {self.config.scale} makes this path. Its kinds of artifacts are in "
+            "scripts/workflow/kinds.py, its names in config.yaml and the scale's file"
+        )
+
+    def jobs(self, paths: Iterable[str]) -> list[tuple[Artifact, list[str]]]:
+        """The jobs that make the paths, each with those of the paths that it makes. Raises UnknownArtifact."""
+        by_outputs: dict[tuple[str, ...], tuple[Artifact, list[str]]] = {}
+        for path in paths:
+            artifact = self.find(path)
+            by_outputs.setdefault(artifact.outputs, (artifact, []))[1].append(path)
+        return list(by_outputs.values())
+
+    def behind(self, paths: Iterable[str]) -> dict[str, Artifact]:
+        """Every file that must be there for the paths, these included, with the artifact that it belongs to."""
+        files: dict[str, Artifact] = {}
+        todo = list(paths)
+        while todo:
+            path = todo.pop()
+            if path not in files:
+                artifact = self.find(path)
+                files |= dict.fromkeys(artifact.outputs, artifact)
+                todo += artifact.paths_read
+        return files
+
+    def level(self, path: str) -> int:
+        """1 more than the highest level of what the artifact is made from: lower levels are made first."""
+        if path not in self._levels:
+            read = self.find(path).paths_read
+            self._levels[path] = 1 + max((self.level(item) for item in read), default=-1)
+        return self._levels[path]
+
+
+def _pattern(output: str, kind: Kind) -> re.Pattern[str]:
+    """The expression that an output's paths match; its groups are the wildcards."""
+    parts = WILDCARD.split(output)
+    text = [re.escape(part) if index % 2 == 0 else _group(part, kind) for index, part in enumerate(parts)]
+    return re.compile("".join(text))
+
+
+def _group(wildcard: str, kind: Kind) -> str:
+    return f"(?P<{wildcard}>{constraint(kind, wildcard)})"
+
+
+def constraint(kind: Kind, wildcard: str) -> str:
+    """The expression that a wildcard's values match: exactly the known names, or any name without a slash."""
+    if wildcard not in kind.wildcards:
+        return "[^/]+"
+    return "|".join(re.escape(name) for name in sorted(kind.wildcards[wildcard])) or "(?!)"
