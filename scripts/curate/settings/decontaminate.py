@@ -19,5 +19,5 @@ class Decontaminate(Settings):
     )
     threshold: Share = Field(description="share of the benchmark text's n-grams that makes a hit")
     template_items: int = Field(
-        gt=1, description="an n-gram in this many different benchmark items is a template and counts for none"
+        gt=1, description="an n-gram in this many different benchmark items is a template and evidence against no item"
     )
