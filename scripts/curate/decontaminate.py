@@ -5,7 +5,7 @@ a hit when it holds at least `threshold` of such a text's n-grams. N-grams in `t
 different texts say how the benchmark asks, not what, so of the text's other n-grams it must hold as large
 a share: a prompt of the same template with other numbers is kept, and `whitelisted/` shows the records
 that this rule has saved. A prompt that equals an item's prompt word for word is always a hit, and so is
-one that holds a short item's prompt word for word, with at most four times as many words around it.
+one that holds a short item's prompt word for word, as sentences of its own, with not too much around it.
 
 python -m scripts.curate.decontaminate --recipe JSON --records MANIFEST... --benchmarks MANIFEST... --out MANIFEST
 """
@@ -17,6 +17,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -60,7 +61,7 @@ SPELLING = {
 }
 """One spelling of commands that mean the same; `\\dfrac` and `\\tbinom` lose their first letter."""
 OPENING = 5  # words: an item's prompt of fewer is found only as the whole prompt
-ROOM = 5  # a short item is found in a prompt of at most so many times its words
+SENTENCE = re.compile(r"(?<=[.!?:\u3002\uff01\uff1f\uff1a])\s+|\n+")
 SIEVE_BITS = 20  # a table of 1 MiB: of 100,000 n-grams, it passes a tenth of all others
 
 
@@ -89,6 +90,7 @@ class Index:
     """Where the n-grams of the benchmarks' texts occur. A text shorter than n is one n-gram of its own length."""
 
     threshold: float
+    short_room: int
     items: list[Item] = field(default_factory=list)
     sizes: list[int] = field(default_factory=list)
     """Distinct n-grams of each text."""
@@ -142,7 +144,7 @@ class Index:
         whole = self.prompts.get(_digest(parts[0])) if parts[0] else None
         if whole is not None:
             return Hit(self.items[whole], 1.0, " ".join(parts[0]), template=False)
-        short = self._short_item(parts[0])
+        short = self._short_item(record, parts[0])
         if short is not None:
             return Hit(self.items[short[0]], 1.0, " ".join(short[1]), template=False)
         found = self._shared(parts)
@@ -153,12 +155,19 @@ class Index:
         matched = self._matched(parts, found[best])
         return Hit(self.items[best], self._overlap(best, found), matched, self._template(best, found[best]))
 
-    def _short_item(self, prompt: list[str]) -> tuple[int, list[str]] | None:
-        """The first short item that is in the prompt word for word, with not too much around it."""
-        for start, value in enumerate(_grams(prompt, OPENING) if self.short else ()):
-            for text, item in self.short.get(value, ()):
-                if prompt[start : start + len(item)] == item and len(prompt) <= ROOM * len(item):
-                    return text, item
+    def _short_item(self, record: dict[str, Any], prompt: list[str]) -> tuple[int, list[str]] | None:
+        """The first short item that is in the prompt word for word, as sentences of its own: `What is 3 + 4?` is not in
+        `What is 3 + 4 - 5?`."""
+        candidates = {value: self.short[value] for value in _grams(prompt, OPENING) if value in self.short}
+        if not candidates:
+            return None
+        sentences = [tokens(text) for text in SENTENCE.split(views.prompt(record))]
+        ends = list(accumulate(map(len, sentences)))
+        starts = [0, *ends[:-1]]
+        for text, item in (found for value in candidates for found in candidates[value]):
+            runs = (prompt[start : start + len(item)] for start in starts if start + len(item) in ends)
+            if item in runs and len(prompt) <= self.short_room * len(item):
+                return text, item
         return None
 
     def _shared(self, parts: list[list[str]]) -> dict[int, set[int]]:
@@ -214,7 +223,7 @@ def _digest(part: list[str]) -> int:
 
 def build(benchmarks: Iterable[dict[str, Any]], settings: Decontaminate) -> Index:
     """Index the benchmarks' records by their ids, never by row; null and empty texts are skipped."""
-    index = Index(settings.threshold)
+    index = Index(settings.threshold, settings.short_room)
     seen: set[int] = set()
     for record in benchmarks:
         prompt, response = tokens(views.prompt(record)), tokens(views.response(record))
