@@ -24,7 +24,9 @@ from scripts.containers import images
 from scripts.sources.settings import UNPINNED
 from scripts.workflow.artifacts import Artifact, Artifacts
 from scripts.workflow.config import Config, ConfigError, read
-from scripts.workflow.estimates import ASSUMPTIONS, GB, Cost, Estimator, shape_of
+from scripts.workflow.estimates.basis import ASSUMPTIONS, GB, Basis, Cost
+from scripts.workflow.estimates.estimator import estimate
+from scripts.workflow.estimates.shapes import shape_of
 from scripts.workflow.summary import pending
 from scripts.workflow.targets import UnknownTarget, check
 
@@ -85,18 +87,18 @@ def past_runs(folder: Path) -> list[dict[str, Any]]:
 
 def price(config: Config, jobs: Iterable[Job]) -> list[Priced]:
     """Each job's cost: measured, else by formula, else the mean of its step's past runs."""
-    estimator = Estimator(config)
+    basis = Basis(config)
     seconds: dict[str, list[float]] = {}
     for record in past_runs(Path(config.results)):
         seconds.setdefault(record["step"].removeprefix("scripts."), []).append(record["seconds"])
-    return [_priced(config, job, estimator, seconds.get(job.step, [])) for job in jobs]
+    return [_priced(config, job, basis, seconds.get(job.step, [])) for job in jobs]
 
 
-def _priced(config: Config, job: Job, estimator: Estimator, past: list[float]) -> Priced:
+def _priced(config: Config, job: Job, basis: Basis, past: list[float]) -> Priced:
     own = run_path(Path(job.outputs[0]))
     if own.is_file():
         return Priced(job, _taken(config, job.step, read_json(own)["seconds"]), "measured")
-    if (cost := estimator.cost(job.artifact)) is not None:
+    if (cost := estimate(basis, job.artifact)) is not None:
         return Priced(job, cost, "formula")
     if past:
         return Priced(job, _taken(config, job.step, fmean(past)), f"mean of {len(past)} runs")

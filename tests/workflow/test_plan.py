@@ -14,7 +14,10 @@ from scripts.common.fingerprint import ROOT
 from scripts.workflow import plan
 from scripts.workflow.artifacts import Artifact, Artifacts
 from scripts.workflow.config import Config, read
-from scripts.workflow.estimates import SHAPES, Assumptions, Estimator, Shape, shape_of
+from scripts.workflow.estimates import generation, training
+from scripts.workflow.estimates.basis import Assumptions, Basis
+from scripts.workflow.estimates.estimator import estimate
+from scripts.workflow.estimates.shapes import SHAPES, Shape, shape_of
 from scripts.workflow.summary import pending
 
 ROUND = Assumptions(
@@ -48,8 +51,8 @@ def jobs_of(config: Config, paths: Sequence[str]) -> list[plan.Job]:
 
 
 @pytest.fixture(scope="module")
-def estimator(paper: Config) -> Estimator:
-    return Estimator(paper, ROUND)
+def basis(paper: Config) -> Basis:
+    return Basis(paper, ROUND)
 
 
 def test_a_token_costs_two_flop_a_parameter_and_four_a_layer_width_and_context() -> None:
@@ -58,49 +61,49 @@ def test_a_token_costs_two_flop_a_parameter_and_four_a_layer_width_and_context()
     assert shape.forward_flops(500) == 2e9 + 4 * 10 * 100 * 500
 
 
-def test_training_is_three_forward_passes_over_peak_and_mfu(estimator: Estimator) -> None:
+def test_training_is_three_forward_passes_over_peak_and_mfu(basis: Basis) -> None:
     shape = Shape(parameters=1e9, layers=0, attention_width=0)
     # 1e9 tokens x 6e9 FLOP = 6e18; at 0.5e15 FLOP/s 12,000 s = 3 1/3 h
-    cost = estimator.training(shape, tokens=1e9, sequence=1000)
+    cost = training.training(basis, shape, tokens=1e9, sequence=1000)
     assert cost.gpu_hours == pytest.approx(10 / 3)
     assert cost.disk_bytes == 2e9
 
 
-def test_decoding_counts_the_new_tokens_and_the_start(estimator: Estimator) -> None:
+def test_decoding_counts_the_new_tokens_and_the_start(basis: Basis) -> None:
     shape = Shape(parameters=1e9, layers=0, attention_width=0)
     # 1e6 answers x 200 tokens x 2e9 FLOP = 4e17; at 1e14 FLOP/s 4,000 s; and 8 GPUs wait 6 minutes
-    cost = estimator.decoding(shape, completions=1e6, tokens=200, thinking=False, gpus=8)
+    cost = generation.decoding(basis, shape, completions=1e6, tokens=200, thinking=False, gpus=8)
     assert cost.gpu_hours == pytest.approx(4000 / 3600 + 0.8)
     assert cost.disk_bytes == 4e8
 
 
-def test_sampling_pays_for_the_pools_prompts_as_the_set_draws_them(paper: Config, estimator: Estimator) -> None:
+def test_sampling_pays_for_the_pools_prompts_as_the_set_draws_them(paper: Config, basis: Basis) -> None:
     responses, teacher = paper.responses["reasoning"], SHAPES["Qwen3-32B"]
     assert (responses.prompts, responses.samples, responses.thinking) == (250_000, 1, True)
-    cost = estimator.cost(artifact(estimator.config, "responses/reasoning/samples/teacher/manifest.json"))
+    cost = estimate(basis, artifact(basis.config, "responses/reasoning/samples/teacher/manifest.json"))
     seconds = 250_000 * 1000 * teacher.forward_flops(100 + 500) / (1e15 * ROUND.long_decoding_mfu)
     assert cost is not None
     assert cost.gpu_hours == pytest.approx(seconds / 3600 + paper.budget_of("distill.sample").gpus * 0.1)
 
 
-def test_sft_pays_for_its_data_sets_size_and_epochs(paper: Config, estimator: Estimator) -> None:
-    cost = estimator.cost(artifact(estimator.config, "models/ins-sft-2/manifest.json"))
+def test_sft_pays_for_its_data_sets_size_and_epochs(paper: Config, basis: Basis) -> None:
+    cost = estimate(basis, artifact(basis.config, "models/ins-sft-2/manifest.json"))
     tokens = paper.datasets["ins-stage-2"].size * 2 * (100 + 200)
     assert cost is not None
     assert cost.gpu_hours == pytest.approx(tokens * 3 * SHAPES["Qwen3-8B"].forward_flops(150) / 0.5e15 / 3600)
 
 
-def test_distillation_pays_for_the_teachers_forward_pass(estimator: Estimator) -> None:
-    own = estimator.cost(artifact(estimator.config, "models/opd/manifest.json"))
-    larger = estimator.cost(artifact(estimator.config, "models/opd-large/manifest.json"))
+def test_distillation_pays_for_the_teachers_forward_pass(basis: Basis) -> None:
+    own = estimate(basis, artifact(basis.config, "models/opd/manifest.json"))
+    larger = estimate(basis, artifact(basis.config, "models/opd-large/manifest.json"))
     sequences, sequence = 4000 * 4, 300
     extra = SHAPES["Qwen3-32B"].forward_flops(150) - SHAPES["Qwen3-8B"].forward_flops(150)
     assert own is not None and larger is not None
     assert larger.gpu_hours - own.gpu_hours == pytest.approx(sequences * sequence * extra / 0.5e15 / 3600)
 
 
-def test_an_evaluation_pays_for_every_benchmark_of_its_group(paper: Config, estimator: Estimator) -> None:
-    cost = estimator.cost(artifact(estimator.config, "scores/opd/ifeval.json"))
+def test_an_evaluation_pays_for_every_benchmark_of_its_group(paper: Config, basis: Basis) -> None:
+    cost = estimate(basis, artifact(basis.config, "scores/opd/ifeval.json"))
     samples = {
         "ifeval": 541 * 4,
         "gsm8k": 1319,
@@ -128,9 +131,9 @@ def test_shapes_come_from_the_root_of_the_training_or_the_name(paper: Config) ->
 
 
 def test_a_model_on_the_cpu_and_a_source_without_rows_have_no_formula() -> None:
-    estimator = Estimator(read("tiny"))
-    assert estimator.cost(artifact(estimator.config, "models/ins-sft-1/manifest.json")) is None
-    assert estimator.cost(artifact(estimator.config, "pools/sft/format/manifest.json")) is None
+    basis = Basis(read("tiny"))
+    assert estimate(basis, artifact(basis.config, "models/ins-sft-1/manifest.json")) is None
+    assert estimate(basis, artifact(basis.config, "pools/sft/format/manifest.json")) is None
 
 
 def test_images_are_not_jobs_of_a_plan(paper: Config) -> None:
