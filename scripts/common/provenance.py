@@ -52,7 +52,8 @@ def exceptions(machine: dict[str, Any]) -> list[str]:
     """Why portable numerics (`scripts.common.numerics`) do not hold on hardware; empty if they do."""
     if machine["machine"] != "x86_64":
         return [f"{machine['machine']} is another architecture than x86-64"]
-    return [f"the CPU has no {flag}" for flag in ("avx2", "fma") if flag not in machine["flags"]]
+    missing = [f"the CPU has no {flag}" for flag in ("avx2", "fma") if flag not in machine["flags"]]
+    return missing + (["GPUs, whose numbers depend on their kind, may have been used"] if machine["gpus"] else [])
 
 
 def cpu(info: str) -> tuple[str, list[str]]:

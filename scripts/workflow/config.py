@@ -54,7 +54,7 @@ class Config(Settings):
     containers: bool = Field(description="jobs run in containers/<environment>.sif; its definition is then identity")
     numerics: Numerics = Field(
         default="native",
-        description="portable: the same bytes on every x86-64 CPU with AVX2, for more CPU time; without GPUs alone",
+        description="portable: the same bytes on every x86-64 CPU with AVX2, on no GPU; costs little",
     )
     synthetic: Synthetic | None = None
     sources: dict[str, Source]
@@ -370,8 +370,6 @@ def _resource_problems(config: Config) -> Iterable[str]:
     for name in config.resources:
         yield from _unknown("resources", name, dict.fromkeys(steps | {"default"}))
         budget = config.resources[name]
-        if budget.gpus and config.numerics == "portable":
-            yield f"numerics: portable, but resources.{name}.gpus is {budget.gpus}: set native, GPUs differ by kind"
         if budget.nodes > 1 and not name.startswith("train."):
             yield f"resources.{name}.nodes: {budget.nodes}, but only trainings run on several nodes"
         if budget.deepspeed and not (ROOT / budget.deepspeed).is_file():

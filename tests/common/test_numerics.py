@@ -16,7 +16,7 @@ from scripts.common import numerics, provenance
 from scripts.common.artifacts import read_json
 from scripts.common.fingerprint import ROOT, packages
 from scripts.workflow.artifacts import Artifacts
-from scripts.workflow.config import ConfigError, read
+from scripts.workflow.config import read
 
 STEP = """
 import sys
@@ -87,12 +87,17 @@ def test_the_printed_command_brings_its_own_variables(tmp_path: Path) -> None:
 )
 def test_a_cpu_that_the_promise_is_not_made_for(flags: str, expected: list[str]) -> None:
     _, known = provenance.cpu(f"model name\t: some\nflags\t\t: {flags}\nbugs\t\t: avx2 fma\n")
-    assert provenance.exceptions({"machine": "x86_64", "flags": known}) == expected
+    assert provenance.exceptions({"machine": "x86_64", "flags": known, "gpus": []}) == expected
 
 
 def test_another_architecture() -> None:
-    machine = {"machine": "aarch64", "flags": ["asimd"]}
+    machine = {"machine": "aarch64", "flags": ["asimd"], "gpus": []}
     assert provenance.exceptions(machine) == ["aarch64 is another architecture than x86-64"]
+
+
+def test_gpus() -> None:
+    machine = {"machine": "x86_64", "flags": ["avx2", "fma"], "gpus": ["0"]}
+    assert provenance.exceptions(machine) == ["GPUs, whose numbers depend on their kind, may have been used"]
 
 
 def test_a_record_says_where_the_promise_does_not_hold(tmp_path: Path) -> None:
@@ -128,11 +133,9 @@ def test_a_recipe_states_them() -> None:
         assert "numerics" not in artifacts.find(f"{root}/pools/sft/format/manifest.json").recipe
 
 
-def test_portable_numerics_are_of_cpus() -> None:
+def test_scales_without_gpus_are_portable() -> None:
     assert read("tiny").numerics == read("small").numerics == "portable"
     assert read("paper").numerics == "native"
-    with pytest.raises(ConfigError, match=r"numerics: portable, but resources\.train\.sft\.gpus is 8"):
-        read("tiny", {"resources": {"train.sft": {"gpus": 8}}})
 
 
 def test_a_node_of_a_cluster_hands_the_variables_into_its_image() -> None:

@@ -103,6 +103,8 @@ VERDICTS = {**TRAINING, "cross_verify_responses": 2, "sample_responses": 1}
 """What a verifier reaches: the base's samples are judged again, those of a fine-tuned teacher also drawn again."""
 SAMPLES = {**VERDICTS, "sample_responses": 2}
 """What changed prompts of the first stage of SFT reach."""
+NUMERICS = {**SAMPLES, "build_dataset": 8, "pretrain_model": 1}
+"""Every data set, and all that is made of one; no pool and no classifier."""
 DECONTAMINATION = {"curate_decontaminate": 1, "audit_decontamination": 1}
 NEAR_DEDUP = {"curate_near_dedup": 1, "curate_classify": 1, "tabulate_funnel": 1, **DECONTAMINATION, **SAMPLES}
 SFT_POOL = {
@@ -130,6 +132,7 @@ EDITS = [
     Edit("code that no step imports", "scripts/workflow/plan.py", COMMENT, NOTHING),
     Edit("another scale's file", "scales/paper.yaml", replaced("warmup_ratio: ", "warmup_ratio: 0.5 #"), NOTHING),
     Edit("a SLURM partition", "slurm/profile.yaml", replaced("gpu_partition: gpu", "gpu_partition: h200"), NOTHING),
+    Edit("numerics", "scales/tiny.yaml", replaced("numerics: portable", "numerics: native"), NUMERICS),
     Edit(
         "the number of GPUs and the walltime",
         OVERLAY,
