@@ -29,8 +29,8 @@ class Format(Settings):
             "<|user|>",
             "<|assistant|>",
         ),
-        description="chat-template tokens of Qwen, GPT, Llama, Mistral, Gemma, GLM and Zephyr: in a message's text they "
-        "break the template",
+        description="chat-template tokens of Qwen, GPT, Llama, Mistral, Gemma, GLM and Zephyr: they break the "
+        "template if a message's text holds them",
     )
     mojibake: int = Field(
         default=1,
