@@ -29,8 +29,8 @@ class Format(Settings):
             "<|user|>",
             "<|assistant|>",
         ),
-        description="chat-template tokens of Qwen, GPT, Llama, Mistral, Gemma, GLM and Zephyr: they break the "
-        "template if a message's text holds them",
+        description="chat-template tokens of Qwen, GPT, Llama, Mistral, Gemma, GLM and Zephyr: in the text of a "
+        "message they break the template",
     )
     mojibake: int = Field(
         default=1,
