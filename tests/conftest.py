@@ -14,12 +14,17 @@ from pathlib import Path
 import planner
 import pytest
 
+from scripts.common import numerics
+
 ROOT = Path(__file__).resolve().parents[1]
 CODE = ("Snakefile", "config.yaml", "rules", "scripts", "scales", "envs", "containers", "README.md")
 OVERLAY = "overlay.yaml"
 """What a checkout lays over its scale."""
 CELLS = ("instruct/ins-grpo/ifeval", "opd/opd/average", "mopd/mopd/ifeval")
 """What the shared checkout builds: a cell of each method (SFT, GRPO, OPD, MOPD) and all that they need."""
+
+os.environ.update(numerics.variables("portable"))
+"""Before any test imports PyTorch or NumPy: tests compute with the numbers that the tiny scale's jobs compute with."""
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
 """A shell starts what runs in the background with Ctrl-C ignored, and what the tests start would inherit that."""

@@ -6,7 +6,7 @@ A record is one prompt with, for SFT, its answer from the assistant:
     source    name of the source in the configuration
     domain    math | code | instruction | knowledge | general; empty until classified
     messages  list of {role, content}
-    answer    {kind, spec}: what a verifier needs; kind is math | code | instructions | choice | none, spec its JSON
+    answer    {kind, spec}: what a verifier needs; kind is one of `answer_kinds.py`, spec its JSON
     meta      JSON object: whatever the source gives besides (level, original id, ...)
 
 Steps add columns after these; none is renamed.
