@@ -188,7 +188,7 @@ def ours(work: Path, source: Path, out: Path, workers: int) -> None:
             at, before = out / name / settings.step, cpu_seconds()
             run[settings.step](Job(settings.step, open_corpus([folder]), at / "work", workers, at), settings)
             shutil.rmtree(at / "work")
-            folder = at / records.KEPT
+            folder = at / records.RECORDS
             print(f"{name}/{settings.step}: {cpu_seconds() - before:.2f} CPU s", file=sys.stderr)
 
 
@@ -401,8 +401,8 @@ def kept_ids(side: Path, places: dict[str, str]) -> set[tuple[str, str]]:
 def compare(work: Path, count: int, other: str) -> None:
     """How many records both sides keep or drop, at the same place."""
     everything = sum(pq.read_metadata(path).num_rows for path in (work / f"records-{count}").rglob("*.parquet"))
-    ends = {name: f"{pool.steps[-1].step}/{records.KEPT}" for name, pool in POOLS.items()}
-    filtered = dict.fromkeys(POOLS, f"pii/{records.KEPT}")
+    ends = {name: f"{pool.steps[-1].step}/{records.RECORDS}" for name, pool in POOLS.items()}
+    filtered = dict.fromkeys(POOLS, f"pii/{records.RECORDS}")
     for place, mine, theirs in (("filters", filtered, "before-near-dedup"), ("all", ends, "kept")):
         one = kept_ids(output(work, "ours", count), mine)
         two = kept_ids(output(work, other, count), dict.fromkeys(POOLS, theirs))

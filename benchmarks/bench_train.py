@@ -161,8 +161,8 @@ def make_data(folder: Path, count: int, answered: bool) -> None:
         answer: records.Message = {"role": "assistant", "content": " ".join(words(draw, lengths[1]))}
         messages = [question, answer] if answered else [question]
         rows.append(records.make_record("bench", "knowledge", messages, ("choice", {"target": "A"}), {}))
-    (folder / records.KEPT).mkdir(parents=True)
-    records.write(folder / records.KEPT, rows)
+    (folder / records.RECORDS).mkdir(parents=True)
+    records.write(folder / records.RECORDS, rows)
     write_manifest(folder, {})
     open_artifact(folder / "manifest.json")
 

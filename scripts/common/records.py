@@ -61,7 +61,7 @@ SCHEMA = pa.schema(
         ("meta", pa.string()),
     ]
 )
-KEPT = "records"
+RECORDS = "records"
 """Folder of an artifact's records, `records/00000.parquet`, ..."""
 DROPPED = "dropped"
 """Folder of the records that a step dropped, with the columns `step` and `reason` added."""
