@@ -10,7 +10,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 STACK := .venv-stack/.installed
 
-.PHONY: help env reproduce cell test lint plan lineage diff-lineage why compare reference readme bench test-stack test-cluster \
+.PHONY: help env reproduce cell test lint plan lineage diff-lineage why compare reference readme bench test-portable test-stack test-cluster \
 	verify-results export lock
 
 help: ## this list
@@ -36,6 +36,9 @@ cell: $(STAMP) ## one cell and all it needs: make cell CELL=instruct/ins-grpo/if
 
 test: $(STAMP) ## all tests but the stack's and the cluster's (8 minutes)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
+
+test-portable: $(STAMP) ## the same bytes on emulated Intel and AMD CPUs (qemu-user; SHORT=1 for its shortest part)
+	$(BIN)/python -m pytest -m portable tests/portable $(if $(SHORT),-k 'operations or brief')
 
 lint: $(STAMP) ## ruff, snakefmt, snakemake --lint, mypy
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -31,7 +31,7 @@ from typing import Any
 import langdetect
 import pyarrow.parquet as pq
 
-from scripts.verify import Answer, VerifierPool, instructions, language, latex_value, mathematics
+from scripts.verify import Answer, VerifierPool, instructions, language, latex_value, mathematics, spelling
 
 CORPORA = Path(os.environ.get("NEBULA_CORPORA", "../shared/corpora"))
 Item = tuple[str, Answer]
@@ -117,6 +117,7 @@ def forget() -> None:
         mathematics._clean_target,
         mathematics.number,
         latex_value.latex_values,
+        spelling.spell,
         instructions._checker,
         language.detect,
     ):

@@ -10,6 +10,7 @@ import sys
 import uuid
 from functools import cache
 
+from scripts.common import numerics
 from scripts.common.artifacts import canonical_json
 from scripts.common.fingerprint import fingerprint
 from scripts.common.retries import RUN_VARIABLE
@@ -45,6 +46,11 @@ def in_prefix(text):
     return shlex.quote(text).replace("{", "{{").replace("}", "}}")
 
 
+def assignments(variables):
+    """Environment variables as assignments in the shell's prefix."""
+    return " ".join(f"{name}={in_prefix(value)}" for name, value in variables.items())
+
+
 # Snakemake does not compare the prefix, so a new commit or thread count reruns nothing. With `exec`, a rule's command
 # replaces the shell and so receives the signal that SLURM sends before a job's time limit.
 COMMIT = git("rev-parse", "HEAD") or "unknown"
@@ -53,7 +59,8 @@ shell.prefix(
     f"set -euo pipefail; export NEBULA_COMMIT={COMMIT} NEBULA_DIRTY={DIRTY} PYTHONPATH={in_prefix(str(workflow.basedir))}"
     f" {RUN_VARIABLE}={os.environ[RUN_VARIABLE]}"
     f" {serving.VARIABLE}={in_prefix(CONFIG.serving.model_dump_json(exclude_defaults=True))}"
-    " OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false HF_HUB_OFFLINE=1 PYTHONHASHSEED=0; exec env "
+    f" {assignments(numerics.variables(CONFIG.numerics))}"
+    " TOKENIZERS_PARALLELISM=false HF_HUB_OFFLINE=1; exec env "
 )
 
 

@@ -14,12 +14,17 @@ from pathlib import Path
 import planner
 import pytest
 
+from scripts.common import numerics
+
 ROOT = Path(__file__).resolve().parents[1]
 CODE = ("Snakefile", "config.yaml", "rules", "scripts", "scales", "envs", "containers", "README.md")
 OVERLAY = "overlay.yaml"
 """Configuration file by which a checkout overrides its scale."""
 CELLS = ("instruct/ins-grpo/ifeval", "opd/opd/average", "mopd/mopd/ifeval")
 """Targets of the shared checkout: one cell per method (SFT, GRPO, OPD, MOPD)."""
+
+os.environ.update(numerics.variables("portable"))
+"""Before any test imports PyTorch or NumPy: tests compute with the numbers that the tiny scale's jobs compute with."""
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
 """A shell starts background jobs with Ctrl-C ignored, and the processes that tests start would inherit that."""

@@ -77,8 +77,16 @@ def closure(module: str) -> tuple[Path, ...]:
 
 def forget() -> None:
     """Clear the caches, so that every file is read again: for a process that outlives an edit."""
-    for cached in (fingerprint, _closure, _file_digest, _content, _data_files, _imports, _module_files, _module_file):
-        cached.cache_clear()
+    cached = (fingerprint, packages, _closure, _file_digest, _content, _data_files, _imports, _names, _module_files)
+    for function in (*cached, _module_file):
+        function.cache_clear()
+
+
+@cache
+def packages(module: str) -> frozenset[str]:
+    """Top-level names of all packages that `module` imports, directly or through project modules."""
+    names = (name for path in closure(module) for name in _names(path))
+    return frozenset(name.partition(".")[0] for name in names)
 
 
 @cache
@@ -126,9 +134,16 @@ def _data_files(folder: Path) -> tuple[Path, ...]:
 
 @cache
 def _imports(path: Path) -> frozenset[Path]:
+    return frozenset(file for name in _names(path) for file in _module_files(name))
+
+
+@cache
+def _names(path: Path) -> frozenset[str]:
+    """Dotted names that a file imports; none for data."""
+    if path.suffix != ".py":
+        return frozenset()
     tree = ast.parse(_content(path), str(path))
-    names = {name for node in _statements(tree) for name in _imported_names(node, path)}
-    return frozenset(file for name in names for file in _module_files(name))
+    return frozenset(name for node in _statements(tree) for name in _imported_names(node, path))
 
 
 def _statements(tree: ast.Module) -> Iterator[ast.AST]:

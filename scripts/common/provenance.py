@@ -48,6 +48,13 @@ def hardware() -> dict[str, Any]:
     }
 
 
+def exceptions(machine: dict[str, Any]) -> list[str]:
+    """Why portable numerics (`scripts.common.numerics`) do not hold on hardware; empty if they do."""
+    if machine["machine"] != "x86_64":
+        return [f"{machine['machine']} is another architecture than x86-64"]
+    return [f"the CPU has no {flag}" for flag in ("avx2", "fma") if flag not in machine["flags"]]
+
+
 def cpu(info: str) -> tuple[str, list[str]]:
     """Model and vector flags of the first CPU in the text of /proc/cpuinfo.
 

@@ -6,7 +6,7 @@ A record is one prompt; for SFT, the assistant's answer follows it:
     source    name of the source in the configuration
     domain    math | code | instruction | knowledge | general; empty until classified
     messages  list of {role, content}
-    answer    {kind, spec}: what a verifier needs; kind is math | code | instructions | choice | none, spec its JSON
+    answer    {kind, spec}: what a verifier needs; kind is one of `answer_kinds.py`, spec its JSON
     meta      JSON object: further fields of the source (level, original id, ...)
 
 Steps add columns after these and never rename one.

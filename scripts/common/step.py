@@ -31,7 +31,7 @@ from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
-from scripts.common import retries
+from scripts.common import numerics, retries
 from scripts.common.artifacts import (
     MANIFEST,
     PARTIAL,
@@ -47,7 +47,7 @@ from scripts.common.artifacts import (
     write_manifest,
 )
 from scripts.common.fingerprint import digest_of, file_digests
-from scripts.common.provenance import commit, dirty, hardware, image, peak_bytes
+from scripts.common.provenance import commit, dirty, exceptions, hardware, image, peak_bytes
 
 T_co = TypeVar("T_co", covariant=True)
 S = TypeVar("S")
@@ -110,9 +110,10 @@ def step(
     module = spec.name.removesuffix(".__main__")
     arguments = _parse(module, inputs, named)
     recipe = json.loads(arguments.recipe)
-    command = shlex.join(["python", "-m", module, *sys.argv[1:]])
+    command = _command(module, recipe)
     if is_main_process():
         print(command, flush=True)
+    _require_numerics(recipe, command)
     started, clock, files = datetime.now(UTC), time.perf_counter(), file_digests(module)
     run = _prepare(arguments, recipe, settings, inputs, named)
     try:
@@ -132,6 +133,7 @@ def step(
             "image": image(),
             "host": socket.gethostname(),
             "hardware": hardware(),
+            "not_portable": exceptions(hardware()) if recipe.get("numerics") == "portable" else [],
             "started": started.isoformat(timespec="seconds"),
             "seconds": round(time.perf_counter() - clock, 3),
             "peak_bytes": peak_bytes(),
@@ -144,6 +146,21 @@ def step(
         raise
     finally:
         shutil.rmtree(run.out, ignore_errors=True)
+
+
+def _command(module: str, recipe: dict[str, Any]) -> str:
+    """What repeats this step by hand: its variables of the environment and its command line."""
+    environment = [f"{name}={value}" for name, value in numerics.variables(recipe.get("numerics")).items()]
+    return shlex.join(["env", *environment, "python", "-m", module, *sys.argv[1:]])
+
+
+def _require_numerics(recipe: dict[str, Any], command: str) -> None:
+    """Raise ArtifactError if the recipe promises portable numbers and this process computes others."""
+    if missing := numerics.unset(recipe.get("numerics")):
+        raise ArtifactError(
+            f"numerics: the recipe says portable, but {', '.join(missing)} of the environment differ from what that "
+            f"needs, and libraries read them when they are loaded. Start the step as its first line says: {command}"
+        )
 
 
 def _parse(module: str, inputs: Sequence[str], named: Sequence[str]) -> argparse.Namespace:

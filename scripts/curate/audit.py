@@ -1,6 +1,6 @@
 """A page to judge decontamination by: its hits and its whitelisted templates, counted, and some of each in full.
 
-The samples of a benchmark are spread evenly over its overlaps, the least first: that is where false alarms would be.
+The samples of a benchmark are evenly spaced over its overlaps, the least first: false alarms would be there.
 
     python -m scripts.curate.audit --recipe JSON --pools DECONTAMINATE_MANIFEST... --benchmarks RAW_MANIFEST... \
         --out results/small/audit.md
@@ -31,13 +31,13 @@ def sample(folder: Path, count: int) -> list[dict[str, Any]]:
     places: dict[str, list[tuple[float, int]]] = defaultdict(list)
     for place, row in enumerate(iterate(folder, ["benchmark", "overlap"])):
         places[row["benchmark"]].append((row["overlap"], place))
-    chosen = {place for found in places.values() for _, place in spread(sorted(found), count)}
+    chosen = {place for found in places.values() for _, place in evenly_spaced(sorted(found), count)}
     rows = [row for place, row in enumerate(iterate(folder, COLUMNS)) if place in chosen]
     return sorted(rows, key=lambda row: (row["benchmark"], row["overlap"], row["id"]))
 
 
-def spread(items: Sequence[Any], count: int) -> list[Any]:
-    """`count` of the items at even distances, the first and the last among them; all where there are no more."""
+def evenly_spaced(items: Sequence[Any], count: int) -> list[Any]:
+    """`count` of the items at even distances, the first and the last among them; all items if there are no more."""
     if len(items) <= count:
         return list(items)
     return [items[round(index * (len(items) - 1) / max(count - 1, 1))] for index in range(count)]
@@ -66,18 +66,18 @@ def _counts(pools: Sequence[Artifact]) -> Iterator[str]:
         hits, saved = pool.counts["hits"], pool.counts["whitelisted"]
         for name, texts in pool.counts["index"]["texts"].items():
             yield f"| {_name(pool)} | {name} | {texts:,} | {hits.get(name, 0):,} | {saved.get(name, 0):,} |"
-    yield "\nA text is an item's prompt, or its response where it is long. Rows: `pools/{pool}/decontaminate/dropped/`"
+    yield "\nA text is an item's prompt, or its response if it is long. Rows: `pools/{pool}/decontaminate/dropped/`"
     yield "and `whitelisted/`, with the columns benchmark, benchmark_id, benchmark_text, matched and overlap."
 
 
 def _hit(row: Mapping[str, Any], texts: Texts, settings: Audit) -> Iterator[str]:
     item = texts[row["benchmark"], row["benchmark_id"]]
-    theirs = views.prompt(item) if row["benchmark_text"] == "prompt" else views.response(item)
+    own = views.prompt(item) if row["benchmark_text"] == "prompt" else views.response(item)
     yield (
         f"\n### {row['benchmark']} {row['benchmark_id']}, {row['benchmark_text']}: {row['overlap']:.0%} "
         f"in {row['source']} {row['id']}\n"
     )
-    found = {"matching": row["matched"], "benchmark": theirs, "record": views.whole(dict(row))}
+    found = {"matching": row["matched"], "benchmark": own, "record": views.whole(dict(row))}
     yield from (f"- {name}: {_quoted(text, settings.characters)}" for name, text in found.items())
 
 

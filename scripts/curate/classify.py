@@ -1,4 +1,4 @@
-"""Give a domain to the records whose source states none, by the fastText classifier. Drops nothing.
+"""Give a domain to the records whose source states none, by the fastText classifier. The step drops nothing.
 
 python -m scripts.curate.classify --recipe JSON --records MANIFEST... --classifier MANIFEST --out MANIFEST
 """
@@ -21,7 +21,7 @@ from scripts.curate.views import prompt
 
 UNSURE = "general"
 ADDED = [("domain", pa.string()), ("domain_probability", pa.float64())]
-"""The probability is null where the source states the domain."""
+"""The probability is null if the source states the domain."""
 
 
 class DomainClassifier(BaseFilter):

@@ -19,20 +19,24 @@ NUMBER_WORDS = {
     for word in names.split()
 }  # fmt: skip
 """Without `one`, which mostly counts nothing; a prompt with `two` in its place differs anyway."""
+EXTREMES = {
+    **dict.fromkeys(("least", "minimum", "minimal", "smallest", "lowest", "shortest"), "least"),
+    **dict.fromkeys(("most", "maximum", "maximal", "largest", "greatest", "highest", "longest"), "most"),
+}
 OPPOSITES = """
-    not no never without except least most minimum maximum minimal maximal smallest largest lowest highest shortest
-    longest even odd increasing decreasing increase decrease less greater fewer more positive negative sum difference
-    product quotient union intersection before after inside outside inscribed circumscribed convex concave
+    not no never except even odd increasing decreasing increase decrease less greater fewer more quotient union
+    intersection inside outside inscribed convex concave
 """
+"""Without `sum`, `positive`, `after` and the like: prompts that differ in them alone mostly have the same answer."""
 COMPARISONS = {"\\leq": "<=", "\\le": "<=", "≤": "<=", "\\geq": ">=", "\\ge": ">=", "≥": ">=", "\\lt": "<", "\\gt": ">"}
-SPELLED = NUMBER_WORDS | COMPARISONS
+SPELLED = NUMBER_WORDS | EXTREMES | COMPARISONS
 OPERAND = r"(?:\d|(?<![a-zA-Z\\])[a-zA-Z](?![a-zA-Z])|[(\\{])"
 DECISIVE = re.compile(
     rf"""
       (?: (?<! [\w)\]}}$] ) [ ]? - )? \d+ (?: \.\d+ )?            # a number with its sign
     | (?<= [\w)\]}}] ) [ ]? [-+] (?= [ ]?{OPERAND} )              # between numbers or names
     | [<>]=? | (?: {"|".join(re.escape(sign) for sign in COMPARISONS)} ) (?! [a-z] )
-    | \b (?: {"|".join([*(word for word in NUMBER_WORDS if word.isascii()), *OPPOSITES.split()])} ) \b
+    | \b (?: {"|".join([*(word for word in NUMBER_WORDS if word.isascii()), *EXTREMES, *OPPOSITES.split()])} ) \b
     | [{"".join(word for word in NUMBER_WORDS if not word.isascii())}]
     """,
     re.IGNORECASE | re.VERBOSE,

@@ -1,11 +1,11 @@
 """Drop records that share n-grams with a benchmark; each dropped row says with which item, and in what words.
 
-A benchmark item's prompt, and its response where it has one, are texts of normalised words. A record is
+A benchmark item's prompt, and its response if it has one, are texts of normalised words. A record is
 a hit when it holds at least `threshold` of such a text's n-grams. N-grams in `template_items` or more
 different texts say how the benchmark asks, not what, so of the text's other n-grams it must hold as large
 a share: a prompt of the same template with other numbers is kept, and `whitelisted/` shows the records
 that this rule has saved. A prompt that equals an item's prompt word for word is always a hit, and so is
-one that holds a short item's prompt word for word, with at most four times as many words around it.
+one that holds a short item's prompt word for word, as sentences of its own, with not too much around it.
 
 python -m scripts.curate.decontaminate --recipe JSON --records MANIFEST... --benchmarks MANIFEST... --out MANIFEST
 """
@@ -17,6 +17,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -60,7 +61,7 @@ SPELLING = {
 }
 """One spelling of commands that mean the same; `\\dfrac` and `\\tbinom` lose their first letter."""
 OPENING = 5  # words: an item's prompt of fewer is found only as the whole prompt
-ROOM = 5  # a short item is found in a prompt of at most so many times its words
+SENTENCE = re.compile(r"(?<=[.!?:\u3002\uff01\uff1f\uff1a])\s+|\n+")
 SIEVE_BITS = 20  # a table of 1 MiB: of 100,000 n-grams, it passes a tenth of all others
 
 
@@ -81,19 +82,20 @@ class Hit:
     """Share of the text's n-grams."""
     matched: str
     template: bool
-    """Only n-grams that many items share: no hit, kept and written aside."""
+    """Only n-grams that many items share: not a hit; the record is kept and also written aside."""
 
 
 @dataclass
 class Index:
-    """Where the n-grams of the benchmarks' texts occur. Texts shorter than n stand as one n-gram of their length."""
+    """Where the n-grams of the benchmarks' texts occur. A text shorter than n is one n-gram of its own length."""
 
     threshold: float
+    short_room: int
     items: list[Item] = field(default_factory=list)
     sizes: list[int] = field(default_factory=list)
     """Distinct n-grams of each text."""
     own_sizes: list[int] = field(default_factory=list)
-    """Distinct n-grams of each text that are no templates."""
+    """Distinct n-grams of each text that are not templates."""
     places: dict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
     """n-gram -> texts that have it."""
     templates: set[int] = field(default_factory=set)
@@ -109,7 +111,7 @@ class Index:
     """Whether some n-gram has these leading bits: rules out nearly all of a record's n-grams at once."""
 
     def suspects(self, records: Sequence[dict[str, Any]]) -> list[dict[str, Any] | None]:
-        """The records that may be hits; None in the place of those that cannot: they share too few n-grams."""
+        """The records that may be hits; None in place of those that cannot be, because they share too few n-grams."""
         parts = [part for record in records for part in (tokens(views.prompt(record)), tokens(views.response(record)))]
         shared: list[set[int]] = [set() for _ in records]
         for length in self.lengths:
@@ -137,12 +139,12 @@ class Index:
         return bool(values) and len(values) >= self.threshold * min(map(self.smallest.__getitem__, values))
 
     def find(self, record: dict[str, Any]) -> Hit | None:
-        """The benchmark text that the record holds most of; None where that is less than the threshold."""
+        """The benchmark text that the record holds most of; None if that is less than the threshold."""
         parts = [tokens(views.prompt(record)), tokens(views.response(record))]
         whole = self.prompts.get(_digest(parts[0])) if parts[0] else None
         if whole is not None:
             return Hit(self.items[whole], 1.0, " ".join(parts[0]), template=False)
-        short = self._short_item(parts[0])
+        short = self._short_item(record, parts[0])
         if short is not None:
             return Hit(self.items[short[0]], 1.0, " ".join(short[1]), template=False)
         found = self._shared(parts)
@@ -153,12 +155,19 @@ class Index:
         matched = self._matched(parts, found[best])
         return Hit(self.items[best], self._overlap(best, found), matched, self._template(best, found[best]))
 
-    def _short_item(self, prompt: list[str]) -> tuple[int, list[str]] | None:
-        """The first short item that stands in the prompt word for word, with not too much around it."""
-        for start, value in enumerate(_grams(prompt, OPENING) if self.short else ()):
-            for text, item in self.short.get(value, ()):
-                if prompt[start : start + len(item)] == item and len(prompt) <= ROOM * len(item):
-                    return text, item
+    def _short_item(self, record: dict[str, Any], prompt: list[str]) -> tuple[int, list[str]] | None:
+        """The first short item that is in the prompt word for word, as sentences of its own: `What is 3 + 4?` is not in
+        `What is 3 + 4 - 5?`."""
+        candidates = {value: self.short[value] for value in _grams(prompt, OPENING) if value in self.short}
+        if not candidates:
+            return None
+        sentences = [tokens(text) for text in SENTENCE.split(views.prompt(record))]
+        ends = list(accumulate(map(len, sentences)))
+        starts = [0, *ends[:-1]]
+        for text, item in (found for value in candidates for found in candidates[value]):
+            runs = (prompt[start : start + len(item)] for start in starts if start + len(item) in ends)
+            if item in runs and len(prompt) <= self.short_room * len(item):
+                return text, item
         return None
 
     def _shared(self, parts: list[list[str]]) -> dict[int, set[int]]:
@@ -175,12 +184,12 @@ class Index:
         return len(found[text]) / self.sizes[text]
 
     def _template(self, text: int, values: set[int]) -> bool:
-        """Too little of what the text has for itself is among the shared n-grams."""
+        """Whether too few of the n-grams that only this text has are among the shared ones."""
         own = len(values - self.templates)
         return own == 0 or own < self.threshold * self.own_sizes[text]
 
     def _matched(self, parts: list[list[str]], values: set[int]) -> str:
-        """The record's words that the n-grams cover; a gap is an ellipsis."""
+        """The record's words that the n-grams cover, with an ellipsis for each gap."""
         covered: list[str] = []
         for part in parts:
             inside = {
@@ -213,8 +222,8 @@ def _digest(part: list[str]) -> int:
 
 
 def build(benchmarks: Iterable[dict[str, Any]], settings: Decontaminate) -> Index:
-    """Index the benchmarks' records by their ids, never by row; null and empty texts are passed over."""
-    index = Index(settings.threshold)
+    """Index the benchmarks' records by their ids, never by row; null and empty texts are skipped."""
+    index = Index(settings.threshold, settings.short_room)
     seen: set[int] = set()
     for record in benchmarks:
         prompt, response = tokens(views.prompt(record)), tokens(views.response(record))
@@ -223,7 +232,7 @@ def build(benchmarks: Iterable[dict[str, Any]], settings: Decontaminate) -> Inde
             if OPENING <= len(prompt) < settings.minimum_words:
                 index.short[_grams(prompt[:OPENING], OPENING)[0]].append((len(index.items), prompt))
             _add(index, Item(record["source"], record["id"], "prompt"), prompt, seen, settings)
-        if len(response) >= settings.ngram:  # a shorter response ("42") is no evidence
+        if len(response) >= settings.ngram:  # a shorter response ("42") is not evidence
             _add(index, Item(record["source"], record["id"], "response"), response, seen, settings)
     index.templates = {value for value, texts in index.places.items() if len(texts) >= settings.template_items}
     own = Counter(text for value, texts in index.places.items() if value not in index.templates for text in texts)
@@ -235,7 +244,7 @@ def build(benchmarks: Iterable[dict[str, Any]], settings: Decontaminate) -> Inde
 
 
 def _add(index: Index, item: Item, text: list[str], seen: set[int], settings: Decontaminate) -> None:
-    """Enter one text. The same text in two benchmarks is one text: that makes it no template."""
+    """Enter one text. The same text in two benchmarks counts once, so that this does not make it a template."""
     length, digest = min(settings.ngram, len(text)), _digest(text)
     fits = len(text) >= settings.minimum_words and digest not in seen
     values = set(_grams(text, length)) if fits else set()

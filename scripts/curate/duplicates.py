@@ -1,4 +1,4 @@
-"""What both deduplications share: of each group of equal records one is kept, by a stated preference.
+"""What both deduplications share: one record of each group of equal ones is kept, by a stated preference.
 
 A record with an answer that a verifier can check is kept before one without, then the one whose source has the
 higher priority (newer sources have), then the first in the pool's order.
@@ -29,8 +29,8 @@ HIT = [("duplicate_of", pa.string())]
 def preferred(positions: Positions, groups: Positions, preferences: Positions) -> tuple[Positions, Positions]:
     """The duplicates' positions, ascending, and for each the position of the record kept instead.
 
-    `positions` and `groups` (one entry a grouped record) say which group a record is in; `preferences`
-    has an entry for every record of the corpus.
+    `positions` and `groups` have one entry per grouped record and say which group it is in; `preferences`
+    has one entry per record of the corpus.
     """
     order = np.lexsort((positions, -preferences[positions], groups))
     positions, groups = positions[order], groups[order]
@@ -43,7 +43,7 @@ def preferred(positions: Positions, groups: Positions, preferences: Positions) -
 
 
 def preferences_of(corpus: Corpus, priorities: dict[str, int]) -> Positions:
-    """How much rather each record of the corpus is kept than its copies: a verifiable answer first, then the source."""
+    """The preference of each record of the corpus, higher is kept: a verifiable answer first, then the source."""
     span = max(map(abs, priorities.values()), default=0) + 1
     found = [np.empty(0, np.int64)]
     for batch in corpus.all_batches(["source", "answer.kind"]):
@@ -110,5 +110,5 @@ class DuplicateFilter(BaseFilter):
 
 
 def drop(work: Job, table: Path, reason: str, hit: Columns) -> dict[str, Any]:
-    """Write kept and dropped records as a table of `save` says; the counts of the manifest. No column is looked at."""
+    """Write kept and dropped records by a table of `save`, which needs no column; the counts of the manifest."""
     return work.filter(DuplicateFilter(table, reason), lambda _: "", hit=hit, columns=())

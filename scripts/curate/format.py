@@ -50,7 +50,7 @@ class FormatFilter(BaseFilter):
         return False, reason
 
     def _foreign(self, text: str) -> tuple[str, str] | None:
-        """What no conversation has in its text: the reason, and where it is."""
+        """The reason and the characters, if the text has some that no conversation should have."""
         token = next((token for token in self.settings.control_tokens if token in text), None)
         if token is not None:
             return "control-token", token

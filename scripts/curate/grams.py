@@ -1,7 +1,7 @@
 """Hashes of words and of their n-grams, in arrays: a batch of texts at a time.
 
 A word has one hash, computed once; an n-gram's hash is a sum of its words' hashes, each times the constant of its
-place, stirred at the end. So n-grams cost a few multiplications in numpy instead of a joined string each.
+place, its bits mixed at the end. So n-grams cost a few multiplications in numpy instead of a joined string each.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from xxhash import xxh3_64_intdigest
 Hashes = npt.NDArray[np.uint64]
 Counts = npt.NDArray[np.int64]
 REMEMBERED = 1_000_000  # words: about 100 MB, more than the vocabulary of any corpus repeats
-STIR = np.uint64(0x9E3779B97F4A7C15)  # 2^64 over the golden ratio
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # 2^64 over the golden ratio
 HALF = np.uint64(32)
 
 
 class _WordHashes(dict[str, int]):
-    """Word -> hash, filled as words are met."""
+    """Word -> hash, filled as words occur."""
 
     def __missing__(self, word: str) -> int:
         if len(self) >= REMEMBERED:
@@ -34,16 +34,16 @@ _words = _WordHashes()
 
 
 def constants(seed: int, *shape: int) -> Hashes:
-    """Odd 64-bit factors, the same for a seed."""
+    """Odd 64-bit factors, always the same for one seed."""
     return np.random.default_rng(seed).integers(0, 2**64, size=shape, dtype=np.uint64) | np.uint64(1)
 
 
 PLACES = constants(0, 64)
 
 
-def stir(values: Hashes) -> Hashes:
+def mix_bits(values: Hashes) -> Hashes:
     """Spread every bit over the whole word: a sum of products alone has weak low bits."""
-    values = (values ^ (values >> HALF)) * STIR
+    values = (values ^ (values >> HALF)) * GOLDEN
     return values ^ (values >> HALF)
 
 
@@ -53,7 +53,7 @@ class Grams:
 
     values: Hashes
     sizes: Counts
-    """n-grams of each text, repeats included; (texts,)."""
+    """Number of n-grams of each text, repeats included; (texts,)."""
 
     def starts(self) -> Counts:
         """Where each text's n-grams start in `values`."""
@@ -82,9 +82,9 @@ def grams(texts: Sequence[Sequence[str]], length: int) -> Grams:
     found = np.zeros(total, np.uint64)
     for place in range(length):
         found += values[place : place + total] * PLACES[place]
-    inside = np.ones(total, bool)  # n-grams that reach over a text's end are none
+    inside = np.ones(total, bool)  # false for n-grams that reach over the end of a text
     ends = np.cumsum(sizes)
     for back in range(1, length):
         outside = ends - back
         inside[outside[(outside >= 0) & (outside < total)]] = False
-    return Grams(stir(found[inside]), np.maximum(sizes - length + 1, 0))
+    return Grams(mix_bits(found[inside]), np.maximum(sizes - length + 1, 0))

@@ -97,7 +97,7 @@ class UnknownLanguageError(ValueError):
 
 @dataclass(frozen=True)
 class Foreign:
-    """The likeliest language of a text, which is none of the kept ones."""
+    """The likeliest language of a text, if it is not a kept one."""
 
     language: str
     probability: float

@@ -24,13 +24,13 @@ from scripts.common.step import step
 from scripts.curate import views
 from scripts.curate.decisive import decisive
 from scripts.curate.duplicates import HIT, Positions, drop, preferences_of, save
-from scripts.curate.grams import Hashes, constants, grams, stir
+from scripts.curate.grams import Hashes, constants, grams, mix_bits
 from scripts.curate.job import Job, job_of
 from scripts.curate.settings.near_dedup import NearDedup
 from scripts.curate.words import words
 
 SEED = 1  # of the hash functions
-UNSIGNED = np.uint64(2**64 - 1)  # stands for a record of too few words, which is nobody's near-duplicate
+UNSIGNED = np.uint64(2**64 - 1)  # the key of a record with too few words, which has no near-duplicate
 Rows = list[dict[str, Any]]
 
 
@@ -40,7 +40,7 @@ def deduplicate(work: Job, settings: NearDedup) -> dict[str, Any]:
     sketches = sketches_of(work, pairs, settings)
     similar = pairs[[sketches.likeness(one, other) >= settings.similarity for one, other in pairs.tolist()]]
     preferences = preferences_of(work.corpus, settings.priorities)
-    found = lead(components(similar), sketches, preferences, settings.similarity)
+    found = choose_leaders(components(similar), sketches, preferences, settings.similarity)
     table = work.work / "duplicates.npz"
     positions, keepers, similarity = (np.array(column) for column in zip(*found, strict=True)) if found else NOTHING
     save(table, work.corpus, positions, keepers, similarity)
@@ -70,9 +70,9 @@ def _sign(settings: NearDedup, rows: Rows, _position: int) -> Hashes:
     return signatures(texts, np.array(salts, np.uint64), settings)
 
 
-def signatures(texts: list[list[str]], apart: Hashes, settings: NearDedup) -> Hashes:
+def signatures(texts: list[list[str]], salts: Hashes, settings: NearDedup) -> Hashes:
     """The bucket keys of each text: (texts, buckets). A key is the hash of `hashes_per_bucket` minima and of the text's
-    value in `apart`, so that texts of different values share none.
+    salt, so that texts with different salts never share a bucket.
 
     Minima of a * x + b modulo 2^64 over the n-grams' hashes x (arXiv 2107.06499 and DataTrove take a prime for
     modulus): the multiplications are most of the work, and a division would be four times that.
@@ -86,20 +86,20 @@ def signatures(texts: list[list[str]], apart: Hashes, settings: NearDedup) -> Ha
     factors, offsets = constants(SEED, 2, settings.buckets, settings.hashes_per_bucket)
     product = np.empty_like(found.values)
     for bucket in range(settings.buckets):
-        key = apart[signed]
+        key = salts[signed]
         for factor, offset in zip(factors[bucket], offsets[bucket], strict=True):
             np.multiply(found.values, factor, out=product)
             np.add(product, offset, out=product)
-            key = stir(key + np.minimum.reduceat(product, starts))
+            key = mix_bits(key + np.minimum.reduceat(product, starts))
         keys[signed, bucket] = np.minimum(key, UNSIGNED - np.uint64(1))
     return keys
 
 
 class Sketches:
-    """The sketches of the records that stand in a pair, in files: memory holds where each is, not what it is.
+    """The sketches of the records that are in a pair, in files: memory holds the place of each, not its content.
 
-    A sketch is what is compared of a record: the hashes of the distinct n-grams of prompt and response, ascending. In a
-    task's file stand, for each of its records in their order, their number and they.
+    A sketch is what is compared: the hashes of the distinct n-grams of prompt and response, ascending. A task's file
+    holds, for each of its records in their order, the number of hashes and then the hashes.
     """
 
     def __init__(self, wanted: Positions, parts: list[Hashes]):
@@ -126,7 +126,7 @@ def _places(part: int, values: Hashes) -> Positions:
 
 
 def sketches_of(work: Job, pairs: Positions, settings: NearDedup) -> Sketches:
-    """The sketch of every record that stands in a pair."""
+    """The sketch of every record that is in a pair."""
     wanted = np.unique(pairs)
 
     def sketch(rows: Rows, position: int) -> Hashes:
@@ -149,7 +149,7 @@ def jaccard(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def components(pairs: Positions) -> list[list[int]]:
-    """Positions that hang together by pairs, each group ascending."""
+    """Groups of positions that pairs connect, each group ascending."""
     nodes, ends = np.unique(pairs, return_inverse=True)
     ends = ends.reshape(-1, 2)
     graph = coo_array((np.ones(len(ends)), (ends[:, 0], ends[:, 1])), shape=(len(nodes), len(nodes)))
@@ -159,11 +159,11 @@ def components(pairs: Positions) -> list[list[int]]:
     return list(groups.values())
 
 
-def lead(
+def choose_leaders(
     groups: list[list[int]], sketches: Sketches, preferences: Positions, similarity: float
 ) -> list[tuple[int, int, float]]:
-    """(duplicate, record kept instead, their similarity), by leaders: the most preferred record of a group is
-    kept and takes all that are similar to it; what is left of the group starts again."""
+    """(duplicate, record kept instead, their similarity): the most preferred record of a group is its leader, which is
+    kept; records similar to it are its duplicates, and the rest of the group chooses a leader again."""
     found = []
     for group in groups:
         rest = sorted(group, key=lambda position: (-preferences[position], position))

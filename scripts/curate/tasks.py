@@ -1,4 +1,4 @@
-"""Run a DataTrove step over the tasks of a corpus, in some processes, so that a killed run goes on where it was.
+"""Run a DataTrove step over the tasks of a corpus, in some processes, so that a killed run goes on where it stopped.
 
 Each task is one rank of a DataTrove executor; a run that starts again repeats only the unfinished ones.
 """
@@ -22,7 +22,7 @@ from scripts.curate.corpus import Corpus
 
 @dataclass(frozen=True)
 class Tasks:
-    """The tasks of one curation step, and where and by how many processes they are run."""
+    """The tasks of one curation step, its scratch folder, and the number of processes."""
 
     name: str
     """The step, as messages and dropped records name it."""

@@ -1,4 +1,4 @@
-"""The text that a step looks at: a record's prompt, response, or both; nulls read as empty.
+"""The text that a step looks at: a record's prompt, response, or both; null is read as empty.
 
 A step may be put first in a pool, so nothing here trusts the format step to have run.
 """
@@ -23,7 +23,7 @@ def prompt(record: dict[str, Any]) -> str:
 
 
 def response(record: dict[str, Any]) -> str:
-    """The final assistant turn, thinking included; empty where the record is a prompt alone."""
+    """The final assistant turn, thinking included; empty if the record is a prompt alone."""
     return response_of(turns(record))
 
 

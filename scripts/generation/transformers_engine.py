@@ -9,6 +9,7 @@ import torch
 from transformers.models.auto.modeling_auto import AutoModelForCausalLM
 from transformers.utils.logging import disable_progress_bar
 
+from scripts.common import products
 from scripts.common.settings import Engine, Sampling
 from scripts.generation.decode import decode
 from scripts.generation.prompts import (
@@ -26,6 +27,7 @@ class TransformersEngine:
     """Deterministic for a seed, and byte-identical on a rerun with the same number of threads."""
 
     def __init__(self, folder: Path, settings: Engine) -> None:
+        products.use_openblas()
         self.batch_size = settings.batch_size
         self.tokenizer = chat_tokenizer(folder)
         self.stops = stop_ids(folder, self.tokenizer)

@@ -21,6 +21,7 @@ import torch
 from transformers import AutoModel, AutoTokenizer
 from transformers.utils.logging import disable_progress_bar
 
+from scripts.common import products
 from scripts.common.records import RECORDS, chunks, iterate, prompt_of
 from scripts.common.settings import Engine
 from scripts.common.step import Run, step
@@ -37,6 +38,7 @@ class Encoder:
     """A checkpoint that turns texts into unit vectors, on a GPU if there is one."""
 
     def __init__(self, folder: Path, settings: Engine) -> None:
+        products.use_openblas()
         disable_progress_bar()  # loading takes a second, and the bar would be in every log
         self.tokenizer = AutoTokenizer.from_pretrained(folder)
         self.device = "cuda" if torch.cuda.is_available() else "cpu"

@@ -8,10 +8,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from scripts.common.answer_kinds import AnswerKind
 from scripts.common.settings import Domain, Settings
 
 Shape = Literal["messages", "sharegpt", "instruction", "pair", "text"]
-AnswerKind = Literal["math", "code", "instructions", "choice", "grid", "none"]
 Role = Literal["sft", "rl", "benchmark", "pretrain"]
 UNPINNED = "unpinned"
 """In the place of a revision that is not established yet."""

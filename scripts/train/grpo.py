@@ -56,6 +56,7 @@ from trl import GRPOConfig, GRPOTrainer
 
 from scripts.common import records
 from scripts.common.step import Run, step
+from scripts.train import advantages
 from scripts.train.padding import used
 from scripts.train.policy import (
     check_prompts,
@@ -109,6 +110,7 @@ def reinforce(run: Run[GrpoStep]) -> None:
     prompts = prompt_set(rows, tokenizer, thinking, settings.rollout.max_prompt_tokens, run.counts)
     check_answers(prompts)
     check_prompts(prompts, settings.batch_size // settings.group_size, settings)
+    advantages.make_portable()
     with VerifierPool(verifier_processes(), run.settings.verify) as pool:
         trainer = PolicyTrainer(
             model=str(init),

@@ -29,6 +29,7 @@ from transformers import (
 )
 from transformers.trainer_utils import TrainOutput
 
+from scripts.common import products
 from scripts.common.artifacts import CARD
 from scripts.common.step import Run
 from scripts.train import tracking
@@ -72,6 +73,7 @@ def training_arguments(kind: type[A], settings: Optimizer, run: Run[Any], **own:
         output_dir=str(checkpoints(run.work)),
         seed=run.seed,
         data_seed=run.seed,
+        optim="adamw_torch_fused",  # the others take square roots by `torch.sqrt`, which depends on the CPU
         learning_rate=settings.learning_rate,
         lr_scheduler_type=settings.schedule,
         lr_scheduler_kwargs=kwargs,
@@ -116,6 +118,7 @@ def fit(trainer: Trainer, run: Run[Any], lengths: Sequence[int] | None = None) -
 
     `lengths` are the tokens of each sequence, for the utilisation (MFU) in the report; None if steps contain rollouts.
     """
+    products.use_openblas()
     model = model_of(trainer)
     meter = Meter(None if lengths is None else flops_per_token(model.config, parameters(model), lengths))
     trainer.remove_callback(PrinterCallback)

@@ -4,8 +4,8 @@
     python -m scripts.verify in.parquet out.parquet --workers 8 --settings '{"math_extraction": ["boxed"]}'
 
 A line in: {"response": "...", "answer": {"kind": "math", "spec": {"target": "18"}}}, with whatever other keys (in
-Parquet the columns `response` and `answer`); a line out: the same with `correct` (true, false, or null where nothing
-can be said) and `reason`. Order and number of lines are kept; a line that cannot be read gets null and "bad line: ...".
+Parquet the columns `response` and `answer`); a line out: the same with `correct` (true, false, or null if nothing can
+be said) and `reason`. Order and number of lines are kept; a line that cannot be read gets null and "bad line: ...".
 The kinds of answers, their specs, all reasons and all settings: docs/verifiers.md.
 
 Progress and the counts by verdict and reason go to stderr. After a kill the same command goes on where it was: until
@@ -49,10 +49,12 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m scripts.verify", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("input", type=Path, help="JSON lines, or Parquet where it is named .parquet")
+    parser.add_argument("input", type=Path, help="JSON lines, or Parquet if it is named .parquet")
     parser.add_argument("output", type=Path, help="of the same kind; replaced only when it is whole")
     parser.add_argument("--workers", type=int, default=cores, help=f"processes (default: this job's cores, {cores})")
-    parser.add_argument("--settings", default="{}", help="VerifySettings as JSON; what is not named has its default")
+    parser.add_argument(
+        "--settings", default="{}", help="VerifySettings as JSON; settings that it does not name have their defaults"
+    )
     return parser.parse_args()
 
 
@@ -68,7 +70,7 @@ def _report() -> Progress:
         last = now
         kept = f" ({done - fresh:,} of an earlier run)" if fresh < done else ""
         rate = fresh / max(now - start, 1e-9)
-        print(f"verified {done:,} of {total:,}{kept}, {rate:,.0f} a second", file=sys.stderr, flush=True)
+        print(f"verified {done:,} of {total:,}{kept}, {rate:,.0f} per second", file=sys.stderr, flush=True)
 
     return report
 

@@ -1,13 +1,12 @@
-"""What a verifier is given and what it says."""
+"""An answer, by which a verifier tells whether a response is right, and the verifier's verdict."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any
 
-Kind = Literal["math", "code", "instructions", "choice", "grid", "none"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
+from scripts.common.answer_kinds import ANSWER_KINDS, AnswerKind
 
 
 class AnswerError(ValueError):
@@ -18,14 +17,14 @@ class AnswerError(ValueError):
 class Answer:
     """What makes a response right: `kind` names the verifier, `spec` is what it needs (docs/verifiers.md)."""
 
-    kind: Kind
+    kind: AnswerKind
     spec: dict[str, Any]
 
     @classmethod
     def from_json(cls, kind: object, spec: object) -> Answer:
         """An answer as records and JSON lines hold it: `spec` is a JSON object or its text. Raises AnswerError."""
-        if kind not in KINDS:
-            raise AnswerError(f"answer kind {kind!r} is none of {', '.join(KINDS)}")
+        if kind not in ANSWER_KINDS:
+            raise AnswerError(f"answer kind {kind!r} is not one of {', '.join(ANSWER_KINDS)}")
         if isinstance(spec, str):
             spec = _parse(spec)
         if not isinstance(spec, dict):
@@ -35,7 +34,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Verdict:
-    """`correct` is None where nothing can be said (unverifiable); `reason` says why, for people and for counts.
+    """`correct` is None if nothing can be said (unverifiable); `reason` says why, for people and for counts.
 
     A reason starts with a short stable word (`timeout`, `no answer`, `sandbox`, ...), details follow a colon.
     """

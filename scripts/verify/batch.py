@@ -19,7 +19,8 @@ from pathlib import Path
 
 from scripts.common.fingerprint import fingerprint, sha256_file
 from scripts.verify.answer import Verdict
-from scripts.verify.files import Row, item_file
+from scripts.verify.files import item_file
+from scripts.verify.items import Row
 from scripts.verify.pool import VerifierPool
 from scripts.verify.settings import VerifySettings
 
@@ -32,8 +33,8 @@ def verify_file(
 ) -> Counter[str]:
     """Write `target`: `source` with verdicts. Returns counts by verdict and reason (`count_name`).
 
-    Both are JSON lines, or both Parquet: see `files.py`. Raises ValueError where the source cannot be verified at all,
-    and where another run is writing the same output.
+    Both are JSON lines, or both Parquet: see `files.py`. Raises ValueError if the source cannot be verified at all,
+    and if another run is writing the same output.
     """
     items, pool = item_file(source, target), VerifierPool(workers, settings)
     with _work_folder(target) as work:

@@ -1,4 +1,4 @@
-"""From an answer's kind to its verifier. `quick` needs no library and no process; `judge` runs in a worker."""
+"""From an answer's kind to its verifier. `quick` needs no library and no process; `verify` runs in a worker."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
+from scripts.common.answer_kinds import AnswerKind
 from scripts.common.chat.thinking import strip_thinking
 from scripts.verify import choice, grid, mathematics
-from scripts.verify.answer import Answer, AnswerError, Kind, Verdict
+from scripts.verify.answer import Answer, AnswerError, Verdict
 from scripts.verify.settings import VerifySettings
 
 Verifier = Callable[[str, Mapping[str, Any], VerifySettings], Verdict | None]
@@ -17,7 +18,7 @@ _REASON_CHARS = 500
 
 
 def quick(response: str, answer: Answer, settings: VerifySettings) -> Verdict | None:
-    """The verdict where plain Python reaches it in microseconds, else None: then `judge` must be asked."""
+    """The verdict if plain Python reaches it in microseconds; None if it takes `verify`."""
     if answer.kind == "none":
         return Verdict(None, "no verifier: the answer's kind is none")
     if answer.kind == "choice":
@@ -27,7 +28,7 @@ def quick(response: str, answer: Answer, settings: VerifySettings) -> Verdict | 
     return None
 
 
-def judge(response: str, answer: Answer, settings: VerifySettings) -> Verdict:
+def verify(response: str, answer: Answer, settings: VerifySettings) -> Verdict:
     """The verdict of the kind's own verifier. Never raises: what fails in a verifier is unverifiable."""
     if answer.kind == "math":
         verdict = _guarded(mathematics.verify, response, answer, settings)
@@ -48,8 +49,8 @@ def judge(response: str, answer: Answer, settings: VerifySettings) -> Verdict:
 
 
 @cache
-def load(kind: Kind) -> None:
-    """Import what `judge` needs for a kind, so that it counts against no item's time limit."""
+def load(kind: AnswerKind) -> None:
+    """Import what `verify` needs for a kind, so that it counts against no item's time limit."""
     if kind == "math":
         mathematics.load()
     elif kind == "instructions":
@@ -59,7 +60,7 @@ def load(kind: Kind) -> None:
 
 
 def wall_limit(answer: Answer, settings: VerifySettings) -> float:
-    """Seconds after which a worker that judges this item is taken for hung: above every limit inside it."""
+    """Seconds after which a worker that verifies this item counts as hung: above every limit inside it."""
     tests = answer.spec.get("tests") if answer.kind == "code" else None
     runs = len(tests) if isinstance(tests, list) else 0
     packed = answer.spec.get("packed_tests")

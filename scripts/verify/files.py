@@ -12,34 +12,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from scripts.verify.answer import Answer, AnswerError, Verdict
-
-BLOCK = 2048  # rows in memory at once; verified, they are safe
-Row = tuple[str, Answer] | Verdict
+from scripts.verify.answer import Verdict
+from scripts.verify.items import BLOCK, ItemFile, Row, row_of
 
 _PARQUET, _GZIP, _ZSTD = b"PAR1", b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 _WRITING_DEPTH = 1000  # levels beyond what can be read: what was read can then be written
 
 
-class ItemFile(Protocol):
-    """A file of items."""
-
-    def count(self) -> int:
-        """The number of rows."""
-
-    def blocks(self) -> Iterator[list[Row]]:
-        """The rows, `BLOCK` at a time."""
-
-    def write(self, target: Path, verdicts: Iterator[list[Verdict]]) -> None:
-        """Write a copy with `correct` and `reason` in each row; `verdicts` come in blocks as above."""
-
-
 def item_file(source: Path, target: Path) -> ItemFile:
-    """The file that `source` is, by its name. Raises ValueError where it is none, or `target` is of another kind."""
+    """The file at `source`, read by its format. Raises ValueError if it has none of them, or `target` has another."""
     if not source.is_file():
-        raise ValueError(f"{source} is no regular file (it is read more than once)")
+        raise ValueError(f"{source} is not a regular file (it is read more than once)")
     if source.suffix == ".parquet":
         if target.suffix != ".parquet":
             raise ValueError(f"{source} is Parquet: call the output .parquet too, not {target.name}")
@@ -72,10 +57,10 @@ class JsonLines:
             yield [_line_row(line) for line in block]
 
     def write(self, target: Path, verdicts: Iterator[list[Verdict]]) -> None:
-        """Each line's object with its verdict; of a line that holds no object the verdict alone."""
+        """Each line's object with its verdict; the verdict alone if a line is not an object."""
         with target.open("w") as out, _recursion_room():
-            for lines, said in zip(self._lines(), verdicts, strict=True):
-                for line, verdict in zip(lines, said, strict=True):
+            for lines, block in zip(self._lines(), verdicts, strict=True):
+                for line, verdict in zip(lines, block, strict=True):
                     row = _line_object(line)
                     kept = {} if isinstance(row, Verdict) else row
                     out.write(json.dumps(kept | {"correct": verdict.correct, "reason": verdict.reason}) + "\n")
@@ -106,14 +91,6 @@ def _line_object(line: bytes) -> dict[str, Any] | Verdict:
     if not isinstance(row, dict):
         return Verdict(None, f"bad line: a JSON object is needed, not {type(row).__name__}")
     return row
-
-
-def row_of(response: str, kind: object, spec: object) -> Row:
-    """What is to be verified, or the verdict on a spec that cannot be read."""
-    try:
-        return response, Answer.from_json(kind, spec)
-    except AnswerError as error:
-        return Verdict(None, f"bad spec: {error}"[:300])
 
 
 @contextmanager

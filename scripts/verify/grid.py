@@ -17,7 +17,7 @@ Grid = Mapping[str, Mapping[str, str]]
 
 
 def verify(response: str, spec: Mapping[str, Any], settings: VerifySettings) -> Verdict:
-    """True where every cell of the solution is the target's; what stands beside them does not count."""
+    """True if every cell of the target's solution is right; further cells do not count."""
     wanted = _target(spec)
     stated = _last_object(response)
     solution = stated.get("solution") if stated else None
@@ -50,14 +50,14 @@ def _plain(cell: Any) -> str | None:
 
 
 def _last_object(text: str) -> dict[str, Any] | None:
-    """The last JSON object that stands in the text and lies in no other one."""
-    decoder, place, found = json.JSONDecoder(strict=False), text.find("{"), None
+    """The last JSON object of the text that is not inside another object."""
+    decoder, place, last = json.JSONDecoder(strict=False), text.find("{"), None
     while place >= 0:
         try:
             value, end = decoder.raw_decode(text, place)
         except (ValueError, RecursionError):
             end = place + 1
         else:
-            found = value
+            last = value
         place = text.find("{", end)
-    return found
+    return last

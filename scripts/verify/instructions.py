@@ -30,7 +30,7 @@ _PACKAGE = "lm_eval.tasks.ifeval"
 
 
 def verify(response: str, spec: Mapping[str, Any], settings: VerifySettings) -> Verdict:
-    """True where every constraint is followed; the reason names those that are not."""
+    """True if every constraint is followed; the reason names those that are not."""
     followed = follow(response, spec, settings)
     broken = [name for name, good in zip(spec["instruction_id_list"], followed, strict=True) if not good]
     return Verdict(not broken, f"not followed: {', '.join(broken)}" if broken else f"followed {len(followed)}")
@@ -99,7 +99,7 @@ def _checked_arguments(checker: Any, name: str, given: dict[str, Any]) -> dict[s
 
 
 def _check_kept(checker: Any, name: str, arguments: dict[str, Any]) -> None:
-    """Raise AnswerError where the checker has drawn something at random in the place of an argument that it was given.
+    """Raise AnswerError if the checker has drawn something at random instead of using the argument of the spec.
 
     It does so for an empty word, a count below zero, a paragraph that cannot be there, and for any letter but a to z:
     a single character such as the `#` of IFEval's prompt 1122 is put back, it can be counted like any other.
@@ -138,7 +138,7 @@ def _registry() -> dict[str, Any]:
     """lm-eval's registry of checkers, loaded from its files with our tokenizers and a seeded language detection."""
     stand_in = ModuleType("nltk")
     stand_in.__dict__.update(
-        data=SimpleNamespace(find=lambda name: name),  # asked at import, and a download tried where it is missing
+        data=SimpleNamespace(find=lambda name: name),  # called at import; a download is tried if data is missing
         tokenize=SimpleNamespace(RegexpTokenizer=sentences.RegexpTokenizer),
         word_tokenize=sentences.word_tokenize,
     )
@@ -153,16 +153,16 @@ def _registry() -> dict[str, Any]:
         sys.modules[f"{_PACKAGE}.instructions_util"].__dict__["count_sentences"] = sentences.count_sentences
         draws = SimpleNamespace(randint=lambda low, high: math.nan, choice=random.choice)
         sys.modules[f"{_PACKAGE}.instructions"].__dict__["random"] = draws  # no count drawn equals one that was given
-    logging.getLogger(f"{_PACKAGE}.instructions").setLevel(logging.CRITICAL)  # text without letters is no error
+    logging.getLogger(f"{_PACKAGE}.instructions").setLevel(logging.CRITICAL)  # text without letters is not an error
     return dict(loaded.INSTRUCTION_DICT)
 
 
 def _bare_packages() -> dict[str, ModuleType]:
     """lm_eval and its subpackages as empty modules with a path: their own code loads torch and transformers."""
-    found = importlib.util.find_spec("lm_eval")
-    if found is None or found.origin is None:
+    spec = importlib.util.find_spec("lm_eval")
+    if spec is None or spec.origin is None:
         raise ImportError("lm-eval is not installed: its ifeval task holds the checkers")
-    folder = Path(found.origin).parent
+    folder = Path(spec.origin).parent
     packages: dict[str, ModuleType] = {}
     for name in ("lm_eval", "lm_eval.tasks", _PACKAGE):
         packages[name] = ModuleType(name)
@@ -185,5 +185,5 @@ def _modules(stand_ins: dict[str, ModuleType]) -> Iterator[None]:
 
 def _take_out(packages: set[str]) -> dict[str, ModuleType]:
     """The loaded modules of `packages`, no longer in the table of modules."""
-    found = [name for name in sys.modules if name.partition(".")[0] in packages]
-    return {name: sys.modules.pop(name) for name in found}
+    names = [name for name in sys.modules if name.partition(".")[0] in packages]
+    return {name: sys.modules.pop(name) for name in names}

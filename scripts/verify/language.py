@@ -17,7 +17,7 @@ _SEED = 0  # langdetect samples n-grams: without a seed its answer wavers
 
 @lru_cache(maxsize=1024)
 def detect(text: str) -> str:
-    """langdetect's answer, the same every time. Raises LangDetectException where the text has no letters."""
+    """langdetect's answer, the same every time. Raises LangDetectException if the text has no letters."""
     detector = detector_of(text)
     return str(detector.detect())
 

@@ -1,7 +1,7 @@
 """Values of LaTeX expressions such as `\\frac{3 + 2\\sqrt{5}}{4}x` or `(2, \\infty)`, without computer algebra.
 
-For telling answers apart only. Each variable stands for one fixed number: expressions that differ there are not
-equal, while equality no such value can show. What could be read in two ways (`2^10`, function calls, letters that
+They only tell answers apart. Each variable has one fixed value: expressions whose values differ are not equal, but
+equal values do not prove equal expressions. Text that can be read in two ways (`2^10`, function calls, letters that
 are units) has no value here.
 """
 

@@ -1,4 +1,4 @@
-"""Worker processes that verify, and the limits they stand under.
+"""Worker processes that verify, and their limits.
 
 Workers are started by exec, never by fork, so a training process with CUDA and threads can own a pool. An item that
 runs out of time takes its worker with it and nothing else: the others keep their verdicts, a new worker goes on.
@@ -29,13 +29,13 @@ Item = tuple[str, Answer]
 DEFAULT = VerifySettings()
 _RUN_WORKER = f"from {worker.__name__} import main; main()"
 CHUNK = 16
-"""Items a worker holds at once, at most: enough to hide the pipe. Where fewer are left they are shared out evenly."""
+"""Items that a worker holds at once, at most: enough to hide the pipe. If fewer are left, each gets an equal share."""
 
 
 class VerifierPool:
     """Verifies items in `workers` processes, started when first needed.
 
-    With 0 workers everything that needs no process of its own is judged in this one; what does (computer algebra,
+    With 0 workers everything that needs no process of its own is verified in this one; what does (computer algebra,
     programs, instructions) goes to a single worker, so that a hard time limit holds there too. The verdicts do not
     depend on the number of workers. Safe to call from several threads (calls take turns).
     """
@@ -114,7 +114,7 @@ def _present(verdict: Verdict | None) -> Verdict:
 
 
 class _Worker:
-    """One worker process; when it dies it is replaced, and the item it was at gets the blame."""
+    """One worker process; when it dies it is replaced, and the item that it was verifying gets the blame."""
 
     def __init__(self, settings: VerifySettings) -> None:
         self._settings = settings
@@ -137,7 +137,7 @@ class _Worker:
 
     @property
     def busy(self) -> bool:
-        """Whether it has items to judge, sent or taken back from one that died."""
+        """Whether it has items to verify, sent or taken back from one that died."""
         return bool(self.held or self._unsent)
 
     def feed(self, items: Sequence[Item], todo: deque[int], verdicts: list[Verdict | None], share: int) -> None:
@@ -161,7 +161,7 @@ class _Worker:
                 return  # it died: `receive` will see that and blame the first item held
 
     def receive(self) -> tuple[int, Verdict]:
-        """The next verdict; a worker found dead gives the verdict on the item it died at."""
+        """The next verdict; a worker that died gives the verdict on the item that it was verifying."""
         try:
             index, verdict = self.connection.recv()
         except (EOFError, OSError):
@@ -211,5 +211,5 @@ def verify_many(items: Sequence[Item], workers: int, settings: VerifySettings = 
 
 @lru_cache(maxsize=4)
 def _own_pool(settings: VerifySettings, process: int) -> VerifierPool:
-    """One pool a process (a forked child must not use its parent's workers), kept until the process ends."""
+    """One pool per process (a forked child must not use its parent's workers), kept until the process ends."""
     return VerifierPool(0, settings)

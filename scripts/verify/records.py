@@ -19,7 +19,7 @@ def verifier_pool(settings: VerifySettings) -> VerifierPool:
 
 
 def answer_of(column: Mapping[str, Any] | None) -> Answer:
-    """The answer of a record; one without a kind is `none`. Raises AnswerError where it cannot be read."""
+    """The answer of a record; one without a kind is `none`. Raises AnswerError if it cannot be read."""
     if column is None or not has_verifier(column):
         return NOTHING
     return Answer.from_json(column["kind"], column["spec"] or {})
@@ -28,9 +28,9 @@ def answer_of(column: Mapping[str, Any] | None) -> Answer:
 def verify_all(pool: VerifierPool, items: Sequence[tuple[str, Mapping[str, Any] | None]]) -> list[Verdict]:
     """The verdict on each (response, answer column), in order; an answer that cannot be read is unverifiable.
 
-    Samples of one prompt are often the same text: what is equal is judged once.
+    Samples of one prompt are often the same text: equal items are verified once.
     """
-    keys = [(response, *_told(column)) for response, column in items]
+    keys = [(response, *_answer_key(column)) for response, column in items]
     verdicts: dict[_Key, Verdict] = {}
     readable: dict[_Key, tuple[str, Answer]] = {}
     for key, (response, column) in dict(zip(keys, items, strict=True)).items():
@@ -42,8 +42,8 @@ def verify_all(pool: VerifierPool, items: Sequence[tuple[str, Mapping[str, Any] 
     return [verdicts[key] for key in keys]
 
 
-def _told(column: Mapping[str, Any] | None) -> tuple[str | None, str | None]:
-    """What a column says of the answer: its kind and the text of its spec."""
+def _answer_key(column: Mapping[str, Any] | None) -> tuple[str | None, str | None]:
+    """The kind and the text of the spec: equal for equal answers."""
     return (None, None) if column is None else (column["kind"], column["spec"])
 
 

@@ -28,7 +28,7 @@ class VerifySettings(Settings):
 
     code_isolation: Literal["require", "allow-none"] = Field(
         default="require",
-        description="require: code is refused (null) where the machine gives no namespaces; allow-none: programs then "
+        description="require: code is refused (null) if the machine gives no namespaces; allow-none: programs then "
         "run with resource limits and a system call filter, but can read what this user can read",
     )
     code_cpu_seconds: int = Field(default=10, gt=0, description="CPU time of one run of a program")

@@ -1,4 +1,4 @@
-"""Parquet files of items to verify; see `files.py`."""
+"""Parquet files of items to verify; see `items.py`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from scripts.verify.answer import Verdict
-from scripts.verify.files import BLOCK, Row, row_of
+from scripts.verify.items import BLOCK, Row, row_of
 
 _VERDICT = [("correct", pa.bool_()), ("reason", pa.string())]
 
@@ -39,11 +39,11 @@ class Table:
             yield [_row(row) for row in batch.to_pylist()]
 
     def write(self, target: Path, verdicts: Iterator[list[Verdict]]) -> None:
-        """All columns, in order, and the verdicts (`correct` is null where unverifiable)."""
+        """All columns, in order, and the verdicts (`correct` is null if unverifiable)."""
         schema = pa.schema([*pq.read_schema(self.path), *_VERDICT])
         with pq.ParquetWriter(target, schema, compression="zstd") as writer:
-            for batch, said in zip(self._batches(None), verdicts, strict=True):
-                columns = [pa.array([getattr(each, name) for each in said], kind) for name, kind in _VERDICT]
+            for batch, block in zip(self._batches(None), verdicts, strict=True):
+                columns = [pa.array([getattr(each, name) for each in block], kind) for name, kind in _VERDICT]
                 writer.write_batch(pa.RecordBatch.from_arrays([*batch.columns, *columns], schema=schema))
 
     def _batches(self, columns: list[str] | None) -> Iterator[pa.RecordBatch]:

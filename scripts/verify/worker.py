@@ -29,23 +29,23 @@ def main() -> None:
             index, response, answer = connection.recv()
         except (EOFError, ConnectionError):
             return
-        connection.send((index, judge(response, answer, settings)))
+        connection.send((index, verify(response, answer, settings)))
 
 
-def judge(response: str, answer: Answer, settings: VerifySettings) -> Verdict:
+def verify(response: str, answer: Answer, settings: VerifySettings) -> Verdict:
     """The verdict, with this process's life as the price of running out of CPU time.
 
     Programs have limits of their own. SIGPROF's default action ends the process whatever it is doing; an exception
     from a signal handler would wait for C code to return, and could be swallowed by the library under way.
     """
     if answer.kind == "code":
-        return dispatch.judge(response, answer, settings)
+        return dispatch.verify(response, answer, settings)
     try:
         dispatch.load(answer.kind)
     except Exception as error:
         return Verdict(None, f"crash: a library did not load: {type(error).__name__}: {error}"[:300])
     signal.setitimer(signal.ITIMER_PROF, settings.cpu_seconds)
     try:
-        return dispatch.judge(response, answer, settings)
+        return dispatch.verify(response, answer, settings)
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0.0)

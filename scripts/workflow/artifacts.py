@@ -17,8 +17,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from scripts.common import numerics
 from scripts.common.artifacts import canonical_json
-from scripts.common.fingerprint import fingerprint
+from scripts.common.fingerprint import fingerprint, packages
 from scripts.containers import images
 from scripts.workflow.config import Config, ConfigError
 from scripts.workflow.kinds import Inputs, Kind, Names, kinds
@@ -79,7 +80,13 @@ def recipe(config: Config, kind: Kind, names: Names) -> dict[str, Any]:
         "seed": config.seed,
         "code": fingerprint(f"scripts.{kind.step}"),
         "environment": environment(config, kind.role),
+        **numerics_of(config, kind),
     }
+
+
+def numerics_of(config: Config, kind: Kind) -> dict[str, str]:
+    """The setting `numerics`, for steps whose code reaches a package that computes by it; nothing for all others."""
+    return {"numerics": config.numerics} if packages(f"scripts.{kind.step}") & numerics.DEPENDENT else {}
 
 
 def recipe_text(config: Config, kind: Kind, names: Names) -> str:

@@ -16,6 +16,7 @@ from pydantic import Field, ValidationError
 
 from scripts.common.budget import Budget
 from scripts.common.fingerprint import ROOT
+from scripts.common.numerics import Numerics
 from scripts.common.settings import Engine, Settings
 from scripts.common.spelling import close_matches
 from scripts.curate.pools import Pool
@@ -52,6 +53,10 @@ class Config(Settings):
     environments: dict[EnvironmentRole, str] = Field(description="lock file in envs/ for each kind of job")
     containers: bool = Field(
         description="jobs run in containers/<environment>.sif, whose definition is then part of identity"
+    )
+    numerics: Numerics = Field(
+        default="native",
+        description="portable: the same bytes on every x86-64 CPU with AVX2, for more CPU time; not with GPUs",
     )
     synthetic: Synthetic | None = None
     sources: dict[str, Source]
@@ -376,6 +381,8 @@ def _resource_problems(config: Config) -> Iterable[str]:
     for name in config.resources:
         yield from _unknown("resources", name, dict.fromkeys(steps | {"default"}))
         budget = config.resources[name]
+        if budget.gpus and config.numerics == "portable":
+            yield f"numerics: portable, but resources.{name}.gpus is {budget.gpus}: set native, GPUs differ by kind"
         if budget.nodes > 1 and not name.startswith("train."):
             yield f"resources.{name}.nodes: {budget.nodes}, but only trainings run on several nodes"
         if budget.deepspeed and not (ROOT / budget.deepspeed).is_file():

@@ -102,15 +102,12 @@ def _curation(config: Config, paths: Paths) -> Iterator[Kind]:
         rule="train_classifier",
         step="curate.train_classifier",
         role="data",
-        outputs=(paths.classifier("domain"),),
+        outputs=(paths.classifier(),),
         log=paths.log("classifiers", "domain"),
         inputs=lambda names: {"sources": paths.raws(sources)},
         settings=lambda names: config.classifiers.domain,
     )
-    extra = {
-        "classify": [paths.classifier("domain")],
-        "decontaminate": benchmarks,
-    }
+    extra = {"classify": [paths.classifier()], "decontaminate": benchmarks}
     for step in STEPS:
         yield _pool_step(config, paths, step, extra.get(step, []))
     if paths.decontaminated():

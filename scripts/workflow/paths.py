@@ -47,9 +47,9 @@ class Paths:
         """Several normalised sources, each once."""
         return [self.raw(name) for name in dict.fromkeys(sources)]
 
-    def classifier(self, target: str) -> str:
-        """The classifier of a target; `domain` is the only one."""
-        return self.folder("classifiers", target)
+    def classifier(self) -> str:
+        """The domain classifier."""
+        return self.folder("classifiers", "domain")
 
     def pool_step(self, pool: str, step: str) -> str:
         """A pool after one of its steps."""

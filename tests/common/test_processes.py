@@ -45,4 +45,5 @@ def test_the_first_process_puts_its_files_in_place_and_ends_the_work(run_as, tmp
     run_as("0")
     assert (tmp_path / "model" / "weights").read_text() == "0"
     assert not list(tmp_path.glob("work/*"))
-    assert capsys.readouterr().out.startswith("python -m scripts.common.artifacts --recipe")
+    command = "env OMP_NUM_THREADS=1 PYTHONHASHSEED=0 python -m scripts.common.artifacts --recipe"
+    assert capsys.readouterr().out.startswith(command)

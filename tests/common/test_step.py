@@ -232,7 +232,7 @@ def test_command_repeats_the_step(execute, capsys: pytest.CaptureFixture[str]) -
     execute(writes("rows", "abc"), "r/pool/manifest.json", settings={"a b": "it's"})
     first = capsys.readouterr().out.splitlines()[0]
     assert first == read_json(Path("r/pool/run.json"))["command"]
-    assert first.startswith(f"python -m {MODULE} --recipe ")
+    assert first.startswith(f"env OMP_NUM_THREADS=1 PYTHONHASHSEED=0 python -m {MODULE} --recipe ")
 
 
 def test_seconds_are_measured(execute) -> None:

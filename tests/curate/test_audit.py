@@ -8,7 +8,7 @@ from curation import chat, job, write
 
 from scripts.common import records
 from scripts.common.artifacts import open_artifact, write_manifest
-from scripts.curate.audit import page, spread
+from scripts.curate.audit import evenly_spaced, page
 from scripts.curate.decontaminate import decontaminate
 from scripts.curate.settings.audit import Audit
 from scripts.curate.settings.decontaminate import Decontaminate
@@ -18,9 +18,9 @@ FOX = "The quick brown fox jumps over the lazy dog near the old river bank"
 SHOP = "In a small shop {} apples lie in a basket and {} pears beside it. How many pieces of fruit lie there in all?"
 
 
-def test_spread_takes_both_ends() -> None:
-    assert spread(list(range(9)), 3) == [0, 4, 8]
-    assert spread([1, 2], 3) == [1, 2] and spread(list(range(9)), 1) == [0]
+def test_evenly_spaced_takes_both_ends() -> None:
+    assert evenly_spaced(list(range(9)), 3) == [0, 4, 8]
+    assert evenly_spaced([1, 2], 3) == [1, 2] and evenly_spaced(list(range(9)), 1) == [0]
 
 
 def test_the_page_counts_and_shows_hits_and_templates(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from curation import dropped, job
 
-from scripts.common.fingerprint import ROOT, _closure, _module_files
+from scripts.common.fingerprint import ROOT, closure
 from scripts.curate import length
 from scripts.curate.check import check, check_file, filters_of, pool_of
 from scripts.curate.pools import STEPS, Pool, module_of
@@ -157,5 +157,5 @@ def test_the_command_decides_as_the_step_does(tmp_path: Path) -> None:
 @pytest.mark.parametrize("step", STEPS)
 def test_no_step_depends_on_the_command_or_the_workflow(step: str) -> None:
     """`check` alone may import the workflow: a step that does would change with every scale."""
-    files = {path.relative_to(ROOT).as_posix() for path in _closure(_module_files(f"scripts.curate.{module_of(step)}"))}
+    files = {path.relative_to(ROOT).as_posix() for path in closure(f"scripts.curate.{module_of(step)}")}
     assert "scripts/curate/check.py" not in files and not any(path.startswith("scripts/workflow/") for path in files)

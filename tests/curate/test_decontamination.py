@@ -137,6 +137,8 @@ ALPACA = (
         ("How many positive divisors does 198 have in total?", False),
         (f"{FOX}. {FOX}. {FOX}. {DIVISORS} {FOX}.", False),  # an exam of other questions
         ("How many positive divisors does 196 have?", False),
+        (DIVISORS.replace("?", " and how many of them are odd?"), False),  # goes on: another question
+        (f"I wonder {DIVISORS}", False),
     ],
 )
 def test_a_short_item_is_found_under_a_template(tmp_path: Path, prompt: str, hit: bool) -> None:

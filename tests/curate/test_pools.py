@@ -8,7 +8,8 @@ from typing import get_args
 import pytest
 from pydantic import ValidationError
 
-from scripts.common.fingerprint import ROOT, _closure, _module_files
+from scripts.common.fingerprint import ROOT
+from scripts.common.fingerprint import closure as closure_of
 from scripts.curate.pools import STEPS, Pool, Step, module_of
 
 SETTINGS = {
@@ -29,8 +30,7 @@ SETTINGS = {
 
 def closure(step: str) -> set[str]:
     """The project files in a step's identity."""
-    files = _closure(_module_files(f"scripts.curate.{module_of(step)}"))
-    return {path.relative_to(ROOT).as_posix() for path in files}
+    return {path.relative_to(ROOT).as_posix() for path in closure_of(f"scripts.curate.{module_of(step)}")}
 
 
 @pytest.mark.parametrize("step", STEPS)
@@ -45,6 +45,11 @@ def test_a_new_filter_reruns_no_other_step(step: str) -> None:
     """A new filter edits `pools.py` and adds modules; none of them may be in the identity of a step."""
     others = {f"scripts/curate/{module_of(other)}.py" for other in STEPS if other != step}
     assert not closure(step) & {"scripts/curate/pools.py", *others}
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_the_language_model_belongs_to_the_language_step(step: str) -> None:
+    assert ("scripts/curate/data/lid.176.ftz" in closure(step)) == (step == "language")
 
 
 def test_every_step_has_a_module_that_takes_its_settings() -> None:

@@ -174,7 +174,7 @@ EDITS = [
         "one source's revision",
         OVERLAY,
         replaced(REVISION, REVISION[::-1]),
-        {"fetch_hub_dataset": 1, "normalize_source": 1, "train_classifier": 2, **SFT_POOL},
+        {"fetch_hub_dataset": 1, "normalize_source": 1, "train_classifier": 1, **SFT_POOL},
     ),
     Edit("a verifier's code", "scripts/verify/choice.py", COMMENT, VERDICTS),
     Edit("a verifier's limits", "scripts/verify/settings.py", COMMENT, VERDICTS),

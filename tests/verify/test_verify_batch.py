@@ -18,7 +18,7 @@ from verifiers import became_true
 
 from scripts.verify import VerifySettings, __main__, batch
 from scripts.verify.batch import verify_file
-from scripts.verify.files import BLOCK
+from scripts.verify.items import BLOCK
 
 ROOT = Path(__file__).parents[2]
 QUICK = '{"response": "\\\\boxed{7}", "answer": {"kind": "math", "spec": {"target": "7"}}}\n'
@@ -166,7 +166,7 @@ def test_a_parquet_without_the_columns_or_with_verdicts_is_refused(tmp_path: Pat
 
 
 MISTAKES = {
-    "no such file": (["missing.jsonl", "out.jsonl"], "missing.jsonl is no regular file"),
+    "no such file": (["missing.jsonl", "out.jsonl"], "missing.jsonl is not a regular file"),
     "Parquet into lines": (["in.parquet", "out.jsonl"], "call the output .parquet too"),
     "lines into Parquet": (["in.jsonl", "out.parquet"], "must end in .parquet, input and output both"),
     "Parquet under another name": (["table.jsonl", "out.jsonl"], "must end in .parquet, input and output both"),
@@ -195,7 +195,7 @@ def test_mistakes_are_told_in_words_and_leave_nothing(tmp_path: Path, monkeypatc
 def test_a_mistake_is_a_failure_without_a_traceback(tmp_path: Path) -> None:
     done = run(tmp_path, "missing.jsonl", "out.jsonl")
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == f"not verified: {tmp_path}/missing.jsonl is no regular file (it is read more than once)\n"
+    assert done.stderr == f"not verified: {tmp_path}/missing.jsonl is not a regular file (it is read more than once)\n"
 
 
 def test_the_help_shows_a_line_in_and_how_to_go_on_and_the_job_s_cores() -> None:

@@ -145,7 +145,7 @@ def settings_of(step: str) -> type:
 def test_a_recipe_is_one_line_that_holds_all_that_a_step_reads(tiny: Artifacts) -> None:
     opd = tiny.find("results/tiny/models/opd/manifest.json")
     text = recipe_text(tiny.config, opd.kind, opd.names)
-    assert "\n" not in text and set(opd.recipe) == {"settings", "seed", "code", "environment"}
+    assert "\n" not in text and set(opd.recipe) == {"settings", "seed", "code", "environment", "numerics"}
     assert opd.recipe["seed"] == 1 and opd.recipe["settings"]["training"]["learning_rate"] > 0
 
 

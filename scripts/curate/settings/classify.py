@@ -10,7 +10,7 @@ from scripts.common.settings import Settings, Share
 
 
 class Classify(Settings):
-    """fastText domain of records whose source states none. Drops nothing."""
+    """The fastText domain of records whose source states none. The step drops nothing."""
 
     step: Literal["classify"]
     threshold: Share = Field(description="below this probability the domain is `general`")

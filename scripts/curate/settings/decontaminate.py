@@ -18,6 +18,12 @@ class Decontaminate(Settings):
         gt=0, description="benchmark texts shorter than this have no n-grams: prompts are found as a whole"
     )
     threshold: Share = Field(description="share of the benchmark text's n-grams that makes a hit")
+    short_room: int = Field(
+        default=5,
+        ge=1,
+        description="a prompt shorter than minimum_words is found, as sentences or lines of its own, in a prompt of at "
+        "most this many times its words; 1: only as the whole prompt",
+    )
     template_items: int = Field(
-        gt=1, description="an n-gram in this many different benchmark items is a template and counts for none"
+        gt=1, description="an n-gram in this many different benchmark items is a template and evidence against no item"
     )

@@ -23,8 +23,14 @@ class Format(Settings):
             "<|start_header_id|>",
             "[INST]",
             "[/INST]",
+            "<start_of_turn>",
+            "<end_of_turn>",
+            "<|system|>",
+            "<|user|>",
+            "<|assistant|>",
         ),
-        description="chat-template tokens of Qwen, GPT, Llama and Mistral: in a message's text they break the template",
+        description="chat-template tokens of Qwen, GPT, Llama, Mistral, Gemma, GLM and Zephyr; a message whose text contains "
+        "one breaks the template",
     )
     mojibake: int = Field(
         default=1,

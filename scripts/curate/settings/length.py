@@ -10,7 +10,7 @@ from scripts.common.settings import Domain, Settings
 
 
 class Length(Settings):
-    """Bounds on the record's length in tokens (a regex word tokenizer), by domain where stated."""
+    """Bounds on the number of words of prompt and response together (scripts/curate/words.py)."""
 
     step: Literal["length"]
     minimum: int = Field(ge=0)

@@ -39,7 +39,7 @@ class Pii(Settings):
             *("your-email", "your.email", "your.name", "your_email", "youremail", "yourname"),
             *("ec2-user", "git", "no-reply", "noreply", "root", "ubuntu"),
         ),
-        description="what stands before the @ of an address that is nobody's: of examples, and of machines",
+        description="what is before the @ of an address that is nobody's: in examples, and of machines",
     )
     reserved_names: tuple[str, ...] = Field(
         default=("test", "example", "invalid", "localhost"),

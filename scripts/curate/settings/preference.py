@@ -10,4 +10,4 @@ from scripts.common.settings import Settings
 class Preference(Settings):
     """Which copy a deduplication keeps: the source's priority decides, then the pool's order."""
 
-    priorities: dict[str, int] = Field(default={}, description="of sources; 0 where a source is not named")
+    priorities: dict[str, int] = Field(default={}, description="priority per source; 0 for a source that is not named")

@@ -85,7 +85,7 @@ class Refusal(Settings):
         ),
         min_length=1,
         description="searched case-insensitively with straight apostrophes, in the answer without its code and without "
-        "what stands in quotation marks; a match that stands in the prompt too is a quotation. After Tulu 3's keyword "
+        "what is in quotation marks; a match that is in the prompt too is a quotation. After Tulu 3's keyword "
         "filters (open-instruct, filter_dataset_by_keywords.py and filter_cutoff_date.py)",
     )
 

@@ -21,5 +21,5 @@ class Truncation(Settings):
     )
     minimum_words: int = Field(ge=1, description="a last line of fewer words is an answer, not a sentence cut short")
     unpunctuated_words: int = Field(
-        ge=1, description="the same, where no other sentence of the response ends with a stop: perhaps it is a style"
+        ge=1, description="the same if no other sentence of the response ends with a stop: that may be a style"
     )

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
+from scripts.common.answer_kinds import AnswerKind
 from scripts.common.chat.thinking import thinking_response
 from scripts.common.settings import Domain
-from scripts.sources.settings import AnswerKind
 
 LEVELS = (1, 2, 3)
 """Easy, medium and hard by construction. How hard they are for a small model is measured, not stated."""
