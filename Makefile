@@ -1,4 +1,4 @@
-# Short commands. `make help` says what each does; all of them use .venv, which `make env` makes from the lock.
+# Short commands. `make help` lists them; all of them use .venv, which `make env` creates from the lock.
 
 .DEFAULT_GOAL := help
 SHELL := bash
@@ -53,11 +53,11 @@ lineage: $(STAMP) ## where a number comes from: make lineage CELL=instruct/ins-g
 	@test -n "$(CELL)" || { echo 'say which: make lineage CELL=table/row/column'; exit 2; }
 	@$(BIN)/python -m scripts.results.lineage $(CELL) --results results/$(SCALE)
 
-diff-lineage: $(STAMP) ## in what two cells differ: make diff-lineage A=table/row/column B=table/row/column
+diff-lineage: $(STAMP) ## the differences of two cells: make diff-lineage A=table/row/column B=table/row/column
 	@test -n "$(A)" -a -n "$(B)" || { echo 'say which two: make diff-lineage A=table/row/column B=table/row/column'; exit 2; }
 	@$(BIN)/python -m scripts.results.lineage --diff $(A) $(B) --results results/$(SCALE)
 
-why: $(STAMP) ## would it be made again, and why: make why ARTIFACT=results/tiny/models/opd, or CELL=table/row/column
+why: $(STAMP) ## whether an artifact would be made again, and why: make why ARTIFACT=results/tiny/models/opd, or CELL=table/row/column
 	@test -n "$(ARTIFACT)$(CELL)" || { echo 'say which: make why ARTIFACT=results/... or CELL=table/row/column'; exit 2; }
 	@$(BIN)/python -m scripts.results.why $(or $(ARTIFACT),--cell $(CELL) --results results/$(SCALE))
 
@@ -77,7 +77,7 @@ verify-results: $(STAMP) ## every artifact against its manifest and its inputs
 export: $(STAMP) ## the run as a Workflow Run RO-Crate: make export [OUT=run.zip] [CELL=table/row/column]
 	$(BIN)/python -m scripts.results.export $(or $(OUT),results/$(SCALE).zip) $(CELL) --results results/$(SCALE)
 
-bench: $(STAMP) ## speed, side by side with what one would otherwise use
+bench: $(STAMP) ## speed, compared with the usual alternatives
 	$(BIN)/python -m benchmarks
 
 $(STACK): envs/stack.txt
@@ -85,12 +85,12 @@ $(STACK): envs/stack.txt
 	.venv-stack/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r envs/stack.txt
 	touch $@
 
-test-stack: $(STACK) ## the paper scale's DeepSpeed and vLLM on the CPU (10 minutes; WHOLE=1 adds what takes 30 more)
+test-stack: $(STACK) ## the paper scale's DeepSpeed and vLLM on the CPU (10 minutes; WHOLE=1 adds slow tests, 30 more)
 	OMP_NUM_THREADS=1 .venv-stack/bin/python -m pytest -n 2 --dist loadfile \
 		$(if $(WHOLE),tests/train,-m 'not whole' tests/train/test_sharded.py) tests/generation
 
 test-cluster: $(STAMP) ## the real SLURM and Apptainer on this machine (root, Debian 12; 20 minutes)
 	$(BIN)/python -m tests.cluster test
 
-lock: ## envs/cpu.txt anew from envs/cpu.in
+lock: ## resolve envs/cpu.in to envs/cpu.txt again
 	scripts/lock cpu

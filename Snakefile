@@ -18,7 +18,7 @@ sys.path.insert(0, str(workflow.basedir))
 from scripts.workflow.config import scale_file
 
 
-# config.yaml < scales/<scale>.yaml < --configfile and --config, which Snakemake lays over each file in turn.
+# The scale's file overrides config.yaml; the user's --configfile and --config override both.
 configfile: Path(workflow.basedir) / "config.yaml"
 configfile: scale_file(config["scale"])
 

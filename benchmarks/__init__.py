@@ -1,1 +1,1 @@
-"""Speed of the project's parts beside what one would otherwise use; `make bench`."""
+"""Benchmarks of the project's parts against the usual alternatives; run by `make bench`."""

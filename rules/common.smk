@@ -1,6 +1,6 @@
-"""Shared by the files of rules: the checked configuration, and what the map of artifacts says of each rule.
+"""Shared by all rule files: the checked configuration, and each rule's files and recipe from the map of artifacts.
 
-Nothing here reads a file per job: configuration, fingerprints and digests are computed once per process.
+Nothing here reads a file once per job: configuration, fingerprints and digests are computed once per process.
 """
 
 import os
@@ -24,12 +24,12 @@ CONFIG = load(config)
 ARTIFACTS = Artifacts(CONFIG)
 PATHS = ARTIFACTS.paths
 
-# Jobs outside of an image run in the environment that Snakemake runs in.
+# Jobs outside images use the Python environment that runs Snakemake.
 os.environ.update(PATH=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}")
 
 
 def git(*arguments):
-    """Output of a git command in the project, empty where there is no git or no repository."""
+    """Output of a git command in the project; empty if git or the repository is missing."""
     try:
         run = subprocess.run(["git", *arguments], cwd=workflow.basedir, capture_output=True, text=True)
     except FileNotFoundError:
@@ -37,22 +37,22 @@ def git(*arguments):
     return run.stdout.strip() if run.returncode == 0 else ""
 
 
-# One name for this run and all its jobs, so that a retry knows what the attempt before it met.
+# One identifier for this run and all its jobs, by which a retry recognises the mark of the previous attempt.
 os.environ.setdefault(RUN_VARIABLE, uuid.uuid4().hex)
 
 
 def in_prefix(text):
-    """A word of the shell's prefix: quoted, and its braces doubled, since Snakemake formats the prefix."""
+    """A word of the shell's prefix: quoted, with doubled braces because Snakemake formats the prefix."""
     return shlex.quote(text).replace("{", "{{").replace("}", "}}")
 
 
 def assignments(variables):
-    """Variables of the environment, as the shell's prefix sets them."""
+    """Environment variables as assignments in the shell's prefix."""
     return " ".join(f"{name}={in_prefix(value)}" for name, value in variables.items())
 
 
-# The prefix is no part of a rule's tracked text: commits and thread counts must not rerun anything. With `exec`, a
-# rule's one command takes the shell's place and gets the signals that a job is sent before its time is over.
+# Snakemake does not compare the prefix, so a new commit or thread count reruns nothing. With `exec`, a rule's command
+# replaces the shell and so receives the signal that SLURM sends before a job's time limit.
 COMMIT = git("rev-parse", "HEAD") or "unknown"
 DIRTY = "true" if git("status", "--porcelain") else "false"
 shell.prefix(
@@ -75,7 +75,7 @@ def inputs(rule):
 
 
 def log_of(rule):
-    """The log of a rule's job."""
+    """The path of the log of a rule's jobs."""
     return ARTIFACTS.kinds[rule].log
 
 
@@ -86,7 +86,7 @@ def names_of(rule):
 
 
 def recipe(rule):
-    """Params function: the one string that says what a job makes."""
+    """Params function: the recipe of a rule's job as one string."""
     kind = ARTIFACTS.kinds[rule]
 
     @cache

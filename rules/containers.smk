@@ -24,5 +24,5 @@ rule build_image:
         environment="|".join(IMAGES),
     params:
         recipe=image_recipe,
-    run:  # on the host, whatever the deployment: it makes the images
+    run:  # on the host, never in a container: it makes the images
         shell("python -m scripts.containers.build --recipe {params.recipe:q} --out {output} > {log} 2>&1")

@@ -4,7 +4,7 @@ makes   results/<scale>/classifiers/domain/, pools/{pool}/{step}/, audit.md
 needs   raw/{source}/ of the pool's sources, and of the benchmarks (decontaminate)
 """
 
-# The step's option for what it reads besides the records.
+# Step to the option for its inputs besides the records.
 EXTRA_OPTION = {"classify": "--classifier", "decontaminate": "--benchmarks"}
 
 

@@ -3,7 +3,7 @@
 makes   results/<scale>/generations/{model}/{benchmark}.parquet, scores/{model}/{benchmark}.json
 needs   models/{model}/, raw/{source}/ of the benchmarks
 
-One job serves the benchmarks of a group (`evaluate_together`), so there is a pair of rules per group.
+A job handles all benchmarks of a group (`evaluate_together`), so there is one pair of rules per group.
 """
 
 for rule_name in [name for name, kind in ARTIFACTS.kinds.items() if kind.step == "evaluate.generate"]:

@@ -1,4 +1,4 @@
-"""Shared by the files of rules: the image a job runs in, what it asks a cluster for, and checks before the first job."""
+"""Shared by all rule files: the image of a job, the resources that it requests, and checks before the first job."""
 
 import shutil
 
@@ -12,48 +12,48 @@ from scripts.workflow import plan
 IMAGES = sorted(set(CONFIG.environments.values()))
 SITE = workflow.resource_settings.default_resources or {}
 OF_GPU_JOBS = {"gpu_partition": "slurm_partition", "gpu_constraint": "constraint"}
-"""What a site's profile says of its jobs with GPUs, and what the executor calls it."""
+"""Setting of a site's profile for GPU jobs to the executor's name for it."""
 
-# Containers shut the host's environment out; these alone are handed in.
-HANDED_IN = "CUDA_VISIBLE_DEVICES HF_HOME HF_ENDPOINT HF_TOKEN LOCAL_KERNELS http_proxy https_proxy no_proxy"
-for name in HANDED_IN.split():
+# Containers do not see the host's environment; only these variables are passed through.
+PASSED_THROUGH = "CUDA_VISIBLE_DEVICES HF_HOME HF_ENDPOINT HF_TOKEN LOCAL_KERNELS http_proxy https_proxy no_proxy"
+for name in PASSED_THROUGH.split():
     if name in os.environ:
         os.environ[f"APPTAINERENV_{name}"] = os.environ[name]
 
-# Only the rules that fetch may ask the hub, and they only where the user does not forbid it.
+# Only the rules that download may access the hub, and only if the user does not forbid it.
 OFFLINE = launching.Untracked(os.environ.get("HF_HUB_OFFLINE", "0"))
 
 
 @cache
-def drawn_without_apptainer():
-    """Whether this is a plan on a machine without Apptainer, for which Snakemake looks as soon as a job has a container."""
+def dry_run_without_apptainer():
+    """Whether this is a dry run without Apptainer. Snakemake looks for Apptainer as soon as a job has a container."""
     return workflow.dryrun and not shutil.which("apptainer")
 
 
 def budget_of(rule):
-    """What a rule's jobs may use."""
+    """The resources that each job of a rule may use."""
     return CONFIG.budget_of(ARTIFACTS.kinds[rule].step)
 
 
 def image(rule):
     """The image that a rule's jobs run in.
 
-    None if jobs run outside images, and for a job on several nodes, which enters the image on each of them.
+    None for jobs outside containers, and for multi-node jobs, which enter the image on each node.
     """
     if not CONFIG.containers or budget_of(rule).nodes > 1:
         return None
     path = str(images.image_file(CONFIG.environments[ARTIFACTS.kinds[rule].role]))
-    return lambda wildcards: None if drawn_without_apptainer() else path
+    return lambda wildcards: None if dry_run_without_apptainer() else path
 
 
 def launch(rule):
-    """The words before the module's name of a training: python, or a launcher of several processes."""
-    trained_in = images.image_file(CONFIG.environments["train"]) if CONFIG.containers else None
-    return launching.launch(budget_of(rule), trained_in, workflow.deployment_settings.apptainer_args)
+    """The start of a training's command, before the module's name: python, or a launcher of several processes."""
+    train_image = images.image_file(CONFIG.environments["train"]) if CONFIG.containers else None
+    return launching.launch(budget_of(rule), train_image, workflow.deployment_settings.apptainer_args)
 
 
 def tracking(wildcards):
-    """Params function: what stands before a training's launch, so that it reports where trackers are configured."""
+    """Params function: environment variables that name a training's trackers; empty if none are configured."""
     if not CONFIG.trackers:
         return launching.Untracked("")
     return launching.Untracked(
@@ -62,39 +62,39 @@ def tracking(wildcards):
 
 
 def cpus(rule):
-    """CPUs of a rule's jobs on each of their nodes."""
+    """CPUs per node of a rule's jobs."""
     return budget_of(rule).cpus
 
 
 def resources(rule):
-    """What a rule's jobs request from SLURM, as keywords of `resources`; None requests nothing.
+    """The resources that a rule's jobs request from SLURM, as keywords of `resources`; None requests nothing.
 
-    Snakemake's own default of `disk` would look up the size of every input of every job. What the profile says about
-    GPUs is meant for this function and is not a resource.
+    `disk` is None because Snakemake's default looks up the size of every input of every job. The profile's settings for
+    GPU jobs are None because this function translates them; they are not resources.
     """
     budget = budget_of(rule)
-    asked = {"disk": None, **dict.fromkeys(OF_GPU_JOBS)}
+    requested = {"disk": None, **dict.fromkeys(OF_GPU_JOBS)}
     if not budget.gpus:
-        return asked | {
-            "gpu_model": None,  # of which the executor would ask one
+        return requested | {
+            "gpu_model": None,  # if it were set, the executor would request a GPU
             "mem_mb": lambda wildcards, attempt: budget.of_attempt(attempt).memory_gb * 1000,
             "runtime": lambda wildcards, attempt: minutes(budget, attempt),
         }
-    asked |= {"mem_mb": budget.memory_gb * 1000, "runtime": budget.minutes}
-    asked |= {"gpu": budget.gpus * budget.nodes, "nodes": budget.nodes}
-    if budget.nodes > 1:  # the rule's own srun starts the tasks, one on each node
-        asked |= {"mpi": "srun", "tasks": budget.nodes, "tasks_per_gpu": 0}
-    asked |= {name: SITE[setting].raw for setting, name in OF_GPU_JOBS.items() if setting in SITE}
-    return asked
+    requested |= {"mem_mb": budget.memory_gb * 1000, "runtime": budget.minutes}
+    requested |= {"gpu": budget.gpus * budget.nodes, "nodes": budget.nodes}
+    if budget.nodes > 1:  # the srun in the rule's command starts one task per node
+        requested |= {"mpi": "srun", "tasks": budget.nodes, "tasks_per_gpu": 0}
+    requested |= {name: SITE[setting].raw for setting, name in OF_GPU_JOBS.items() if setting in SITE}
+    return requested
 
 
 def unsubmitted():
-    """The `resources` of rules whose jobs run where Snakemake does: nothing of what each job asks for by default."""
+    """The `resources` of rules whose jobs run on Snakemake's own machine: every default of the profile is cancelled."""
     return {name.removesuffix("_mb"): None for name in SITE if name != "tmpdir"}
 
 
 def minutes(budget, attempt):
-    """Walltime of an attempt: what a retry grows to is no more than its partition allows."""
+    """Walltime of an attempt in minutes: a retry requests more, up to the limit of its partition."""
     grown = budget.of_attempt(attempt).minutes
     if grown == budget.minutes or workflow.executor_plugin.name != "slurm" or "slurm_partition" not in SITE:
         return grown
@@ -102,7 +102,7 @@ def minutes(budget, attempt):
 
 
 def image_recipe(wildcards):
-    """Params function: what an image is made from, and by which code."""
+    """Params function: the recipe of an image as one string."""
     return canonical_json(
         {
             "settings": {"environment": wildcards.environment, "base": CONFIG.image_base},

@@ -21,7 +21,7 @@ rule synthesize_corpora:
         "python -m scripts.sources.synthesize --recipe {params.recipe:q} --out {output} > {log} 2>&1"
 
 
-# Where Snakemake runs there is a network, on the nodes of a cluster often none.
+# The machine that runs Snakemake has a network; the nodes of a cluster often have none.
 localrules:
     fetch_hub_dataset,
 

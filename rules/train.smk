@@ -1,11 +1,11 @@
 """train: checkpoints.
 
 makes   results/<scale>/models/{model}/
-needs   datasets/{dataset}/, the model it starts from, its teachers
+needs   datasets/{dataset}/, the initial model, the teachers
 """
 
 
-# Where Snakemake runs there is a network, on the nodes of a cluster often none.
+# The machine that runs Snakemake has a network; the nodes of a cluster often have none.
 localrules:
     fetch_hub_model,
 

@@ -19,20 +19,20 @@ from scripts.common import numerics
 ROOT = Path(__file__).resolve().parents[1]
 CODE = ("Snakefile", "config.yaml", "rules", "scripts", "scales", "envs", "containers", "README.md")
 OVERLAY = "overlay.yaml"
-"""What a checkout lays over its scale."""
+"""Configuration file by which a checkout overrides its scale."""
 CELLS = ("instruct/ins-grpo/ifeval", "opd/opd/average", "mopd/mopd/ifeval")
-"""What the shared checkout builds: a cell of each method (SFT, GRPO, OPD, MOPD) and all that they need."""
+"""Targets of the shared checkout: one cell per method (SFT, GRPO, OPD, MOPD)."""
 
 os.environ.update(numerics.variables("portable"))
 """Before any test imports PyTorch or NumPy: tests compute with the numbers that the tiny scale's jobs compute with."""
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
-"""A shell starts what runs in the background with Ctrl-C ignored, and what the tests start would inherit that."""
+"""A shell starts background jobs with Ctrl-C ignored, and the processes that tests start would inherit that."""
 
 
 @dataclass(frozen=True)
 class Checkout:
-    """A copy of the project's code in a folder of its own, with the results that Snakemake makes there."""
+    """A copy of the project's code in its own folder, with the results that Snakemake makes there."""
 
     root: Path
 
@@ -62,7 +62,7 @@ class Checkout:
         return done
 
     def planned(self, *arguments: str) -> dict[str, int]:
-        """Jobs by rule that `snakemake --dry-run` with targets or options would run; empty where all is done."""
+        """Rule to number of jobs that `snakemake --dry-run` with targets or options plans; empty if all is done."""
         output = self.dry_run(*arguments)
         table = re.search(r"^job +count\n-+ +-+\n(.*?)^total", output, re.M | re.S)
         if table is None and "Nothing to be done" not in output:
@@ -71,7 +71,7 @@ class Checkout:
         return {name: int(count) for name, count in rows if name != "all"}
 
     def dry_run(self, *arguments: str) -> str:
-        """What `snakemake --dry-run` says."""
+        """The output of `snakemake --dry-run`."""
         return planner.dry_run(self.root, *arguments, "--configfile", OVERLAY)
 
     @property
@@ -80,7 +80,7 @@ class Checkout:
 
 
 def copy_of_the_project(folder: Path, overlay: Path = ROOT / "tests" / "pipeline" / "mini.yaml") -> Checkout:
-    """The code alone, without results, environment or history, and the overlay."""
+    """The code and the overlay, without results, environment or history."""
     folder.mkdir(parents=True)
     for name in CODE:
         source = ROOT / name
@@ -94,7 +94,7 @@ def copy_of_the_project(folder: Path, overlay: Path = ROOT / "tests" / "pipeline
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
-    """A checkout whose CELLS are made, from raw corpora on. Tests that change it put everything back."""
+    """A checkout in which CELLS are made from raw corpora. Tests that change it undo every change."""
     checkout = copy_of_the_project(tmp_path_factory.mktemp("pipeline") / "checkout")
     checkout.snakemake(*checkout.targets)
     return checkout
@@ -102,5 +102,5 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
 
 @pytest.fixture
 def copy(built: Checkout, tmp_path: Path) -> Checkout:
-    """The built checkout in another place, its history with it; what a test does there leaves no trace."""
+    """A copy of the built checkout and its history in another folder, which a test may change freely."""
     return Checkout(shutil.copytree(built.root, tmp_path / "elsewhere", symlinks=True))

@@ -1,4 +1,4 @@
-"""`snakemake --dry-run` in a fork of a process that has Snakemake imported: a second, not three, each."""
+"""Run `snakemake --dry-run` in a fork of a process that has imported Snakemake: one second per plan, not three."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ PLANNERS.set_forkserver_preload(["snakemake.cli", "snakemake.workflow", "snakema
 
 
 def dry_run(folder: Path, *arguments: str) -> str:
-    """What `snakemake --dry-run` with `arguments` says in `folder`."""
-    with tempfile.NamedTemporaryFile(mode="r", suffix=".txt") as said:
-        process = PLANNERS.Process(target=_dry_run, args=(folder, [*arguments, "--dry-run"], said.name))
+    """The output of `snakemake --dry-run` with `arguments` in `folder`."""
+    with tempfile.NamedTemporaryFile(mode="r", suffix=".txt") as output:
+        process = PLANNERS.Process(target=_dry_run, args=(folder, [*arguments, "--dry-run"], output.name))
         process.start()
         process.join(timeout=600)
         process.kill()
-        return said.read()
+        return output.read()
 
 
-def _dry_run(folder: Path, command: list[str], said: str) -> None:
+def _dry_run(folder: Path, command: list[str], output: str) -> None:
     os.chdir(folder)
-    target = os.open(said, os.O_WRONLY)
+    target = os.open(output, os.O_WRONLY)
     os.dup2(target, 1)
     os.dup2(target, 2)
     from snakemake.cli import main

@@ -3,10 +3,9 @@
 A rule's recipe holds this digest. So an edited line reruns the steps that depend on it, while a touched file, a
 moved checkout or an edit elsewhere reruns nothing. `closure(module)` lists the files that count.
 
-Two kinds of files need a word. A file in a package's `data/` folder counts if a file that counts names it: a module,
-or a template that includes it. A README counts for nobody. The modules in `EXECUTION_ONLY` decide how a job runs and
-never what it makes, so neither they nor their imports count. Dynamic imports are not seen. Installed packages are
-covered by the environment's digest.
+A file in a package's `data/` folder counts if another file that counts names it: a module, or a template that includes
+it. A README never counts. The modules in `EXECUTION_ONLY` decide how a job runs and never what it makes, so neither
+they nor their imports count. Dynamic imports are not followed. The environment's digest covers installed packages.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ PACKAGE = "scripts"
 EXECUTION_ONLY = {
     "scripts/common/retries.py": "decides whether a failed job starts again",
     "scripts/common/provenance.py": "fills the record of a run, which no artifact depends on",
-    "scripts/common/flops.py": "FLOP for a training's report and for estimates",
+    "scripts/common/flops.py": "computes FLOP for a training's report and for estimates",
     "scripts/generation/fleet.py": "chooses the server that answers a request, and tries it again",
     "scripts/generation/serving.py": "says where servers run, and their timeouts and retries",
     "scripts/train/card.py": "writes a model's README.md, which is not content",
@@ -53,7 +52,7 @@ def fingerprint(module: str) -> str:
 
 
 def digest_of(digests: dict[str, str]) -> str:
-    """The fingerprint that belongs to some files' digests, as `file_digests` returns them."""
+    """The fingerprint of files, from their digests as `file_digests` returns them."""
     digest = hashlib.sha256()
     for name, content in sorted(digests.items()):
         digest.update(name.encode() + b"\0")
@@ -77,7 +76,7 @@ def closure(module: str) -> tuple[Path, ...]:
 
 
 def forget() -> None:
-    """Read every file anew: for a process that lives on while files change."""
+    """Clear the caches, so that every file is read again: for a process that outlives an edit."""
     cached = (fingerprint, packages, _closure, _file_digest, _content, _data_files, _imports, _names, _module_files)
     for function in (*cached, _module_file):
         function.cache_clear()
@@ -85,7 +84,7 @@ def forget() -> None:
 
 @cache
 def packages(module: str) -> frozenset[str]:
-    """Top-level names of everything that `module` and the project modules behind it import."""
+    """Top-level names of all packages that `module` imports, directly or through project modules."""
     names = (name for path in closure(module) for name in _names(path))
     return frozenset(name.partition(".")[0] for name in names)
 
@@ -103,7 +102,7 @@ def _closure(start: tuple[Path, ...]) -> tuple[Path, ...]:
 
 
 def _named_data(modules: set[Path]) -> set[Path]:
-    """The data files, of the packages of `modules`, that one of them names, or a data file so found."""
+    """The data files in the packages of `modules` whose name is in a module's text, or in the text of such a file."""
     candidates = {item for folder in {path.parent for path in modules} for item in _data_files(folder / "data")}
     named: set[Path] = set()
     todo = list(modules)

@@ -1,8 +1,8 @@
 """Where an artifact comes from: the graph of run records behind it, back to the raw sources.
 
-Each artifact has the record of its run beside it (`run.json`, `<file>.run`), which states its own digest
-and, for each input, the digest that was really read. Following these needs no big file: data may be
-deleted to free disk as long as manifests and records stay.
+Each artifact has the record of its run beside it (`run.json`, `<file>.run`), which states the artifact's digest and,
+for each input, the digest that the step read. Only manifests and records are read: large data files may be deleted to
+free disk.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Node:
     """One artifact as its run recorded it."""
 
     path: Path
-    """Where the artifact lies now."""
+    """The artifact's present path."""
     record: Mapping[str, Any]
     """The record of its run: see `scripts.common.step`."""
 
@@ -35,20 +35,20 @@ class Node:
 
     @cached_property
     def inputs(self) -> dict[Path, str]:
-        """Its inputs, where they lie now, and the digest each had when it was read."""
+        """Present path of each input to the digest that it had when the step read it."""
         return {self._relocated(name): digest for name, digest in self.record["inputs"].items()}
 
     @property
     def stage(self) -> str:
-        """Name of the stage whose step made it: `scripts.train.sft` is of `train`."""
+        """Name of the stage whose step made it: `train` for `scripts.train.sft`."""
         return self.record["step"].split(".")[1]
 
     def counts(self) -> dict[str, Any]:
-        """What the step counted; empty for a single file, or where the manifest is gone."""
+        """The step's counts; empty for a single file, or if the manifest was deleted."""
         return read_json(self.path).get("counts", {}) if self.path.name == MANIFEST and self.path.is_file() else {}
 
     def _relocated(self, recorded: str) -> Path:
-        """An input's path now: when the whole results folder was moved or copied, its inputs moved along."""
+        """An input's present path: if the results folder was moved or copied, its inputs moved with it."""
         made, now = _without_common_end(self._made_as(), self.path)
         inside = PurePath(recorded)
         return Path(now, inside.relative_to(made)) if inside.is_relative_to(made) else Path(recorded)
@@ -60,22 +60,22 @@ class Node:
 
 @dataclass(frozen=True)
 class Lineage:
-    """Everything that some artifacts were made from, and what does not fit together in it."""
+    """Everything that artifacts were made from, and its inconsistencies."""
 
     nodes: dict[Path, Node]
-    """Each artifact once, itself and all behind it, sorted by path."""
+    """The artifacts and everything behind them, each once, sorted by path."""
     problems: tuple[str, ...]
-    """Missing records, and inputs that are other than they were when read; empty when all fits."""
+    """Missing records, and inputs that changed after they were read; empty if the lineage is consistent."""
 
     def digests(self) -> dict[str, str]:
-        """Artifact to digest, sorted by path. Raises ArtifactError when the lineage has a problem."""
+        """Artifact to digest, sorted by path. Raises ArtifactError if the lineage has a problem."""
         if self.problems:
             raise ArtifactError("; ".join(self.problems))
         return {path.as_posix(): node.digest for path, node in self.nodes.items()}
 
 
 def trace(paths: Iterable[Path]) -> Lineage:
-    """The lineage of the artifacts at `paths` (manifests or single files), by their run records alone."""
+    """The lineage of the artifacts at `paths` (manifests or single files), from their run records alone."""
     nodes: dict[Path, Node] = {}
     problems: set[str] = set()
     todo = list(paths)
@@ -94,18 +94,18 @@ def trace(paths: Iterable[Path]) -> Lineage:
 
 
 def read_node(path: Path) -> Node:
-    """The artifact at `path` by its run record. Raises ArtifactError when there is none to read."""
-    record = run_path(path)
-    if not record.is_file():
-        raise ArtifactError(f"{path} has no record of its run ({record} is missing): make it again")
+    """The artifact at `path`, from its run record. Raises ArtifactError if the record is missing or incomplete."""
+    file = run_path(path)
+    if not file.is_file():
+        raise ArtifactError(f"{path} has no record of its run ({file} is missing): make it again")
     try:
-        found = read_json(record)
-        complete = {"output", "outputs", "inputs", "step", "recipe"} <= found.keys()
+        record = read_json(file)
+        complete = {"output", "outputs", "inputs", "step", "recipe"} <= record.keys()
     except (ValueError, AttributeError):
         complete = False
     if not complete:
-        raise ArtifactError(f"{record} is not the record of a run: make {path} again")
-    return Node(path, found)
+        raise ArtifactError(f"{file} is not the record of a run: make {path} again")
+    return Node(path, record)
 
 
 def _changed_inputs(node: Node, nodes: Mapping[Path, Node]) -> Iterable[str]:
@@ -118,7 +118,7 @@ def _changed_inputs(node: Node, nodes: Mapping[Path, Node]) -> Iterable[str]:
 
 
 def _without_common_end(one: PurePath, other: PurePath) -> tuple[PurePath, PurePath]:
-    """Both paths without the longest run of last parts that they share."""
+    """Both paths without their longest common suffix of parts."""
     shared = 0
     for left, right in zip(reversed(one.parts), reversed(other.parts), strict=False):
         if left != right:
@@ -128,7 +128,7 @@ def _without_common_end(one: PurePath, other: PurePath) -> tuple[PurePath, PureP
 
 
 def flat(value: Any, prefix: str = "") -> dict[str, Any]:
-    """Nested settings as `a.b.c` to value; a list is a value."""
+    """Nested settings as one dictionary with keys such as `a.b.c`; a list counts as a value."""
     if not isinstance(value, Mapping) or not value:
         return {prefix: value} if prefix else {}
     return {

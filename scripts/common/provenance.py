@@ -1,4 +1,4 @@
-"""Where and by whom an artifact is made: what a run's record says besides its recipe and inputs.
+"""The machine and the checkout that make an artifact, for the record of the run.
 
 Nothing here can change an artifact, so an edit reruns nothing (`EXECUTION_ONLY` in `scripts.common.fingerprint`).
 """
@@ -16,11 +16,11 @@ from scripts.common.fingerprint import ROOT
 
 CPUINFO = Path("/proc/cpuinfo")
 VECTOR_FLAGS = ("avx2", "fma", "avx512f", "avx512_bf16", "amx_tile", "asimd", "sve")
-"""CPU flags by which numerical libraries choose their kernels, and so the order in which sums are taken."""
+"""CPU flags by which numerical libraries choose their kernels, and so the order of their floating-point sums."""
 
 
 def commit() -> str | None:
-    """The project's commit as Snakemake read it; None if a step runs by hand without NEBULA_COMMIT."""
+    """The project's commit, which Snakemake puts into NEBULA_COMMIT; None if a step is run by hand without it."""
     return os.environ.get("NEBULA_COMMIT")
 
 
@@ -30,13 +30,13 @@ def dirty() -> bool | None:
 
 
 def image() -> str | None:
-    """Digest of the image that this step runs in, as the image's build recorded it; None outside an image."""
+    """Digest of the container image that this step runs in, from the image's build record; None outside an image."""
     built = run_path(ROOT / "containers" / Path(os.environ.get("APPTAINER_CONTAINER", "none")).name)
     return read_json(built)["output"] if built.is_file() else None
 
 
 def hardware() -> dict[str, Any]:
-    """Architecture, CPU model, its flags among VECTOR_FLAGS, number of CPUs, and the GPUs that the job may use."""
+    """Architecture, CPU model, the CPU's flags that VECTOR_FLAGS lists, number of CPUs, and the job's GPUs."""
     model, flags = cpu(CPUINFO.read_text() if CPUINFO.is_file() else "")
     gpus = os.environ.get("CUDA_VISIBLE_DEVICES")
     return {
@@ -59,8 +59,8 @@ def exceptions(machine: dict[str, Any]) -> list[str]:
 def cpu(info: str) -> tuple[str, list[str]]:
     """Model and vector flags of the first CPU in the text of /proc/cpuinfo.
 
-    The model is `AMD EPYC (family 25, model 17)`: clouds shorten the name, and the two numbers still tell the
-    generation. It is `unknown` if the text names none.
+    The model reads `AMD EPYC (family 25, model 17)`: clouds shorten the name, and the two numbers still identify the
+    generation. It is `unknown` if the text names no model.
     """
     fields: dict[str, str] = {}
     for line in info.splitlines():

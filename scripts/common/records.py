@@ -1,15 +1,15 @@
 """Records: the one schema of every data set, as Parquet shards in a folder.
 
-A record is one prompt with, for SFT, its answer from the assistant:
+A record is one prompt; for SFT, the assistant's answer follows it:
 
     id        16 hex digits: hash of source and prompt
     source    name of the source in the configuration
     domain    math | code | instruction | knowledge | general; empty until classified
     messages  list of {role, content}
     answer    {kind, spec}: what a verifier needs; kind is one of `answer_kinds.py`, spec its JSON
-    meta      JSON object: whatever the source gives besides (level, original id, ...)
+    meta      JSON object: further fields of the source (level, original id, ...)
 
-Steps add columns after these; none is renamed.
+Steps add columns after these and never rename one.
 """
 
 from __future__ import annotations
@@ -61,35 +61,35 @@ SCHEMA = pa.schema(
         ("meta", pa.string()),
     ]
 )
-KEPT = "records"
-"""Folder of an artifact's records, `records/00000.parquet`, ..."""
+RECORDS = "records"
+"""Folder of an artifact's records: `records/00000.parquet`, ..."""
 DROPPED = "dropped"
 """Folder of the records that a step dropped, with the columns `step` and `reason` added."""
 ROW_GROUP = 10_000  # rows: a few MB each, the unit of streaming
 
 
 def record_id(source: str, prompt: str) -> str:
-    """16 hex digits that name a record: the same source and prompt give the same id, anywhere."""
+    """The id of a record, 16 hex digits: the same source and prompt always give the same id."""
     return hashlib.sha256(f"{source}\0{prompt}".encode()).hexdigest()[:16]
 
 
 def prompt_of(messages: Sequence[Message]) -> str:
-    """All but the last assistant's turn, as text: what makes two records the same question."""
+    """All messages before the final assistant turn as one text; two records with the same text are one question."""
     return "\n\n".join(message["content"] for message in prompt_messages(messages))
 
 
 def prompt_messages(messages: Sequence[Message]) -> list[Message]:
-    """The messages up to and without the final assistant turn."""
+    """The messages before the final assistant turn."""
     return list(messages[:-1] if messages and messages[-1]["role"] == "assistant" else messages)
 
 
 def response_of(messages: Sequence[Message]) -> str:
-    """The final assistant turn's text, empty where the record is a prompt alone."""
+    """The final assistant turn's text; empty if the record has only a prompt."""
     return messages[-1]["content"] if messages and messages[-1]["role"] == "assistant" else ""
 
 
 def has_verifier(answer: Mapping[str, Any] | None) -> bool:
-    """Whether anything can be verified about responses to a prompt with this answer."""
+    """Whether a verifier can check responses to a prompt with this answer."""
     return answer is not None and answer["kind"] not in (None, "none")
 
 
@@ -113,7 +113,7 @@ def shards(folder: Path) -> list[Path]:
 
 
 def iterate(folder: Path, columns: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
-    """The records of a folder, streamed one row group at a time."""
+    """Yield the records of a folder; one row group is in memory at a time."""
     for shard in shards(folder):
         with pq.ParquetFile(shard) as file:
             for batch in file.iter_batches(batch_size=ROW_GROUP, columns=columns):
@@ -136,13 +136,13 @@ def schema_with(*columns: tuple[str, pa.DataType]) -> pa.Schema:
 
 
 def extended(schema: pa.Schema, columns: Columns) -> pa.Schema:
-    """The schema with those of the columns that it does not have yet."""
+    """The schema with the columns that it lacks added at its end."""
     new = [pa.field(name, kind) for name, kind in columns if name not in schema.names]
     return pa.schema([*schema, *new])
 
 
 def write(folder: Path, rows: Iterable[dict[str, Any]], schema: pa.Schema = SCHEMA) -> int:
-    """Write rows to `folder/00000.parquet` in row groups (streamed; zstd) and return their number."""
+    """Stream rows to `folder/00000.parquet` in row groups, compressed by zstd; return the number of rows."""
     folder.mkdir(parents=True, exist_ok=True)
     written = 0
     with pq.ParquetWriter(folder / "00000.parquet", schema, compression="zstd") as writer:

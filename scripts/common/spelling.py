@@ -1,4 +1,4 @@
-"""A hint for a misspelt name: the close matches, or the known names."""
+"""A hint for error messages about a misspelt name: the close matches, or all known names."""
 
 from __future__ import annotations
 

@@ -1,16 +1,15 @@
-"""The frame of every step: what it may read, where it writes, and the record of its run.
+"""The runner of every step: it checks inputs, gives the step a folder to write into, and records the run.
 
-A step module has a `main()` of this shape, and is run by its rule or by hand with the command that
-the log's first line prints:
+A step module has a `main()` of this shape. A rule runs it; the log's first line is the command that runs it by hand:
 
     def main() -> None:
         with step(__spec__, inputs=("dataset", "init"), settings=SftSettings) as run:
             train(run.settings, run.input("dataset").folder, run.out)
 
-`--recipe` is the step's only source of settings; each input is a manifest (or a single-file artifact),
-verified before the step starts. The step writes into a private folder, which becomes the artifact in
-one rename at the end; a step that fails or is killed leaves nothing that looks finished. Where a launcher
-runs several processes of a step, all share the work folder, and what the others than the first write elsewhere goes.
+`--recipe` is the step's only source of settings. Each input is a manifest (or a single-file artifact), verified before
+the step starts. The step writes into a private folder, which one rename turns into the artifact at the end, so a step
+that fails or is killed leaves nothing that looks finished. If a launcher runs several processes of a step, all share
+the work folder; anything that ranks other than 0 write elsewhere is discarded.
 """
 
 from __future__ import annotations
@@ -55,46 +54,46 @@ S = TypeVar("S")
 
 
 class SettingsType(Protocol[T_co]):
-    """A pydantic model class, or anything else that checks and types a settings dictionary."""
+    """A pydantic model class, or any other class that validates a settings dictionary and returns it typed."""
 
     def model_validate(self, obj: Any) -> T_co: ...
 
 
 @dataclass
 class Run(Generic[S]):
-    """What a step works with: its settings, its verified inputs, its output folder and its counters."""
+    """What a step works with: its settings, its verified inputs, its output folder and its counts."""
 
     settings: S
     seed: int
-    """The seed of this artifact; derive every generator of random numbers from it."""
+    """The seed of this artifact; every random number generator of the step must be derived from it."""
     out: Path
-    """Private folder to write into. Its files become the artifact (a folder, or the files asked for)."""
+    """Private folder to write into. Its files become the artifact: a folder, or the files in `outputs`."""
     outputs: list[Path]
-    """The tracked files to make: one `manifest.json`, or files that `out` must then hold by name."""
+    """The tracked files to make: one `manifest.json`, or files that the step writes into `out` under these names."""
     work: Path
-    """Folder that survives a failure: checkpoints and finished shards go here. It is named by the recipe, what the
-    inputs hold and the outputs, so nothing made for another model or from older data is ever resumed."""
+    """Folder that survives a failure, for checkpoints and finished shards. Its name is a digest of the recipe, the
+    inputs' content and the outputs, so a step never resumes work for another model or from older data."""
     inputs: dict[str, list[Artifact]]
     names: dict[str, list[str]] = field(default_factory=dict)
-    """For inputs given as `name=path`: the names, in the order of the artifacts in `inputs`."""
+    """For inputs passed as `name=path`: the names, in the order of the artifacts in `inputs`."""
     counts: dict[str, Any] = field(default_factory=dict)
-    """Content of the manifest: records kept, dropped by reason, accuracy, ... Deterministic values only."""
+    """Written into the manifest: records kept, records dropped by reason, accuracy, ... Deterministic values only."""
     notes: dict[str, Any] = field(default_factory=dict)
-    """Goes into the run's record: tokens per second, costs, whatever may differ between two runs."""
+    """Written into the record of the run: tokens per second, costs, and other values that may differ between runs."""
 
     @property
     def name(self) -> str:
-        """Name of the artifact: that of its folder, or of its (first) file without suffix."""
+        """Name of the artifact: the name of its folder, or of its (first) file without suffix."""
         first = self.outputs[0]
         return first.parent.name if first.name == MANIFEST else first.stem
 
     def input(self, name: str) -> Artifact:
-        """The only artifact given as `name`."""
+        """The only artifact of the input `name`."""
         (artifact,) = self.inputs[name]
         return artifact
 
     def named(self, name: str) -> dict[str, Artifact]:
-        """The artifacts given as `--name a=path b=path`, by their names."""
+        """Name to artifact, for an input passed as `--NAME a=path b=path`."""
         return dict(zip(self.names[name], self.inputs[name], strict=True))
 
 
@@ -102,9 +101,9 @@ class Run(Generic[S]):
 def step(
     spec: ModuleSpec | None, inputs: Sequence[str], settings: SettingsType[S], named: Sequence[str] = ()
 ) -> Iterator[Run[S]]:
-    """Parse the command line, verify inputs, give the step its `Run`, then put the artifact in place.
+    """Parse the command line, verify inputs, yield the step's `Run`, then put the artifact in place.
 
-    `named` inputs are given as `name=path` each, the name saying what the artifact is for.
+    Inputs listed in `named` are passed as `name=path`; the name says what the artifact is used for, such as a domain.
     """
     if spec is None:
         raise SystemExit("run a step as a module: python -m scripts.<stage>.<step>")
@@ -189,11 +188,11 @@ def _prepare(
     inputs: Sequence[str],
     named: Sequence[str],
 ) -> Run[S]:
-    given = {name: getattr(arguments, name.replace("-", "_")) for name in inputs}
-    pairs = {name: getattr(arguments, name.replace("-", "_")) for name in named}
-    names = {name: [key for key, _ in found] for name, found in pairs.items()}
-    given |= {name: [path for _, path in found] for name, found in pairs.items()}
-    opened = {name: [open_artifact(path) for path in paths] for name, paths in given.items()}
+    paths_by_input = {name: getattr(arguments, name.replace("-", "_")) for name in inputs}
+    pairs_by_input = {name: getattr(arguments, name.replace("-", "_")) for name in named}
+    names = {name: [key for key, _ in pairs] for name, pairs in pairs_by_input.items()}
+    paths_by_input |= {name: [path for _, path in pairs] for name, pairs in pairs_by_input.items()}
+    opened = {name: [open_artifact(path) for path in paths] for name, paths in paths_by_input.items()}
     digests = {name: [item.digest for item in items] for name, items in opened.items()}
     identity = {"recipe": recipe, "inputs": digests, "names": names, "outputs": [str(path) for path in arguments.out]}
     return Run(
@@ -208,18 +207,18 @@ def _prepare(
 
 
 def is_main_process() -> bool:
-    """Whether this process puts the artifact in place; of a training's several, the first, as its launcher says."""
+    """True in the process that publishes the artifact: rank 0 of a distributed training (RANK), or the only process."""
     return os.environ.get("RANK", "0") == "0"
 
 
 def workers() -> int:
-    """Worker processes of a step, from the environment (NEBULA_WORKERS): their number changes no byte, so it is not a
+    """Number of worker processes, from the environment (NEBULA_WORKERS). It cannot change the artifact, so it is not a
     setting."""
     return int(os.environ.get("NEBULA_WORKERS", "1"))
 
 
 def _private_folder(output: Path) -> Path:
-    """A new folder beside the output; what killed runs of the same output left there goes."""
+    """Create a new folder beside the output; removes folders left behind by killed runs of the same output."""
     final = output.parent if output.name == MANIFEST else output
     final.parent.mkdir(parents=True, exist_ok=True)
     for left in final.parent.glob(f".{final.name}{PARTIAL}*"):
@@ -230,7 +229,7 @@ def _private_folder(output: Path) -> Path:
 
 
 def _inputs_unchanged(run: Run[Any]) -> None:
-    """What was verified at the start must still stand: an input replaced meanwhile is nobody's input."""
+    """Hash the inputs again: an input replaced during the run is not the one recorded. Raises ArtifactError."""
     for item in (item for items in run.inputs.values() for item in items):
         if not item.path.is_file() or sha256_file(item.path) != item.digest:
             raise ArtifactError(f"{item.path} changed while this step read it: run the same target again")
@@ -247,7 +246,10 @@ def _finish(run: Run[Any], record: dict[str, Any]) -> None:
 
 
 def _place_files(run: Run[Any], record: dict[str, Any]) -> None:
-    """Every file with its record, the record first: a file without one is never taken for finished."""
+    """Put every file and its record in place, the record first, so that a finished file always has one.
+
+    Raises ArtifactError if the step did not write an output.
+    """
     missing = [str(path) for path in run.outputs if not (run.out / path.name).is_file()]
     if missing:
         raise ArtifactError(f"the step ended without writing {', '.join(missing)}; nothing was put in place")

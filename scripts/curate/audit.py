@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.common.artifacts import Artifact
-from scripts.common.records import DROPPED, KEPT, iterate
+from scripts.common.records import DROPPED, RECORDS, iterate
 from scripts.common.step import step
 from scripts.curate import views
 from scripts.curate.decontaminate import HIT, WHITELISTED
@@ -56,7 +56,7 @@ def page(pools: Sequence[Artifact], benchmarks: Sequence[Artifact], settings: Au
 
 
 def _items(benchmarks: Sequence[Artifact], wanted: set[tuple[str, str]]) -> Texts:
-    rows = (row for item in benchmarks for row in iterate(item.folder / KEPT, ["id", "source", "messages"]))
+    rows = (row for item in benchmarks for row in iterate(item.folder / RECORDS, ["id", "source", "messages"]))
     return {(row["source"], row["id"]): row for row in rows if (row["source"], row["id"]) in wanted}
 
 

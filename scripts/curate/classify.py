@@ -12,7 +12,7 @@ import pyarrow as pa
 from datatrove.data import Document
 from datatrove.pipeline.filters.base_filter import BaseFilter
 
-from scripts.common.records import KEPT, iterate
+from scripts.common.records import RECORDS, iterate
 from scripts.common.step import step
 from scripts.curate.classifier import MODEL, domain_text, load, probabilities
 from scripts.curate.job import job_of
@@ -47,7 +47,7 @@ def main() -> None:
         model = run.input("classifier").folder / MODEL
         load(model)
         run.counts |= job_of(run).filter(DomainClassifier(run.settings, model), prompt, added=ADDED)
-        rows = iterate(run.out / KEPT, ["domain", "domain_probability"])
+        rows = iterate(run.out / RECORDS, ["domain", "domain_probability"])
         classified = Counter(row["domain"] for row in rows if row["domain_probability"] is not None)
         run.counts["classified"] = dict(sorted(classified.items()))
 

@@ -28,7 +28,7 @@ from datatrove.data import Document
 from datatrove.pipeline.filters.base_filter import BaseFilter
 from xxhash import xxh3_64_intdigest
 
-from scripts.common.records import DROPPED, KEPT, iterate
+from scripts.common.records import DROPPED, RECORDS, iterate
 from scripts.common.step import step
 from scripts.curate import views
 from scripts.curate.corpus import CurationError
@@ -323,7 +323,7 @@ def _by_benchmark(folder: Path) -> dict[str, int]:
 
 def main() -> None:
     with step(__spec__, inputs=("records", "benchmarks"), settings=Decontaminate) as run:
-        benchmarks = tuple(item.folder / KEPT for item in run.inputs["benchmarks"])
+        benchmarks = tuple(item.folder / RECORDS for item in run.inputs["benchmarks"])
         run.counts |= decontaminate(job_of(run), run.settings, benchmarks)
 
 

@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from datatrove.pipeline.filters.base_filter import BaseFilter
 
-from scripts.common.records import DROPPED, KEPT, Columns, extended, shards
+from scripts.common.records import DROPPED, RECORDS, Columns, extended, shards
 from scripts.common.step import Run, workers
 from scripts.curate.corpus import CurationError, open_corpus
 from scripts.curate.sieve import ASIDE, Compute, Outputs, Scan, Sieve, Text, View
@@ -74,8 +74,8 @@ class Job(Tasks):
 
     def _outputs(self, added: Columns, hit: Columns, aside: str | None) -> Outputs:
         reasons = [("step", pa.string()), ("reason", pa.string()), *hit]
-        roles = {KEPT: KEPT, DROPPED: DROPPED} | ({aside: ASIDE} if aside else {})
-        new = {KEPT: added, DROPPED: reasons, ASIDE: reasons}
+        roles = {RECORDS: RECORDS, DROPPED: DROPPED} | ({aside: ASIDE} if aside else {})
+        new = {RECORDS: added, DROPPED: reasons, ASIDE: reasons}
         return Outputs(
             roles,
             {name: extended(self.corpus.schema, new[role]) for name, role in roles.items()},
@@ -83,7 +83,7 @@ class Job(Tasks):
         )
 
     def _counts(self) -> dict[str, Any]:
-        kept = sum(pq.read_metadata(shard).num_rows for shard in shards(self.out / KEPT))
+        kept = sum(pq.read_metadata(shard).num_rows for shard in shards(self.out / RECORDS))
         reasons: Counter[str] = Counter()
         for shard in shards(self.out / DROPPED):
             counted = pc.value_counts(pq.read_table(shard, columns=["reason"])["reason"])
@@ -98,5 +98,5 @@ class Job(Tasks):
 
 def job_of(run: Run[Any]) -> Job:
     """The job of a step's run over its `records` inputs."""
-    corpus = open_corpus(item.folder / KEPT for item in run.inputs["records"])
+    corpus = open_corpus(item.folder / RECORDS for item in run.inputs["records"])
     return Job(run.settings.step, corpus, run.work, workers(), run.out)

@@ -19,7 +19,7 @@ from datatrove.pipeline.base import PipelineStep
 from datatrove.pipeline.filters.base_filter import BaseFilter, get_filter_result
 from datatrove.utils.typeshelper import StatHints
 
-from scripts.common.records import DROPPED, KEPT
+from scripts.common.records import DROPPED, RECORDS
 from scripts.curate.corpus import rows_of
 from scripts.curate.shard import Shard
 from scripts.curate.tasks import Tasks
@@ -44,7 +44,7 @@ class Outputs:
     """The folders that a filter writes, by name."""
 
     roles: dict[str, str]
-    """Which rows: KEPT, DROPPED, or ASIDE (rows that are kept with a reason)."""
+    """Which rows: RECORDS, DROPPED, or ASIDE (rows that are kept with a reason)."""
     schemas: dict[str, pa.Schema]
     computed: dict[str, frozenset[str]]
     """The columns whose values come from the filter, not from the input."""
@@ -89,11 +89,11 @@ class Sieve(PipelineStep):
         for document, (_, reason) in zip(documents, decisions, strict=True):
             document.metadata |= {"step": self.tasks.name, "reason": reason}
         chosen = {
-            KEPT: [bool(keep) for keep, _ in decisions],
+            RECORDS: [bool(keep) for keep, _ in decisions],
             DROPPED: [not keep for keep, _ in decisions],
             ASIDE: [bool(keep) and reason is not None for keep, reason in decisions],
         }
-        self.stat_update(StatHints.forwarded, value=sum(chosen[KEPT]))
+        self.stat_update(StatHints.forwarded, value=sum(chosen[RECORDS]))
         self.stat_update(StatHints.dropped, value=sum(chosen[DROPPED]))
         return {name: self._cut(batch, documents, chosen[role], name) for name, role in self.outputs.roles.items()}
 

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 import fasttext
 
-from scripts.common.records import KEPT
+from scripts.common.records import RECORDS
 from scripts.common.step import step
 from scripts.curate.classifier import LABEL, MODEL, best, domain_view
 from scripts.curate.corpus import CurationError, open_corpus
@@ -131,7 +131,7 @@ def evaluate(path: Path, held: list[Labelled]) -> dict[str, Any]:
 def main() -> None:
     with step(__spec__, inputs=("sources",), settings=FastText) as run:
         settings = run.settings
-        corpus = open_corpus(item.folder / KEPT for item in run.inputs["sources"])
+        corpus = open_corpus(item.folder / RECORDS for item in run.inputs["sources"])
         records = corpus.iterate(["source", "domain", "messages"])
         training, held = split(labelled_domains(records, settings), run.seed, settings)
         train(training, run.seed, settings, run.out / MODEL)

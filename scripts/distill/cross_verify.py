@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from scripts.common.artifacts import Artifact
 from scripts.common.chat.thinking import has_thinking
-from scripts.common.records import KEPT, chunks, extended, has_verifier, iterate, write
+from scripts.common.records import RECORDS, chunks, extended, has_verifier, iterate, write
 from scripts.common.step import Run, step
 from scripts.curate.languages import check_languages
 from scripts.distill.candidates import (
@@ -185,7 +185,7 @@ def cross_verify(run: Run[CrossVerifySettings], pool: Artifact, samples: Mapping
     def rows() -> Iterator[Row]:
         gathered = gather(
             take(pool, settings.prompts),
-            {teacher: iterate(item.folder / KEPT) for teacher, item in samples.items()},
+            {teacher: iterate(item.folder / RECORDS) for teacher, item in samples.items()},
             settings.keep_original,
         )
         with verifier_pool(run.settings.verify) as verifiers:
@@ -197,7 +197,7 @@ def cross_verify(run: Run[CrossVerifySettings], pool: Artifact, samples: Mapping
                     yield row
                 progress.add(len(batch))
 
-    write(run.out / KEPT, rows(), extended(schema_of(pool), COLUMNS))
+    write(run.out / RECORDS, rows(), extended(schema_of(pool), COLUMNS))
     if scores is not None and (left := next(scores, None)):
         raise DistillError(f"--scores have rows after the last candidate, first {left['id']}: judge these again")
     return tally.counts()
@@ -208,7 +208,7 @@ def _scores(run: Run[CrossVerifySettings]) -> Iterator[Row] | None:
     artifacts, judge = run.inputs["scores"], run.settings.responses.judge
     if bool(artifacts) != bool(judge):
         raise DistillError(f"--scores are {'there' if artifacts else 'missing'}, and responses.judge is {judge}")
-    return iterate(artifacts[0].folder / KEPT) if artifacts else None
+    return iterate(artifacts[0].folder / RECORDS) if artifacts else None
 
 
 def main() -> None:

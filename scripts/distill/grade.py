@@ -18,7 +18,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from scripts.common.records import KEPT, chunks, iterate
+from scripts.common.records import RECORDS, chunks, iterate
 from scripts.common.step import Run, step
 from scripts.distill.progress import Progress
 from scripts.distill.records import RESPONSES, DistillError, Row, schema_of, size_of, write_parted
@@ -108,7 +108,7 @@ def grade(run: Run[GradeSettings]) -> dict[str, Any]:
 
     def make(drop: Callable[[Row, str], None]) -> Iterator[Row]:
         with verifier_pool(settings.verify) as verifiers:
-            for batch in chunks(iterate(attempts.folder / KEPT), CHUNK):
+            for batch in chunks(iterate(attempts.folder / RECORDS), CHUNK):
                 for record, verdicts in _verified(batch, verifiers):
                     tally.unverifiable.update(reason_head(item) for item in verdicts if item.correct is None)
                     graded = grades([item.correct for item in verdicts], settings.bands)

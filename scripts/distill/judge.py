@@ -18,7 +18,7 @@ import pyarrow as pa
 from scripts.common.artifacts import Artifact
 from scripts.common.chat.templates import PROMPT
 from scripts.common.chat.thinking import strip_thinking
-from scripts.common.records import KEPT, Message, iterate, prompt_of, write
+from scripts.common.records import RECORDS, Message, iterate, prompt_of, write
 from scripts.common.step import Run, step
 from scripts.distill.gather import Candidate, by_teacher, gather
 from scripts.distill.records import OVERLONG, DistillError, Row, schema_of, take
@@ -71,7 +71,7 @@ def judge_rows(run: Run[JudgeSettings], samples: Mapping[str, Artifact]) -> Iter
     waiting: deque[Row] = deque()  # candidates of the current shard
 
     def chats() -> Iterator[Chat]:
-        rows = {teacher: iterate(item.folder / KEPT) for teacher, item in samples.items()}
+        rows = {teacher: iterate(item.folder / RECORDS) for teacher, item in samples.items()}
         for record, candidates in gather(take(pool, settings.prompts), rows, settings.keep_original):
             for item in candidates:
                 waiting.append({"id": record["id"], "teacher": item.teacher, "sample": item.sample})
@@ -146,7 +146,7 @@ def judge_candidates(run: Run[JudgeSettings], samples: Mapping[str, Artifact]) -
             tally.add(row)
             yield row
 
-    write(run.out / KEPT, counted(), SCHEMA)
+    write(run.out / RECORDS, counted(), SCHEMA)
     if not tally.scores:
         raise DistillError(
             f"no score of {run.input('judge').folder.name} could be read: {dict(tally.reasons)}; the first judgement "

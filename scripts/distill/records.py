@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from scripts.common.artifacts import Artifact
-from scripts.common.records import DROPPED, KEPT, Columns, extended, iterate, read_table, shards, write
+from scripts.common.records import DROPPED, RECORDS, Columns, extended, iterate, read_table, shards, write
 
 Row = dict[str, Any]
 RESPONSES = "responses"
@@ -26,20 +26,20 @@ class DistillError(RuntimeError):
 
 def schema_of(artifact: Artifact) -> pa.Schema:
     """The columns of an artifact's records. Raises DistillError if it holds no record."""
-    files = shards(artifact.folder / KEPT)
+    files = shards(artifact.folder / RECORDS)
     if not size_of(artifact):
-        raise DistillError(f"{artifact.folder / KEPT} holds no record: did an earlier step drop them all?")
+        raise DistillError(f"{artifact.folder / RECORDS} holds no record: did an earlier step drop them all?")
     return pq.read_schema(files[0])
 
 
 def size_of(artifact: Artifact) -> int:
     """Number of an artifact's records."""
-    return sum(pq.read_metadata(file).num_rows for file in shards(artifact.folder / KEPT))
+    return sum(pq.read_metadata(file).num_rows for file in shards(artifact.folder / RECORDS))
 
 
 def take(pool: Artifact, prompts: int | None) -> Iterator[Row]:
     """The pool's records in their order; with `prompts`, only those of the first `prompts` ids in sorted order."""
-    folder = pool.folder / KEPT
+    folder = pool.folder / RECORDS
     if prompts is None:
         yield from iterate(folder)
         return
@@ -60,7 +60,7 @@ def write_parted(
     def drop(record: Row, reason: str) -> None:
         dropped.append(record | {"step": step, "reason": reason})
 
-    kept = write(out / KEPT, make(drop), extended(schema, added))
+    kept = write(out / RECORDS, make(drop), extended(schema, added))
     write(out / DROPPED, dropped, extended(schema, [("step", pa.string()), ("reason", pa.string())]))
     reasons = Counter(row["reason"] for row in dropped)
     return {"in": kept + len(dropped), "kept": kept, "dropped": dict(sorted(reasons.items()))}

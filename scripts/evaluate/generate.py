@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from scripts.common.artifacts import Artifact
 from scripts.common.chat.templates import apply_template
-from scripts.common.records import KEPT, Message, chunks, iterate, prompt_messages
+from scripts.common.records import RECORDS, Message, chunks, iterate, prompt_messages
 from scripts.common.step import Run, step
 from scripts.evaluate.generations import GENERATION, GROUP
 from scripts.evaluate.settings.generate import GenerateSettings, Questions
@@ -43,7 +43,7 @@ def question(messages: Sequence[Message], template: str) -> list[Message]:
 
 def items(source: Artifact, questions: Questions) -> list[dict[str, Any]]:
     """The benchmark's records, at most `limit`. Raises BenchmarkError if there is none, or if an id is repeated."""
-    rows = [*islice(iterate(source.folder / KEPT, ["id", "messages", "answer"]), questions.limit)]
+    rows = [*islice(iterate(source.folder / RECORDS, ["id", "messages", "answer"]), questions.limit)]
     if not rows:
         raise BenchmarkError(f"the benchmark {source.folder} has no item: check its source and its dropped records")
     ((name, count),) = Counter(item["id"] for item in rows).most_common(1)

@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from scripts.common.artifacts import CARD
-from scripts.common.records import KEPT, SCHEMA, iterate, prompt_messages, shards, write
+from scripts.common.records import RECORDS, SCHEMA, iterate, prompt_messages, shards, write
 from scripts.common.step import Run, step
 from scripts.mix.candidates import Candidate, columns_needed, draw, gather
 from scripts.mix.card import Tally, card
@@ -64,7 +64,7 @@ def build(
     rows = in_order(folders, [item.row for item in order], work / "rows")
     kept = pa.schema([*SCHEMA, *(schema.field(name) for name in ADDED if name in schema.names)])
     tally = Tally(kept.names)
-    write(out / KEPT, with_final_messages(rows, dataset, tally), kept)
+    write(out / RECORDS, with_final_messages(rows, dataset, tally), kept)
     recipe = dataset.model_dump(mode="json", exclude_defaults=True) | {"seed": seed}
     not_selected = Counter(item.domain for item in candidates) - Counter(item.domain for item in chosen)
     left_out = dict(sorted(excluded.items())) | ({"not selected": not_selected.total()} if not_selected else {})
@@ -149,7 +149,7 @@ def _origin(run: Run[BuildSettings]) -> list[Path]:
     expected = next(option for option, value in zip(ORIGINS, values, strict=True) if value is not None)
     if options != [expected]:
         raise MixError(f"datasets.{run.settings.name} is made from --{expected}, not from {options or 'no manifests'}")
-    folders = [item.folder / KEPT for item in run.inputs[expected]]
+    folders = [item.folder / RECORDS for item in run.inputs[expected]]
     for file in (shard for folder in folders for shard in shards(folder)):
         if missing := REQUIRED.get(expected, set()).difference(pq.read_schema(file).names):
             raise MixError(f"{file} has no column {', '.join(sorted(missing))}: it is not an artifact for --{expected}")
@@ -161,7 +161,7 @@ def _encodings(run: Run[BuildSettings]) -> Path | None:
     artifacts, encoder = run.inputs["vectors"], run.settings.dataset.select.encoder
     if bool(artifacts) != bool(encoder):
         raise MixError(f"datasets.{run.settings.name}: select.encoder is {encoder}, but --vectors has {len(artifacts)}")
-    return artifacts[0].folder / KEPT if artifacts else None
+    return artifacts[0].folder / RECORDS if artifacts else None
 
 
 def main() -> None:

@@ -22,7 +22,7 @@ from transformers import AutoModel, AutoTokenizer
 from transformers.utils.logging import disable_progress_bar
 
 from scripts.common import products
-from scripts.common.records import KEPT, chunks, iterate, prompt_of
+from scripts.common.records import RECORDS, chunks, iterate, prompt_of
 from scripts.common.settings import Engine
 from scripts.common.step import Run, step
 
@@ -100,10 +100,10 @@ def encode_shards(items: Iterable[tuple[str, str]], encode: Encoder, shard_size:
 
 def write_vectors(run: Run[Engine]) -> dict[str, Any]:
     """Write `records/`; return the counts. Raises EncodeError if the pool holds no record."""
-    folder, encode = run.input("pool").folder / KEPT, Encoder(run.input("encoder").folder, run.settings)
+    folder, encode = run.input("pool").folder / RECORDS, Encoder(run.input("encoder").folder, run.settings)
     written = 0
-    (run.out / KEPT).mkdir()
-    with pq.ParquetWriter(run.out / KEPT / "00000.parquet", schema(encode.width)) as writer:
+    (run.out / RECORDS).mkdir()
+    with pq.ParquetWriter(run.out / RECORDS / "00000.parquet", schema(encode.width)) as writer:
         for table in encode_shards(prompts(folder), encode, run.settings.shard_size, run.work):
             writer.write_table(table)
             written += len(table)

@@ -158,7 +158,7 @@ def main() -> None:
         files = run.input("files").folder if run.inputs["files"] else None
         dropped, columns = Spool(run.work / "dropped.jsonl"), Columns(source.adapter)
         rows = columns.watch(open_source(name, source, files, run.work))
-        kept = records.write(run.out / records.KEPT, normalize(run.settings, rows, dropped))
+        kept = records.write(run.out / records.RECORDS, normalize(run.settings, rows, dropped))
         records.write(run.out / records.DROPPED, dropped, DROPPED_SCHEMA)
         if problem := _problem(kept, dropped, columns):
             raise SourceError(f"sources.{name}{problem}")

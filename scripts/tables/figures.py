@@ -18,7 +18,7 @@ from typing import Any, Literal
 from matplotlib.figure import Figure
 
 from scripts.common.artifacts import Artifact, read_json
-from scripts.common.records import KEPT, read_table
+from scripts.common.records import RECORDS, read_table
 from scripts.common.step import Run, step
 from scripts.tables import charts
 from scripts.tables.settings import FiguresSettings, Table
@@ -86,7 +86,7 @@ def funnels(funnel: Mapping[str, Any]) -> Iterator[Drawing]:
 
 def mixtures(datasets: Mapping[str, Path]) -> Iterator[Drawing]:
     """Shares of domains and of sources in every data set."""
-    tables = {name: read_table(folder / KEPT, ["domain", "source"]) for name, folder in datasets.items()}
+    tables = {name: read_table(folder / RECORDS, ["domain", "source"]) for name, folder in datasets.items()}
     for column in ("domain", "source"):
         bars = {name: Counter(rows.column(column).to_pylist()) for name, rows in tables.items()}
         title = f"Data sets by {column}"
@@ -96,7 +96,7 @@ def mixtures(datasets: Mapping[str, Path]) -> Iterator[Drawing]:
 def difficulties(graded: Mapping[str, Path]) -> Iterator[Drawing]:
     """For each graded set, the number of prompts by the student's pass rate."""
     for name, folder in graded.items():
-        rows = read_table(folder / KEPT, ["pass_rate", "band"]).to_pylist()
+        rows = read_table(folder / RECORDS, ["pass_rate", "band"]).to_pylist()
         bars: dict[str, Counter[str]] = {}
         for rate in sorted({row["pass_rate"] for row in rows}):
             bars[f"{rate:.0%}"] = Counter()

@@ -106,7 +106,7 @@ def reinforce(run: Run[GrpoStep]) -> None:
     settings, init, thinking = run.settings.training, run.input("init").folder, run.settings.thinking
     tokenizer = policy_tokenizer(init)
     check_rollout(init, settings.rollout)
-    rows = records.iterate(run.input("dataset").folder / records.KEPT)
+    rows = records.iterate(run.input("dataset").folder / records.RECORDS)
     prompts = prompt_set(rows, tokenizer, thinking, settings.rollout.max_prompt_tokens, run.counts)
     check_answers(prompts)
     check_prompts(prompts, settings.batch_size // settings.group_size, settings)

@@ -48,7 +48,7 @@ def distill(run: Run[OpdStep]) -> None:
         check_teacher(name, folder, init, tokenizer, thinking)
     for folder in (init, *teachers.values()):
         check_rollout(folder, settings.rollout)
-    rows = records.iterate(run.input("dataset").folder / records.KEPT)
+    rows = records.iterate(run.input("dataset").folder / records.RECORDS)
     prompts = prompt_set(rows, tokenizer, thinking, settings.rollout.max_prompt_tokens, run.counts)
     prompts = route(prompts, list(teachers))
     check_prompts(prompts, settings.batch_size, settings)

@@ -41,7 +41,7 @@ def new_model(architecture: Architecture, tokenizer: PreTrainedTokenizerBase, se
 
 def pretrain(run: Run[PretrainStep]) -> None:
     """Train the tokenizer and the model, and write both into `run.out`."""
-    settings, folder = run.settings.training, run.input("dataset").folder / records.KEPT
+    settings, folder = run.settings.training, run.input("dataset").folder / records.RECORDS
     texts = ("\n\n".join(message["content"] for message in row["messages"]) for row in records.iterate(folder))
     tokenizer = train_tokenizer(texts, settings.tokenizer.vocabulary, settings.architecture.max_position_embeddings)
     documents = (document_row(row["messages"], tokenizer) for row in records.iterate(folder, ["messages"]))

@@ -46,7 +46,7 @@ def finetune(run: Run[SftStep]) -> None:
     settings, init = run.settings.training, run.input("init").folder
     tokenizer = chat_tokenizer(init)
     check_context(init, settings.max_length, "max_length")
-    chats = records.iterate(run.input("dataset").folder / records.KEPT, ["messages"])
+    chats = records.iterate(run.input("dataset").folder / records.RECORDS, ["messages"])
     rows = training_set(
         (chat_row(row["messages"], tokenizer) for row in chats), settings.max_length, run.seed, run.work, run.counts
     )

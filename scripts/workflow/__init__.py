@@ -1,1 +1,1 @@
-"""Around the run: configuration, targets, the map of artifacts, the driver, the plan and what it costs."""
+"""The workflow around the steps: configuration, targets, the map of artifacts, the driver, the plan and estimates."""

@@ -1,12 +1,12 @@
-"""The map of artifacts: what makes a path, from what, with which recipe, and where in the pipeline it is.
+"""The map of artifacts: for each path, the step that makes it, its inputs, its recipe and its level in the pipeline.
 
     artifacts = Artifacts(read("tiny"))
     opd = artifacts.find("results/tiny/models/opd/manifest.json")
     opd.step        # "train.opd"
     opd.inputs      # {"dataset": "results/tiny/datasets/opd-prompts/manifest.json", ...}
-    opd.recipe      # what Snakemake compares, and what the record of the run states
+    opd.recipe      # Snakemake compares it, and the record of the run states it
 
-`scripts.workflow.kinds` lists the kinds of artifacts. A path that nothing makes raises UnknownArtifact.
+`scripts.workflow.kinds` lists the kinds of artifacts. A path that no rule makes raises UnknownArtifact.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ WILDCARD = re.compile(r"\{(\w+)\}")
 
 
 class UnknownArtifact(LookupError):
-    """Nothing in the configuration makes this path."""
+    """No rule makes this path with this configuration."""
 
 
 @dataclass(frozen=True)
 class Artifact:
-    """What one job makes, as the configuration plans it."""
+    """The files that one job makes, as the configuration plans them."""
 
     config: Config
     kind: Kind
@@ -58,7 +58,7 @@ class Artifact:
 
     @property
     def inputs(self) -> Inputs:
-        """The paths that the job reads, by the rule's name for them."""
+        """Name of the rule's input to the paths that the job reads."""
         return self.kind.inputs(self.names)
 
     @property
@@ -69,7 +69,7 @@ class Artifact:
 
     @property
     def recipe(self) -> dict[str, Any]:
-        """What decides whether the artifact must be remade, besides its inputs: settings, seed, code, environment."""
+        """Settings, seed, code and environment: a change of them, or of an input, makes the artifact again."""
         return recipe(self.config, self.kind, self.names)
 
 
@@ -90,14 +90,14 @@ def numerics_of(config: Config, kind: Kind) -> dict[str, str]:
 
 
 def recipe_text(config: Config, kind: Kind, names: Names) -> str:
-    """The recipe in one string. Snakemake compares parameters as an unnamed set, in which two could swap unseen."""
+    """The recipe as one string: Snakemake compares parameters as a set and would not notice that two were swapped."""
     return canonical_json(recipe(config, kind, names))
 
 
 def environment(config: Config, role: str) -> dict[str, str]:
     """Identity of the environment that a role's jobs run in: its lock, and its image's definition.
 
-    Raises ConfigError naming a file that it lacks.
+    Raises ConfigError that names the file if one is missing.
     """
     name = config.environments[role]  # type: ignore[index]
     try:
@@ -107,7 +107,7 @@ def environment(config: Config, role: str) -> dict[str, str]:
 
 
 def plain(value: Any) -> Any:
-    """Settings models as plain JSON values, inside dictionaries too."""
+    """Settings models as plain JSON values, also inside dictionaries."""
     if hasattr(value, "model_dump"):
         return value.model_dump(mode="json")
     if isinstance(value, Mapping):
@@ -124,7 +124,7 @@ class Artifacts:
 
     @cached_property
     def paths(self) -> Paths:
-        """Where they are, by name."""
+        """The artifacts' paths by name."""
         return Paths(self.config)
 
     @cached_property
@@ -137,17 +137,17 @@ class Artifacts:
         return [(_pattern(output, kind), kind) for kind in self.kinds.values() for output in kind.outputs]
 
     def find(self, path: str) -> Artifact:
-        """The artifact that a path is a file of. Raises UnknownArtifact."""
+        """The artifact that the file at `path` belongs to. Raises UnknownArtifact."""
         for pattern, kind in self._patterns:
             if match := pattern.fullmatch(path):
                 return Artifact(self.config, kind, match.groupdict())
         raise UnknownArtifact(
-            f"{path}: no rule of the scale {self.config.scale} makes this path. Its kinds of artifacts are in "
-            "scripts/workflow/kinds.py, its names in config.yaml and the scale's file"
+            f"{path}: no rule of the scale {self.config.scale} makes this path. Kinds of artifacts are listed in "
+            "scripts/workflow/kinds.py, names in config.yaml and the scale's file"
         )
 
     def jobs(self, paths: Iterable[str]) -> list[tuple[Artifact, list[str]]]:
-        """The jobs that make the paths, each with those of the paths that it makes. Raises UnknownArtifact."""
+        """The jobs that make the paths, each with the paths that it makes. Raises UnknownArtifact."""
         by_outputs: dict[tuple[str, ...], tuple[Artifact, list[str]]] = {}
         for path in paths:
             artifact = self.find(path)
@@ -155,7 +155,7 @@ class Artifacts:
         return list(by_outputs.values())
 
     def behind(self, paths: Iterable[str]) -> dict[str, Artifact]:
-        """Every file that must be there for the paths, these included, with the artifact that it belongs to."""
+        """The paths and every file that they depend on, each with the artifact that it belongs to."""
         files: dict[str, Artifact] = {}
         todo = list(paths)
         while todo:
@@ -167,7 +167,7 @@ class Artifacts:
         return files
 
     def level(self, path: str) -> int:
-        """1 more than the highest level of what the artifact is made from: lower levels are made first."""
+        """0 for an artifact without inputs, else 1 more than its inputs' highest level; lower levels are made first."""
         if path not in self._levels:
             read = self.find(path).paths_read
             self._levels[path] = 1 + max((self.level(item) for item in read), default=-1)
@@ -175,7 +175,7 @@ class Artifacts:
 
 
 def _pattern(output: str, kind: Kind) -> re.Pattern[str]:
-    """The expression that an output's paths match; its groups are the wildcards."""
+    """The regular expression that an output's paths match; its groups are the wildcards."""
     parts = WILDCARD.split(output)
     text = [re.escape(part) if index % 2 == 0 else _group(part, kind) for index, part in enumerate(parts)]
     return re.compile("".join(text))
@@ -186,7 +186,7 @@ def _group(wildcard: str, kind: Kind) -> str:
 
 
 def constraint(kind: Kind, wildcard: str) -> str:
-    """The expression that a wildcard's values match: exactly the known names, or any name without a slash."""
+    """The regular expression of a wildcard's values: exactly the known names, or any name without a slash."""
     if wildcard not in kind.wildcards:
         return "[^/]+"
     return "|".join(re.escape(name) for name in sorted(kind.wildcards[wildcard])) or "(?!)"

@@ -1,7 +1,7 @@
 """The whole configuration as one model, with every cross-reference checked before any job is planned.
 
-`config.yaml` < `scales/<scale>.yaml` < what the user gives. `python -m scripts.workflow.config --scale paper`
-checks a scale and prints it resolved.
+`scales/<scale>.yaml` overrides `config.yaml`, and the user's own file and options override both.
+`python -m scripts.workflow.config --scale paper` checks a scale and prints the resolved configuration.
 """
 
 from __future__ import annotations
@@ -36,25 +36,27 @@ from scripts.train.settings.opd import Opd, OpdModel
 from scripts.verify.settings import VerifySettings
 
 TARGETS = frozenset({"all", "data", "cells", "tables", "containers"})
-"""What `snakemake NAME` makes besides a table of that name."""
+"""Built-in targets of `snakemake NAME`; every table's name is a target too."""
 EnvironmentRole = Literal["data", "train", "serve"]
 
 
 class ConfigError(ValueError):
-    """The configuration is wrong: the message names file, key, value and the fix."""
+    """The configuration is wrong; the message names the file, the key, the value and the fix."""
 
 
 class Config(Settings):
-    """Everything that `config.yaml` and a scale's file may say."""
+    """The whole configuration: every key that `config.yaml` and a scale's file may have."""
 
     scale: str = Field(pattern=r"^[a-z0-9-]+$")
     seed: int = Field(ge=0)
     corpora_dir: str | None = Field(default=None, description="folder that `file` sources' paths are relative to")
     environments: dict[EnvironmentRole, str] = Field(description="lock file in envs/ for each kind of job")
-    containers: bool = Field(description="jobs run in containers/<environment>.sif; its definition is then identity")
+    containers: bool = Field(
+        description="jobs run in containers/<environment>.sif, whose definition is then part of identity"
+    )
     numerics: Numerics = Field(
         default="native",
-        description="portable: the same bytes on every x86-64 CPU with AVX2, on no GPU; costs little",
+        description="portable: the same bytes on every x86-64 CPU with AVX2, for a little more CPU time; on no GPU",
     )
     synthetic: Synthetic | None = None
     sources: dict[str, Source]
@@ -69,10 +71,11 @@ class Config(Settings):
     models: dict[str, Model] = Field(default={})
     benchmarks: dict[str, Benchmark]
     evaluate_together: tuple[tuple[str, ...], ...] = Field(
-        default=(), description="benchmarks that one job generates and scores; one not named stands alone"
+        default=(),
+        description="groups of benchmarks that one job generates and scores; any other is a group of its own",
     )
     tables: dict[str, Table] = Field(default={})
-    report: Reporting = Field(default=Reporting(), description="what tables state of a scale's noise")
+    report: Reporting = Field(default=Reporting(), description="the noise of a scale that its tables state")
     resources: dict[str, Budget] = Field(
         default={}, description="by step (`train.sft`), and `default`: never part of an artifact's identity"
     )
@@ -80,18 +83,26 @@ class Config(Settings):
         default=(), description="where trainings report while they run, besides results/<scale>/logs/tracking/<model>"
     )
     serving: Serving = Field(
-        default=Serving(), description="servers of engine.kind vllm-server, and patience with them: never identity"
+        default=Serving(),
+        description="servers of engine.kind vllm-server, their timeouts and retries: never part of identity",
     )
-    image_base: str | None = Field(default=None, description="folder or image to build images on, not the pinned one")
-    disk_gb: int = Field(default=0, description="free space that a run of the scale needs, checked before it starts")
+    image_base: str | None = Field(
+        default=None, description="folder or image to build images on, instead of the pinned one"
+    )
+    disk_gb: int = Field(
+        default=0, description="free space in GB that a run of the scale needs, checked before it starts"
+    )
 
     @property
     def results(self) -> str:
-        """Folder of this scale's artifacts; seeds other than the first have their own."""
+        """Folder of this scale's artifacts; each seed other than 1 has its own folder."""
         return f"results/{self.scale}" if self.seed == 1 else f"results/{self.scale}-seed-{self.seed}"
 
     def training_of(self, name: str) -> Optimizer:
-        """The resolved training settings of a model: its kind's, with what the model says instead."""
+        """The resolved training settings of a model: the defaults of its kind, overridden by the model's `training`.
+
+        Raises ConfigError if the model is not trained or the result is invalid.
+        """
         model = self.models[name]
         if not isinstance(model, TrainedModel) or self.training is None:
             raise ConfigError(f"models.{name} is not trained: it has no training settings")
@@ -102,12 +113,12 @@ class Config(Settings):
             raise ConfigError(_explain(error, f"training.{model.kind} with models.{name}.training")) from None
 
     def budget_of(self, step: str) -> Budget:
-        """What a job of a step (`train.sft`) may use: its own values over the default's."""
-        default, own = self.resources.get("default", Budget()), self.resources.get(step, Budget())
-        return default.model_copy(update=own.model_dump(exclude_unset=True))
+        """The resources of a step's jobs: `resources.default`, overridden by `resources.<step>` (`train.sft`)."""
+        default, override = self.resources.get("default", Budget()), self.resources.get(step, Budget())
+        return default.model_copy(update=override.model_dump(exclude_unset=True))
 
     def pool_of(self, dataset: Dataset) -> str:
-        """The pool that a data set's records come from; empty where it reads sources, or what it names is unknown."""
+        """Name of the pool that a data set's records come from; empty if it reads sources or names an unknown set."""
         if dataset.responses is not None:
             return getattr(self.responses.get(dataset.responses), "pool", "")
         if dataset.graded is not None:
@@ -115,13 +126,13 @@ class Config(Settings):
         return dataset.pool or ""
 
     def evaluation_groups(self) -> list[tuple[str, ...]]:
-        """The benchmarks, in the groups that one job serves."""
+        """The groups of benchmarks; one job generates the answers to a group and one job scores them."""
         named = {name for group in self.evaluate_together for name in group}
         return [*self.evaluate_together, *((name,) for name in self.benchmarks if name not in named)]
 
 
 def merge(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
-    """`overlay` over `base`, as Snakemake lays configuration files: mappings merge, anything else replaces."""
+    """Override `base` by `overlay` as Snakemake does with configuration files: mappings merge, other values replace."""
     merged = dict(base)
     for key, value in overlay.items():
         if isinstance(value, Mapping) and isinstance(merged.get(key), Mapping):
@@ -132,7 +143,7 @@ def merge(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]
 
 
 def load(raw: Mapping[str, Any]) -> Config:
-    """The checked configuration. Raises ConfigError with every problem found, one a line."""
+    """The checked configuration. Raises ConfigError that lists every problem, one per line."""
     try:
         config = Config.model_validate(without_nulls(raw))
     except ValidationError as error:
@@ -144,7 +155,7 @@ def load(raw: Mapping[str, Any]) -> Config:
 
 
 def without_nulls(raw: Mapping[str, Any]) -> dict[str, Any]:
-    """The configuration less what a scale's file removes by `null`: a section, or an entry of one."""
+    """Drop the sections, and the entries of sections, that a scale's file sets to null."""
     return {
         section: {name: entry for name, entry in value.items() if entry is not None}
         if isinstance(value, dict)
@@ -155,14 +166,14 @@ def without_nulls(raw: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def read(scale: str, overlay: Mapping[str, Any] | None = None) -> Config:
-    """The configuration of a scale as the files have it, with `overlay` on top."""
+    """The configuration of a scale from its files, overridden by `overlay`."""
     base = yaml.safe_load((ROOT / "config.yaml").read_text())
-    own = yaml.safe_load(scale_file(scale).read_text()) or {}
-    return load(merge(merge(merge(base, own), {"scale": scale}), overlay or {}))
+    of_scale = yaml.safe_load(scale_file(scale).read_text()) or {}
+    return load(merge(merge(merge(base, of_scale), {"scale": scale}), overlay or {}))
 
 
 def scale_file(scale: str) -> Path:
-    """The file of a scale; an unknown scale is an error that lists the known ones."""
+    """The file of a scale. Raises ConfigError that lists the known scales."""
     path = ROOT / "scales" / f"{scale}.yaml"
     if not path.is_file():
         known = sorted(file.stem for file in (ROOT / "scales").glob("*.yaml"))
@@ -207,9 +218,9 @@ def _source_problems(config: Config) -> Iterable[str]:
         yield from _unknown("classifiers.domain.labels", labelled, config.sources)
     for name, benchmark in config.benchmarks.items():
         yield from _unknown(f"benchmarks.{name}.source", benchmark.source, config.sources)
-        found = config.sources.get(benchmark.source)
-        if found is not None and found.role != "benchmark":
-            yield f"benchmarks.{name}.source: {benchmark.source} has the role {found.role!r}; it must be `benchmark`"
+        corpus = config.sources.get(benchmark.source)
+        if corpus is not None and corpus.role != "benchmark":
+            yield f"benchmarks.{name}.source: {benchmark.source} has the role {corpus.role!r}; it must be `benchmark`"
 
 
 def _data_problems(config: Config) -> Iterable[str]:
@@ -260,40 +271,40 @@ def _model_problems(config: Config) -> Iterable[str]:
 
 
 def _batch_problems(config: Config, name: str, training: Optimizer) -> Iterable[str]:
-    """Whether the GPUs of a training divide its batch."""
+    """Check that a training's batch divides evenly over its GPUs."""
     step = f"train.{config.models[name].kind}"
     budget = config.budget_of(step)
     processes = max(1, budget.gpus) * budget.nodes
     if training.batch_size % (training.micro_batch_size * processes):
         yield (
-            f"models.{name}.training.batch_size: {training.batch_size} is no multiple of micro_batch_size "
+            f"models.{name}.training.batch_size: {training.batch_size} is not a multiple of micro_batch_size "
             f"{training.micro_batch_size} times the {processes} GPUs of resources.{step}: change one of them"
         )
 
 
 def _served_problems(config: Config, name: str, training: Optimizer) -> Iterable[str]:
-    """What servers beside a training need, better said now than after the model is loaded."""
+    """Check the servers that a training depends on before any model is loaded."""
     if isinstance(training, Opd) and training.teacher_engine == "vllm-server":
         model = config.models[name]
         assert isinstance(model, OpdModel)
         for teacher in dict.fromkeys([model.teacher] if model.teacher else (model.teachers or {}).values()):
             if teacher not in config.serving.urls:
                 yield (
-                    f"models.{name}.training.teacher_engine: vllm-server, but serving.urls.{teacher} names no server: "
-                    "start one with `vllm serve <checkpoint>`, or set teacher_engine to transformers"
+                    f"models.{name}.training.teacher_engine: vllm-server, but serving.urls.{teacher} is empty: start "
+                    "a server with `vllm serve <checkpoint>` and list it there, or set teacher_engine to transformers"
                 )
     yield from _rollout_problems(config, name, training)
 
 
 def _rollout_problems(config: Config, name: str, training: Optimizer) -> Iterable[str]:
-    """What sampling by vLLM needs: a GPU to share or to send weights from, and a server where it is one's own."""
+    """Check what sampling rollouts by vLLM needs: a GPU for the training and, for vllm-server, one server."""
     if not isinstance(training, OnPolicy) or training.rollout.engine == "transformers":
         return
     key, kind, engine = f"models.{name}.training.rollout.engine", config.models[name].kind, training.rollout.engine
     if not config.budget_of(f"train.{kind}").gpus:
         why = {
-            "vllm-server": "is sent weights by NCCL, from a GPU",
-            "vllm-colocate": "sleeps while the policy is trained, which it can on a GPU alone",
+            "vllm-server": "receives the weights over NCCL from a GPU of the training",
+            "vllm-colocate": "shares the GPU of the training",
         }[engine]
         yield f"{key}: {engine} {why}: set resources.train.{kind}.gpus, or the engine transformers"
     if engine == "vllm-server" and len(config.serving.urls.get(name, ())) != 1:
@@ -304,15 +315,15 @@ def _rollout_problems(config: Config, name: str, training: Optimizer) -> Iterabl
 
 
 def _teacher_problems(config: Config, key: str, model: OpdModel) -> Iterable[str]:
-    """Every domain of the prompts must have a teacher: better said now than after the rollouts."""
+    """Check that every domain of the prompts has a teacher; training would find out only after the first rollouts."""
     dataset = config.datasets.get(model.dataset)
     for domain in (dataset.ratios or {}) if dataset and model.teachers else {}:
         if domain not in (model.teachers or {}):
-            yield f"{key}.teachers: no teacher for the domain {domain!r} of datasets.{model.dataset}; add one"
+            yield f"{key}.teachers: no teacher for the domain {domain!r} of datasets.{model.dataset}: add one"
 
 
 def _cycles(config: Config) -> Iterable[str]:
-    """Models depend on models through init, teachers and data: a cycle cannot be built."""
+    """Models depend on other models through init, teachers and data. A cycle cannot be built."""
     done: set[str] = set()
     for start in config.models:
         path: list[str] = []
@@ -336,7 +347,7 @@ def _walk(config: Config, name: str, path: list[str], done: set[str]) -> list[st
 
 
 def parents(config: Config, name: str) -> list[str]:
-    """The models that a model's making needs."""
+    """The models that must exist before this model can be made."""
     model = config.models[name]
     teachers = [model.teacher, *(model.teachers or {}).values()] if isinstance(model, OpdModel) else []
     dataset = config.datasets.get(model.dataset) if isinstance(model, TrainedModel) else None
@@ -345,13 +356,13 @@ def parents(config: Config, name: str) -> list[str]:
     if dataset is not None and dataset.graded in config.graded:
         teachers.append(config.graded[dataset.graded].student)
     init = model.init if isinstance(model, PostTrainedModel) else None
-    found = [init, *teachers, dataset.select.encoder if dataset else None]
-    return list(dict.fromkeys(parent for parent in found if parent is not None))
+    names = [init, *teachers, dataset.select.encoder if dataset else None]
+    return list(dict.fromkeys(parent for parent in names if parent is not None))
 
 
 def _table_problems(config: Config) -> Iterable[str]:
     for name in sorted(TARGETS & config.tables.keys()):
-        yield f"tables.{name}: the target {name!r} is another thing; tables are targets by their names: rename it"
+        yield f"tables.{name}: {name!r} is a built-in target, and every table's name is a target too: rename the table"
     for group in config.evaluate_together:
         for benchmark in group:
             yield from _unknown("evaluate_together", benchmark, config.benchmarks)
@@ -373,11 +384,11 @@ def _resource_problems(config: Config) -> Iterable[str]:
         if budget.nodes > 1 and not name.startswith("train."):
             yield f"resources.{name}.nodes: {budget.nodes}, but only trainings run on several nodes"
         if budget.deepspeed and not (ROOT / budget.deepspeed).is_file():
-            yield f"resources.{name}.deepspeed: {budget.deepspeed} does not exist; scales/zero-3.json is one"
+            yield f"resources.{name}.deepspeed: {budget.deepspeed} does not exist: set it to scales/zero-3.json"
 
 
 def main() -> None:
-    """Check a scale and print it resolved."""
+    """Check a scale and print the resolved configuration."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scale", default="tiny")
     print(yaml.safe_dump(read(parser.parse_args().scale).model_dump(mode="json"), sort_keys=False))

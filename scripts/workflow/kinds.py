@@ -1,8 +1,8 @@
 """The kinds of artifacts: for each, the rule and step that make it, its files, its inputs and its settings.
 
-This is the one place that says so. The rules in `rules/` take their inputs, outputs, logs and recipes from here. The
-driver, the plan, the estimates, the progress line and `make why` ask `scripts.workflow.artifacts`, which searches it.
-A new kind of result is one entry here and one rule.
+The rules in `rules/` take their inputs, outputs, logs and recipes from this list. The driver, the plan, the estimates,
+the progress line and `make why` search it through `scripts.workflow.artifacts`. A new kind of artifact needs one entry
+here and one rule.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Kind:
     step: str
     """The step's module below `scripts`, such as `train.sft`."""
     role: EnvironmentRole
-    """Which environment its jobs run in."""
+    """The role whose environment its jobs run in."""
     outputs: tuple[str, ...]
     """The tracked files of one job, with Snakemake's wildcards."""
     log: str
@@ -37,7 +37,7 @@ class Kind:
     """The settings in the recipe: everything that the step reads from the configuration."""
     inputs: Callable[[Names], Inputs] = field(default=lambda names: {})
     wildcards: Mapping[str, Collection[str]] = field(default_factory=dict)
-    """The values that a wildcard may take; one that is not named takes any."""
+    """Wildcard to the values that it may take; a wildcard that is not listed takes any."""
 
     @property
     def stage(self) -> str:
@@ -89,7 +89,7 @@ def _download_settings(config: Config, name: str) -> dict[str, Any]:
 
 
 def _source_files(config: Config, paths: Paths, name: str) -> list[str]:
-    """What a source is read from, if another job makes it."""
+    """The manifest that a source is read from; empty if no job makes it."""
     kind = config.sources[name].kind
     made = {"synthetic": [paths.folder("synthetic")], "hub": [paths.folder("downloads", name)]}
     return made.get(kind, [])
@@ -139,11 +139,11 @@ def _pool_step(config: Config, paths: Paths, step: str, extra: list[str]) -> Kin
 def _pool_step_settings(config: Config, pool: str, step: str) -> Any:
     """The settings of a pool's step; a deduplication also gets the priorities of the pool's sources."""
     settings = next(item for item in config.pools[pool].steps if item.step == step)
-    own = getattr(settings, "priorities", None)
-    if own is None:
+    overrides = getattr(settings, "priorities", None)
+    if overrides is None:
         return settings
     priorities = {source: config.sources[source].priority for source in config.pools[pool].sources}
-    return settings.model_copy(update={"priorities": {**priorities, **own}})
+    return settings.model_copy(update={"priorities": {**priorities, **overrides}})
 
 
 def _distillation(config: Config, paths: Paths) -> Iterator[Kind]:
@@ -308,7 +308,7 @@ def _models(config: Config, paths: Paths) -> Iterator[Kind]:
 
 
 def _evaluation(config: Config, paths: Paths) -> Iterator[Kind]:
-    """One job serves the benchmarks of a group (`evaluate_together`), so there is a pair of rules per group."""
+    """One pair of rules per group of benchmarks (`evaluate_together`): one generates the answers, one scores them."""
     for group in config.evaluation_groups():
         yield _generation(config, paths, group)
         yield _scoring(config, paths, group)
@@ -354,7 +354,7 @@ def _scoring(config: Config, paths: Paths, group: tuple[str, ...]) -> Kind:
 
 
 def _group_name(config: Config, group: tuple[str, ...]) -> str:
-    """The end of a group's rule names: a lone benchmark's name; else `benchmarks`, numbered from 2."""
+    """The suffix of a group's rule names: the name of a lone benchmark, else `benchmarks`, `benchmarks_2`, ..."""
     if len(group) == 1:
         return group[0]
     number = [other for other in config.evaluation_groups() if len(other) > 1].index(group) + 1

@@ -1,6 +1,6 @@
-"""Where the artifacts of a scale are, by name: `Paths(config).model("opd")` is `results/tiny/models/opd/manifest.json`.
+"""The paths of a scale's artifacts, by name: `Paths(config).model("opd")` is `results/tiny/models/opd/manifest.json`.
 
-A name may be a wildcard of Snakemake (`"{model}"`), which gives the pattern of a rule's output.
+If a name is a wildcard of Snakemake (`"{model}"`), the path is the pattern of a rule's output.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ class Paths:
         return self.at("logs", *parts) + ".log"
 
     def everything(self) -> list[str]:
-        """What a run without targets makes, besides all that is needed for it."""
+        """The files that a run without targets makes; Snakemake adds everything that they depend on."""
         last = self.at("report.html") if self.config.tables else self.at("funnel.json")
         return [last, *self.audit(), *(self.dataset(name) for name in self.config.datasets)]
 
     # --- data ---
 
     def raw(self, source: str) -> str:
-        """A normalised source."""
+        """The manifest of a normalised source."""
         return self.folder("raw", source)
 
     def raws(self, sources: Iterable[str]) -> list[str]:
@@ -48,7 +48,7 @@ class Paths:
         return [self.raw(name) for name in dict.fromkeys(sources)]
 
     def classifier(self) -> str:
-        """The classifier of domains."""
+        """The domain classifier."""
         return self.folder("classifiers", "domain")
 
     def pool_step(self, pool: str, step: str) -> str:
@@ -60,7 +60,7 @@ class Paths:
         return self.pool_step(name, self.config.pools[name].steps[-1].step)
 
     def pool_input(self, name: str, step: str) -> list[str]:
-        """What a pool's step reads: the step before it, or the pool's sources."""
+        """The records that a pool's step reads: the output of the step before it, or the pool's sources."""
         steps: list[str] = [item.step for item in self.config.pools[name].steps]
         position = steps.index(step)
         if position == 0:
@@ -68,7 +68,7 @@ class Paths:
         return [self.pool_step(name, steps[position - 1])]
 
     def decontaminated(self) -> list[str]:
-        """Every pool's decontamination step, of the pools that have one."""
+        """The decontamination step of every pool that has one."""
         pools = self.config.pools.items()
         names = [name for name, pool in pools if "decontaminate" in [step.step for step in pool.steps]]
         return [self.pool_step(name, "decontaminate") for name in names]
@@ -112,7 +112,7 @@ class Paths:
         return self.folder("datasets", name)
 
     def dataset_origin(self, dataset: Dataset) -> tuple[str, list[str]]:
-        """What a data set is made from: the step's option, and the paths given to it."""
+        """The inputs that a data set is made from: the step's option, and the option's paths."""
         if dataset.pool is not None:
             return "--pool", [self.pool(dataset.pool)]
         if dataset.responses is not None:
@@ -133,7 +133,7 @@ class Paths:
         return self.folder("models", name)
 
     def teachers(self, name: str) -> dict[str, str]:
-        """The teachers of a distilled model by domain; a teacher of all domains has the key `all`."""
+        """Domain to teacher of a distilled model; a teacher of all domains has the key `all`."""
         model = self.config.models[name]
         teacher, teachers = getattr(model, "teacher", None), getattr(model, "teachers", None)
         return {"all": teacher} if teacher is not None else dict(teachers or {})
@@ -162,7 +162,7 @@ class Paths:
         return targets.row_of(self.config, table, row, column)
 
     def cell_scores(self, table: str, row: str, column: str) -> list[str]:
-        """The scores behind a cell: its benchmark's, or those of all benchmarks of the row for the average."""
+        """The scores behind a cell: its benchmark's scores; for the average, those of the table's benchmarks."""
         model = self.row(table, row, column).model
         columns = self.config.tables[table].columns
         benchmarks = columns[:-1] if column == columns[-1] else (column,)

@@ -1,9 +1,9 @@
-"""Pin what a scale's file calls `revision: unpinned` to the commit that the hub's main branch is at now.
+"""Replace each `revision: unpinned` of a scale's file by the present commit of the data set's main branch on the hub.
 
     python -m scripts.workflow.pin --scale paper
 
-Only those words change: comments, order and every other revision stay as they are. Read what the new commits hold, then
-commit the file: from there on the data are the same for everybody.
+Nothing else in the file changes: comments, order and every other revision stay as they are. Look at the data of the new
+commits, then commit the file: from then on everybody reads the same data.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class PinError(RuntimeError):
 
 @dataclass(frozen=True)
 class Unpinned:
-    """A source without a commit, and where its placeholder stands in the file."""
+    """A source without a commit, and the start and end of its placeholder in the file's text, in characters."""
 
     source: str
     dataset: str
@@ -43,32 +43,32 @@ def unpinned(text: str) -> Iterator[Unpinned]:
         if isinstance(revision, yaml.ScalarNode) and revision.value == UNPINNED:
             if not isinstance(dataset, yaml.ScalarNode):
                 raise PinError(
-                    f"sources.{name}: `revision: {UNPINNED}` stands beside no `dataset:`; write both in one entry"
+                    f"sources.{name}: `revision: {UNPINNED}` but no `dataset:` in the same entry: write both in it"
                 )
             yield Unpinned(name, dataset.value, revision.start_mark.index, revision.end_mark.index)
 
 
 def pin(text: str, commit_of: Callable[[str], str]) -> tuple[str, dict[str, str]]:
-    """The file's text with every placeholder replaced, and what was pinned: source to commit."""
-    found = list(unpinned(text))
-    pinned = {item.source: _checked(item, commit_of(item.dataset)) for item in found}
-    for item in reversed(found):
+    """The file's text with every placeholder replaced, and the pinned commits: source to commit."""
+    items = list(unpinned(text))
+    pinned = {item.source: _checked(item, commit_of(item.dataset)) for item in items}
+    for item in reversed(items):
         text = text[: item.start] + pinned[item.source] + text[item.end :]
     return text, pinned
 
 
 def _checked(item: Unpinned, commit: str) -> str:
     if not re.fullmatch(r"[0-9a-f]{40}", commit):
-        raise PinError(f"sources.{item.source}: the hub gave {commit!r} for {item.dataset}, which is no commit")
+        raise PinError(f"sources.{item.source}: the hub gave {commit!r} for {item.dataset}, which is not a commit")
     return commit
 
 
 def hub_commit(dataset: str) -> str:
-    """The commit of a data set's main branch. Raises PinError without a network, or where there is no such data set."""
+    """The commit of a data set's main branch. Raises PinError if the hub or the data set cannot be reached."""
     try:
         return HfApi().dataset_info(dataset).sha or ""
-    except Exception as error:  # the client raises many types; each means that there is no answer
-        raise PinError(f"{dataset}: {error}. Run this where the hub can be reached") from error
+    except Exception as error:  # the client raises many types; each means that the commit is not known
+        raise PinError(f"{dataset}: {error}. Run this on a machine that can reach the hub") from error
 
 
 def _entries(node: yaml.Node | None) -> Iterator[tuple[str, yaml.Node]]:
@@ -82,14 +82,14 @@ def _entry(node: yaml.Node | None, name: str) -> yaml.Node | None:
 
 
 def replace_file(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
+    """Write a file atomically."""
     partial = path.with_suffix(".partial")
     partial.write_text(text)
     os.replace(partial, path)
 
 
 def main() -> None:
-    """Pin a scale's file in place and say what was pinned."""
+    """Pin a scale's file in place and print the commits."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scale", default="paper")
     try:

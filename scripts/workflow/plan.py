@@ -1,9 +1,10 @@
-"""What would run, what it costs and what is missing. Starts nothing.
+"""Print the jobs that would run, their cost and missing prerequisites. Starts nothing.
 
     python -m scripts.workflow.plan [--scale paper] [--corpora-dir FOLDER] [target ...]
 
-Snakemake says which artifacts are pending (`--summary`). A job costs what the same job cost last time; where it
-never ran, what `scripts.workflow.estimates` computes; where there is no formula, the mean of its step's past runs.
+Snakemake reports which artifacts are pending (`--summary`). The cost of a job is the measured cost of its last run. If
+it never ran, `scripts.workflow.estimates` computes the cost; if there is no formula, it is the mean of its step's past
+runs.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from scripts.workflow.summary import pending
 from scripts.workflow.targets import UnknownTarget, check
 
 SHOWN = 12
-"""Jobs and files named before the rest is counted."""
+"""Number of jobs that the page lists by name; it counts the rest."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Job:
 
     artifact: Artifact
     outputs: tuple[str, ...]
-    """Those of its files that are pending."""
+    """The pending files of the job."""
 
     @property
     def step(self) -> str:
@@ -56,7 +57,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Priced:
-    """A pending job with its cost, None where nothing is known of it."""
+    """A pending job with its cost, None if the cost is unknown."""
 
     job: Job
     cost: Cost | None
@@ -65,7 +66,7 @@ class Priced:
 
 
 def ask_snakemake(scale: str, corpora: str | None, targets: Sequence[str]) -> subprocess.Popen[str]:
-    """Start Snakemake's summary: the caller reads the configuration meanwhile."""
+    """Start Snakemake's summary in the background, so that the caller can read the configuration meanwhile."""
     command = [sys.executable, "-m", "snakemake", "--summary", *targets, "--config", f"scale={scale}"]
     if corpora is not None:
         command.append(f"corpora_dir={corpora}")
@@ -73,20 +74,20 @@ def ask_snakemake(scale: str, corpora: str | None, targets: Sequence[str]) -> su
 
 
 def jobs_of(artifacts: Artifacts, outputs: Iterable[str]) -> list[Job]:
-    """The jobs that make the outputs; images, which a plan does not count, are left out."""
+    """The jobs that make the outputs, without builds of images, which a plan does not count."""
     below = [output for output in outputs if output.startswith(f"{artifacts.config.results}/")]
     return [Job(artifact, tuple(paths)) for artifact, paths in artifacts.jobs(below)]
 
 
 def past_runs(folder: Path) -> list[dict[str, Any]]:
-    """The records of the runs that made what lies in a results folder."""
+    """The records of the runs that made the artifacts of a results folder."""
     files = [*folder.rglob(RUN), *folder.rglob("*.run")]
     records = (read_json(file) for file in sorted(files))
     return [record for record in records if "seconds" in record]
 
 
 def price(config: Config, jobs: Iterable[Job]) -> list[Priced]:
-    """Each job's cost: measured, else by formula, else the mean of its step's past runs."""
+    """The cost of each job: measured, else by formula, else the mean of its step's past runs."""
     basis = Basis(config)
     seconds: dict[str, list[float]] = {}
     for record in past_runs(Path(config.results)):
@@ -95,79 +96,80 @@ def price(config: Config, jobs: Iterable[Job]) -> list[Priced]:
 
 
 def _priced(config: Config, job: Job, basis: Basis, past: list[float]) -> Priced:
-    own = run_path(Path(job.outputs[0]))
-    if own.is_file():
-        return Priced(job, _taken(config, job.step, read_json(own)["seconds"]), "measured")
+    record = run_path(Path(job.outputs[0]))
+    if record.is_file():
+        return Priced(job, _measured(config, job.step, read_json(record)["seconds"]), "measured")
     if (cost := estimate(basis, job.artifact)) is not None:
         return Priced(job, cost, "formula")
     if past:
-        return Priced(job, _taken(config, job.step, fmean(past)), f"mean of {len(past)} runs")
+        return Priced(job, _measured(config, job.step, fmean(past)), f"mean of {len(past)} runs")
     return Priced(job, None, "unknown")
 
 
-def _taken(config: Config, step: str, seconds: float) -> Cost:
-    asked = config.budget_of(step)
-    hours = seconds / 3600 * asked.nodes
-    return Cost(gpu_hours=hours * asked.gpus, cpu_hours=hours * asked.cpus, basis=f"{seconds:.0f} s")
+def _measured(config: Config, step: str, seconds: float) -> Cost:
+    budget = config.budget_of(step)
+    hours = seconds / 3600 * budget.nodes
+    return Cost(gpu_hours=hours * budget.gpus, cpu_hours=hours * budget.cpus, basis=f"{seconds:.0f} s")
 
 
 def too_long(config: Config, priced: Iterable[Priced]) -> list[str]:
-    """GPU jobs whose estimate is longer than the walltime they ask for."""
-    found = []
+    """Messages about GPU jobs whose estimate is longer than the walltime that they request."""
+    messages = []
     for item in priced:
-        asked = config.budget_of(item.job.step)
-        if item.cost is not None and asked.gpus:
-            hours = item.cost.gpu_hours / (asked.gpus * asked.nodes)
-            if hours * 60 > asked.minutes:
-                found.append(
-                    f"{item.job.title}: {hours:.0f} h on {asked.nodes} x {asked.gpus} GPUs, walltime "
-                    f"{asked.minutes / 60:g} h: started again it resumes; or raise resources.{item.job.step}.minutes"
+        budget = config.budget_of(item.job.step)
+        if item.cost is not None and budget.gpus:
+            hours = item.cost.gpu_hours / (budget.gpus * budget.nodes)
+            if hours * 60 > budget.minutes:
+                messages.append(
+                    f"{item.job.title}: {hours:.0f} h on {budget.nodes} x {budget.gpus} GPUs, walltime "
+                    f"{budget.minutes / 60:g} h: run it again to resume, or raise resources.{item.job.step}.minutes"
                 )
-    return found
+    return messages
 
 
 def missing(config: Config, jobs: Iterable[Job], corpora: Path) -> list[str]:
-    """What the jobs need and nobody has: unpinned revisions, files, locks and images, disk."""
+    """Missing prerequisites of the jobs: pinned revisions, files, locks and images, free disk."""
     sources = {job.artifact.names["source"] for job in jobs if job.step == "sources.normalize"}
     return missing_sources(config, sources, corpora) + _missing_environments(config) + _missing_disk(config)
 
 
 def missing_sources(config: Config, names: Iterable[str], corpora: Path) -> list[str]:
-    """Sources that cannot be read: not pinned to a commit, or a file that is not below `corpora`."""
-    found = []
+    """Messages about sources that cannot be read: not pinned to a commit, or a file that is not below `corpora`."""
+    messages = []
     for name in sorted(names):
         source = config.sources[name]
         if source.kind == "hub" and source.revision == UNPINNED:
-            found.append(
+            messages.append(
                 f"sources.{name}.revision: {source.dataset} is {UNPINNED}: "
-                f"python -m scripts.workflow.pin --scale {config.scale}"
+                f"run python -m scripts.workflow.pin --scale {config.scale}"
             )
         if source.kind == "file" and "://" not in source.path and not (corpora / source.path).is_file():
-            found.append(f"sources.{name}.path: {corpora / source.path} does not exist: set corpora_dir")
-    return found
+            messages.append(f"sources.{name}.path: {corpora / source.path} does not exist: set corpora_dir")
+    return messages
 
 
 def _missing_environments(config: Config) -> list[str]:
     names = sorted(set(config.environments.values()))
-    found = [f"environments: {lock} does not exist" for name in names if not (lock := images.lock_file(name)).is_file()]
-    if not found and config.containers:
-        found = [problem for name in names if (problem := images.problem(name))]
-    return found
+    locks = [images.lock_file(name) for name in names]
+    missing_locks = [f"environments: {lock} does not exist" for lock in locks if not lock.is_file()]
+    if missing_locks or not config.containers:
+        return missing_locks
+    return [problem for name in names if (problem := images.problem(name))]
 
 
 def _missing_disk(config: Config) -> list[str]:
     free = shutil.disk_usage(ROOT).free / GB
-    return [f"disk: {free:.0f} GB are free, disk_gb asks for {config.disk_gb}"] if free < config.disk_gb else []
+    return [f"disk: {free:.0f} GB are free, disk_gb is {config.disk_gb}"] if free < config.disk_gb else []
 
 
 def downloads(config: Config, priced: Iterable[Priced]) -> list[tuple[str, float]]:
-    """What must be fetched and about how many bytes: hub data sets, hub models, files behind a URL."""
+    """Name and estimated bytes of everything to download: hub data sets, hub models, files behind a URL."""
     named = ((_download(config, item.job), item.cost.download_bytes if item.cost else 0.0) for item in priced)
     return sorted({(name, size) for name, size in named if name is not None})
 
 
 def _download(config: Config, job: Job) -> str | None:
-    """What a job fetches; None if it fetches nothing."""
+    """The name of what a job downloads; None if it downloads nothing."""
     names = job.artifact.names
     if job.step == "sources.download":
         source = config.sources[names["source"]]
@@ -201,14 +203,14 @@ def page(config: Config, priced: Sequence[Priced], lacking: Sequence[str]) -> st
 
 
 def _training_disk(config: Config, priced: Iterable[Priced]) -> str:
-    """What a training needs beside its result, while it runs."""
+    """A sentence on the disk that the checkpoints of a running training need; empty below 1 GB."""
     kinds = ("train.sft", "train.grpo", "train.opd")
     shapes = [shape_of(config, item.job.artifact.names["model"]) for item in priced if item.job.step in kinds]
     largest = max((shape.parameters for shape in shapes if shape), default=0.0)
     size = ASSUMPTIONS.checkpoint_bytes * largest / GB
     if size < 1:
         return ""
-    return f"While it runs, a training keeps two checkpoints of up to {size:.0f} GB, and writes a third."
+    return f"A running training keeps two checkpoints of up to {size:.0f} GB each while it writes a third."
 
 
 def _gpu_hours(item: Priced) -> float:
@@ -232,7 +234,7 @@ def _section(title: str, lines: Sequence[str], shown: int | None = None) -> str:
 
 
 def _table(config: Config, priced: Sequence[Priced]) -> str:
-    """One line a step: jobs, estimated hours and disk, and what the jobs ask the cluster for at most."""
+    """One line per step: jobs, estimated hours and disk, and the hours that the jobs request from the cluster."""
     by_step: dict[str, list[Priced]] = {}
     for item in priced:
         by_step.setdefault(item.job.step, []).append(item)
@@ -244,9 +246,9 @@ def _table(config: Config, priced: Sequence[Priced]) -> str:
 
 
 def _row(config: Config, step: str, items: Sequence[Priced]) -> tuple[Any, ...]:
-    """Cells of one step; None where not one of its jobs has an estimate."""
-    asked = config.budget_of(step)
-    hours = len(items) * asked.nodes * asked.minutes / 60
+    """The cells of one step's line; an hours or disk cell is None if none of its jobs has an estimate."""
+    budget = config.budget_of(step)
+    hours = len(items) * budget.nodes * budget.minutes / 60
     known = [item.cost for item in items if item.cost]
     return (
         step,
@@ -254,8 +256,8 @@ def _row(config: Config, step: str, items: Sequence[Priced]) -> tuple[Any, ...]:
         _sum(cost.gpu_hours for cost in known),
         _sum(cost.cpu_hours for cost in known),
         _sum(cost.disk_bytes / GB for cost in known),
-        hours * asked.gpus,
-        hours * asked.cpus,
+        hours * budget.gpus,
+        hours * budget.cpus,
         ", ".join(sorted({item.origin for item in items})),
     )
 
@@ -283,7 +285,7 @@ def _columns(rows: Sequence[Sequence[str]]) -> str:
 
 
 def main() -> None:
-    """Print the plan of a scale, or of some targets of it."""
+    """Print the plan of a scale, or of the given targets."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("targets", nargs="*", help="files or rule names; none: everything")
     parser.add_argument("--scale", default="tiny")

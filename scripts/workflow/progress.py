@@ -1,7 +1,8 @@
-"""What a run of Snakemake is doing, read from what it prints: stage, jobs, time left, loss and reward, and what failed.
+"""Show the progress of a run of Snakemake, read from its output: stage, jobs, time left, loss, reward and failures.
 
-One line that is written over on a terminal; elsewhere (CI, a file) a line every tenth of the jobs. The time left is
-what the same jobs took in past runs, by the speed of this one; what never ran is taken to last as its step did so far.
+On a terminal, one line is updated in place; elsewhere (CI, a file), one line is printed per tenth of the jobs. The time
+left is the time that the same jobs took in past runs, scaled by the speed of this run. A job that never ran is expected
+to take the mean of its step so far.
 """
 
 from __future__ import annotations
@@ -29,9 +30,9 @@ FINISHED = re.compile(r"^Finished jobid: (\d+) ")
 STEP = re.compile(r"^step \d+/\d+ ")
 SPEED = re.compile(r" +(tokens_per_second|[\d.]+ steps/s).*$")
 START = 1.0
-"""Seconds that a job takes before its own clock runs: the start of its process."""
+"""Seconds that the start of a job's process takes, which the record of its run does not include."""
 TRUSTED = 0.05
-"""Share of the expected time after which the run's own speed counts."""
+"""Share of the expected time that must be done before the speed of this run is used."""
 TAIL_BYTES = 400
 TAIL_LINES = 25
 KEPT_LINES = 400
@@ -47,7 +48,7 @@ class Job:
 
     @property
     def output(self) -> str:
-        """The first file that it makes; empty for a target rule."""
+        """The job's first output; empty for a target rule."""
         return self.fields.get("output", "").split(", ")[0]
 
     @property
@@ -57,7 +58,7 @@ class Job:
 
 @dataclass
 class Mean:
-    """A running mean; 0 while nothing is known."""
+    """A running mean; 0 while it has no values."""
 
     total: float = 0.0
     count: int = 0
@@ -71,7 +72,7 @@ class Mean:
 
 
 class Forecast:
-    """Expected seconds of pending jobs, corrected by what this run shows."""
+    """Expected seconds of pending jobs, corrected by the speed of this run."""
 
     def __init__(self, artifacts: Artifacts, cores: int) -> None:
         self._artifacts, self._cores = artifacts, cores
@@ -85,18 +86,21 @@ class Forecast:
 
     @property
     def jobs(self) -> tuple[int, int]:
-        """Jobs done, and all that are known of."""
+        """The number of finished jobs, and of all known jobs."""
         return len(self._closed), len(self._steps)
 
     def expect(self, outputs: Iterable[str]) -> None:
-        """These are pending now, beside what was finished: a step remade to the same bytes takes others off."""
+        """Replace the pending jobs by those of `outputs`; finished jobs stay.
+
+        The list can shrink: if a step is run again and writes the same bytes, later jobs are no longer pending.
+        """
         jobs = self._artifacts.jobs(outputs)
         closed = {job: self._steps[job] for job in self._closed}
         self._steps = closed | {artifact.outputs[0]: artifact.step for artifact, _ in jobs}
         self._owner |= {path: artifact.outputs[0] for artifact, _ in jobs for path in artifact.outputs}
 
     def _remember(self, config: Config) -> None:
-        """Past runs of this scale, with any seed."""
+        """Learn from past runs of this scale, with any seed."""
         for folder in sorted(Path("results").glob(f"{config.scale}*")):
             for record in past_runs(folder):
                 seconds = record["seconds"] + START
@@ -111,7 +115,7 @@ class Forecast:
         self._any.add(seconds)
 
     def finished(self, output: str, seconds: float) -> None:
-        """A job ended: its real time, start and all, teaches what others of its step take."""
+        """Record that a job ended; its wall seconds, with the start of its process, improve its step's mean."""
         job = self._owner.get(output)
         if job is not None:
             self._closed.add(job)
@@ -122,7 +126,7 @@ class Forecast:
         return self._same.get(below) or self._by_step.get(self._steps[job], self._any).value
 
     def left(self, elapsed: float, running: Mapping[str, float]) -> float | None:
-        """Seconds until all is done, None while nothing is known. `running`: output to seconds since its start."""
+        """Seconds until all jobs are done; None if no time is known. `running`: output to seconds since its start."""
         since = {self._owner.get(output, ""): seconds for output, seconds in running.items()}
         expected = {job: self._expected(job) for job in self._steps}
         closed = math.fsum(expected[job] for job in self._closed)
@@ -135,7 +139,7 @@ class Forecast:
 
 
 class Progress:
-    """Reads Snakemake's lines one by one, of one invocation after the other, and shows where all stands."""
+    """Reads Snakemake's output line by line, over several invocations, and shows the progress."""
 
     def __init__(self, artifacts: Artifacts, cores: int) -> None:
         self._artifacts, self._config = artifacts, artifacts.config
@@ -152,13 +156,13 @@ class Progress:
             threading.Thread(target=self._tick, daemon=True).start()
 
     def expect(self, outputs: Sequence[str]) -> None:
-        """What Snakemake calls pending, before an invocation."""
+        """Set the pending outputs before an invocation of Snakemake."""
         with self._lock:
             self._running.clear()
             self._forecast.expect(outputs)
 
     def read(self, line: str) -> None:
-        """The next line that Snakemake printed."""
+        """Read the next line of Snakemake's output."""
         self._lines.append(line)
         with self._lock:
             finished = self._take(line.rstrip("\n"))
@@ -166,7 +170,7 @@ class Progress:
             self._print_tenth()
 
     def _take(self, text: str) -> bool:
-        """Keep the books; whether a job ended."""
+        """Update the state of the jobs; return True if a job ended."""
         if match := RULE.match(text):
             self._open = Job(match[1], started=time.monotonic())
         elif match := ERROR.match(text):
@@ -189,7 +193,7 @@ class Progress:
             print(self.text(), file=sys.stderr, flush=True)
 
     def text(self) -> str:
-        """Jobs, times, and each running job, the longest first."""
+        """The line of progress: jobs, times, and each running job, the one that started first at the front."""
         now = time.monotonic()
         elapsed = now - self._started
         with self._lock:
@@ -202,7 +206,7 @@ class Progress:
         return " | ".join([f"{seed}{done} of {known} jobs, {clock(elapsed)}{about}", *running])
 
     def _doing(self, job: Job) -> str:
-        """`train ins-grpo: step 8/20 loss 0.01 reward 0.44`."""
+        """A running job, such as `train ins-grpo: step 8/20 loss 0.01 reward 0.44`."""
         if not Path(job.output).is_relative_to(self._config.results):
             return job.rule
         parts = Path(job.output).relative_to(self._config.results).parts
@@ -216,7 +220,7 @@ class Progress:
             print(f"\r\x1b[K{self.text()[:width]}", end="", file=sys.stderr, flush=True)
 
     def stop(self) -> None:
-        """Take the line away and write over it no more."""
+        """Clear the line and stop updating it."""
         self._stopped.set()
         if self._live:
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)
@@ -225,14 +229,14 @@ class Progress:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        """Leave the terminal clean; where all went well, say what was done."""
+        """Clear the line; if no exception was raised, print the number of jobs and the time."""
         self.stop()
         done, _known = self._forecast.jobs
         if self._live and done and kind is None:
             print(f"{done} jobs in {clock(time.monotonic() - self._started)}", file=sys.stderr)
 
     def failure(self) -> str:
-        """What failed: each job with the end of its log and how to repeat it; else what Snakemake said."""
+        """The failed jobs, each with the end of its log and how to repeat it; if there are none, Snakemake's error."""
         jobs = {job.output: job for job in self._failed if job.log is not None}
         if jobs:
             return "\n".join(failed(job.rule, job.output, job.log) for job in jobs.values() if job.log is not None)
@@ -241,34 +245,34 @@ class Progress:
 
 
 def failed(rule: str, output: str, log: Path) -> str:
-    """A failed job for people: the end of its log, then where all of it is and the command to repeat it."""
+    """A message about a failed job: the end of its log, the log's path, and the command that repeats the job."""
     lines = log.read_text(errors="replace").splitlines() if log.is_file() else []
-    told = lines[1:][-TAIL_LINES:]  # the first line is the command, recipe and all
+    tail = lines[1:][-TAIL_LINES:]  # the first line is the command with its whole recipe
     return "\n".join(
         [
             f"{rule} failed: {output}",
-            *(f"    {line}" for line in told),
+            *(f"    {line}" for line in tail),
             f"  whole log:         {log}",
             f'  repeat it by hand: PATH="$PWD/.venv/bin:$PATH" bash -c "$(head -n 1 {log})"',
-            "  then go on:        the same command again; what is finished stays",
+            "  to continue:       run the same command again; finished artifacts are kept",
             "",
         ]
     )
 
 
 def last_step(log: Path | None) -> str:
-    """The last line of a training's log that says how far it is, without speed and memory; empty for other jobs."""
+    """The last line of a training's log that states its step, without speed and memory; empty for other jobs."""
     if log is None or not log.is_file():
         return ""
     with log.open("rb") as file:
         file.seek(0, 2)
         file.seek(max(file.tell() - TAIL_BYTES, 0))
         lines = file.read().decode(errors="replace").splitlines()
-    said = [line for line in lines if STEP.match(line)]
-    return SPEED.sub("", said[-1]) if said else ""
+    steps = [line for line in lines if STEP.match(line)]
+    return SPEED.sub("", steps[-1]) if steps else ""
 
 
 def clock(seconds: float) -> str:
-    """`4:05`, `1:04:05`."""
+    """Seconds as minutes and seconds, `4:05`, or with hours, `1:04:05`."""
     minutes, rest = divmod(int(seconds), 60)
     return f"{minutes}:{rest:02d}" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"

@@ -1,10 +1,10 @@
-"""Run the pipeline level by level, so that a step remade to the same bytes reruns nothing after it.
+"""Run the pipeline level by level, so that a step that is run again and writes the same bytes reruns nothing after it.
 
     python -m scripts.workflow.reproduce [--scale tiny] [--seeds 1] [--cores 2] [target ...]
 
-Snakemake decides what must run; inside one invocation it also runs everything after a job that runs.
-So where finished artifacts are pending, the lowest level of them is made first and Snakemake is asked
-again; once only missing artifacts are pending, they are made in one go.
+Snakemake decides which jobs must run; within one invocation it also runs every job after a job that runs. So if
+existing artifacts are pending, this command makes the lowest level of them first and then asks Snakemake again. Once
+only missing artifacts are pending, one invocation makes all of them.
 """
 
 from __future__ import annotations
@@ -28,19 +28,20 @@ from scripts.workflow.targets import UnknownTarget, check
 
 PROFILE = ["--rerun-triggers", "mtime", "params", "input", "code", "--max-checksum-file-size", "100MB"]
 PACE = ["--max-jobs-per-timespan", "1000/3s"]
-"""Each job that ends gives Snakemake 9.27 one more timer that looks at all waiting jobs once a timespan. Its 1 s took a
-fifth of a core late in a run of the tiny scale; an invocation's end waits for the last of them."""
+"""For each job that ends, Snakemake 9.27 starts one more timer that looks at all waiting jobs once per timespan. With
+its default of 1 s these timers took a fifth of a core late in a run of the tiny scale. A longer timespan delays the end
+of an invocation, which waits for the last timer."""
 ENDS = (signal.SIGTERM, signal.SIGHUP)
-"""Signals of `kill`, of `timeout`, of a lost session."""
-STOPPED = "Stopped. The same command goes on from what is finished."
+"""Signals that `kill`, `timeout` and the loss of a terminal session send."""
+STOPPED = "Stopped. Run the same command again to continue; finished artifacts are kept."
 
 
 class Stopped(BaseException):
-    """Somebody ended this process, or the session that it ran in is lost."""
+    """A signal asked this process to end, or its terminal session was lost."""
 
 
 def first(artifacts: Artifacts, todo: Sequence[str]) -> list[str]:
-    """Options that begin the longest chain of models early: begun late, it leaves all cores but one idle."""
+    """Options that start the longest chain of models early; started late, it would leave all cores but one idle."""
     models = [path for path in todo if artifacts.find(path).stage == "train"]
     return ["--prioritize", max(models, key=artifacts.level)] if models else []
 
@@ -54,7 +55,7 @@ def ask(command: list[str], targets: list[str]) -> list[str]:
 
 
 def build(config: Config, command: list[str], targets: list[str], cores: int) -> None:
-    """Bring the targets up to date, level by level where finished artifacts are pending."""
+    """Bring the targets up to date, level by level as long as existing artifacts are pending."""
     artifacts = Artifacts(config)
     with Progress(artifacts, cores) as progress:
         while todo := ask(command, targets):
@@ -67,24 +68,25 @@ def build(config: Config, command: list[str], targets: list[str], cores: int) ->
 
 
 def run_snakemake(command: list[str], targets: list[str], progress: Progress) -> None:
-    """One invocation, its output condensed to a line of progress; a failure shows what failed and stops.
+    """Run one invocation of Snakemake with its output condensed to a line of progress.
 
-    However it is stopped, Snakemake is waited for: otherwise its jobs go on unseen, and its lock stays.
+    Raises SystemExit if a job fails, after printing the failure, or if the run is stopped. In every case this waits for
+    Snakemake to end: otherwise its jobs would go on unseen, and its lock would stay.
     """
     process = start([*command, "--", *targets])
     assert process.stderr is not None
     try:
         for line in process.stderr:
             progress.read(line)
-    except KeyboardInterrupt:  # Snakemake got it too: it ends its jobs and takes its lock away
+    except KeyboardInterrupt:  # Snakemake received it too: it ends its jobs and removes its lock
         process.communicate()
         progress.stop()
         raise SystemExit(STOPPED) from None
     except Stopped:
         process.terminate()  # Snakemake starts no more jobs
-        with suppress(OSError):  # a lost session has no terminal to write to
+        with suppress(OSError):  # after the loss of a session there is no terminal to write to
             progress.stop()
-            print("Stopping when the jobs that run are done ...", file=sys.stderr)
+            print("Stopping after the running jobs are done ...", file=sys.stderr)
         process.communicate()
         raise SystemExit(STOPPED) from None
     if process.wait():
@@ -94,21 +96,21 @@ def run_snakemake(command: list[str], targets: list[str], progress: Progress) ->
 
 
 def stop(number: int, frame: FrameType | None) -> NoReturn:
-    """Handler of the signals that end a process: the first is enough."""
+    """Handler of the signals in ENDS: raises Stopped and ignores further signals."""
     for each in ENDS:
         signal.signal(each, signal.SIG_IGN)
     raise Stopped
 
 
 def heed_signals() -> None:
-    """Have the signals that end a process raise Stopped, but not one that is ignored, as `nohup` does."""
+    """Make the signals in ENDS raise Stopped, except one that is already ignored, as under `nohup`."""
     for number in ENDS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, stop)
 
 
 def start(command: list[str]) -> subprocess.Popen[str]:
-    """Start Snakemake deaf to the loss of a session, which would end it with its lock in place."""
+    """Start Snakemake so that it ignores the loss of a session, which would end it with its lock in place."""
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         return subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
@@ -117,13 +119,13 @@ def start(command: list[str]) -> subprocess.Popen[str]:
 
 
 def main() -> None:
-    """Bring targets of one or several seeds up to date."""
+    """Bring targets up to date, for one or several seeds."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("targets", nargs="*", help="files or rule names; none: everything")
     parser.add_argument("--scale", default="tiny")
-    parser.add_argument("--seeds", type=int, default=1, help="repeat the whole with seeds 1 to n")
+    parser.add_argument("--seeds", type=int, default=1, help="run everything once per seed, 1 to n")
     parser.add_argument("--cores", type=int, default=os.cpu_count())
-    parser.add_argument("--configfile", type=Path, help="laid over the scale's file")
+    parser.add_argument("--configfile", type=Path, help="overrides the scale's file")
     arguments = parser.parse_args()
     heed_signals()
     overlay = {}

@@ -1,11 +1,11 @@
-"""The graph of rules as an SVG, a column and a colour a stage; or Snakemake's own graphs with a colour a stage.
+"""Draw the graph of rules as an SVG with one column and colour per stage, or colour Snakemake's own graphs by stage.
 
     python -m scripts.workflow.rulegraph [--scale paper] --out docs/rulegraph.svg
     snakemake TARGET --dag | python -m scripts.workflow.rulegraph --colour | dot -Tsvg > dag.svg
     (or --rulegraph, --filegraph)
 
-The first needs no Graphviz. It leaves out an edge where a longer way says the same; dashed edges go back to an earlier
-stage (a trained model teaches, grades or starts another).
+The first needs no Graphviz. It leaves out an edge if a longer path implies it. Dashed edges go back to an earlier stage
+(a trained model teaches, grades or initialises another).
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ WIDTH, HEIGHT = 1.75, 0.32  # inches of a box
 NODE = re.compile(r'^\s*(\d+)\[label = "([^"\\]+)[^"]*", color = "([^"]+)"')
 FILES_NODE = re.compile(r'(<table border="2" color=)"[^"]+"([^>]*>\s*<tr><td>\s*<b><font point-size="18">)([^<]+)')
 FILE = r'<tr>\n<td align="left"><font face="monospace">[^\n]*</font></td>\n?</tr>\n'
-SHOWN = 8  # files of a list in a graph of files; a report reads more than a thousand
+SHOWN = 8  # files that a list in a graph of files shows; a report reads more than a thousand
 FILES = re.compile(f"((?:{FILE}){{{SHOWN}}})((?:{FILE})+)")
 EDGE = re.compile(r"^\s*(\d+) -> (\d+)")
 
 
 def stages() -> dict[str, str]:
-    """Rule to stage, for the rules of every scale; for rules made in a loop also the beginning of their names."""
+    """Rule to stage, for the rules of every scale; also the prefix of rule names to stage, for rules made in a loop."""
     scales = sorted(file.stem for file in (ROOT / "scales").glob("*.yaml"))
     known = {rule: kind.stage for scale in scales for rule, kind in Artifacts(read(scale)).kinds.items()}
     beginnings: dict[str, set[str]] = {}
@@ -52,12 +52,12 @@ def stages() -> dict[str, str]:
 
 
 def stage_of(rule: str, known: dict[str, str]) -> str | None:
-    """The stage of a rule; None for a target that only collects."""
+    """The stage of a rule; None for a target rule."""
     return known.get(rule) or known.get(rule.partition("_")[0] + "_")
 
 
 def read_dot(text: str) -> nx.DiGraph:
-    """The graph of rules from Snakemake's `--rulegraph`, without targets and without loops at a rule."""
+    """The graph of rules from Snakemake's `--rulegraph`, without target rules and without edges of a rule to itself."""
     names = {match[1]: match[2] for line in text.splitlines() if (match := NODE.match(line))}
     edges = [(names[match[1]], names[match[2]]) for line in text.splitlines() if (match := EDGE.match(line))]
     known = stages()
@@ -70,7 +70,7 @@ def read_dot(text: str) -> nx.DiGraph:
 
 
 def placed(graph: nx.DiGraph) -> dict[str, tuple[int, int]]:
-    """Rule to (column, row): the stage's place in the pipeline, and the rule's in its stage."""
+    """Rule to (column, row): the position of its stage in the pipeline, and of the rule in its stage."""
     places: dict[str, tuple[int, int]] = {}
     for column, stage in enumerate(COLOURS):
         members = graph.subgraph([rule for rule in graph if graph.nodes[rule]["stage"] == stage])
@@ -82,7 +82,7 @@ def placed(graph: nx.DiGraph) -> dict[str, tuple[int, int]]:
 
 
 def split(graph: nx.DiGraph, places: dict[str, tuple[int, int]]) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
-    """Edges that go on, less those that a longer way implies, and edges that go back."""
+    """Forward edges, without those that a longer path implies, and backward edges."""
     forward = nx.DiGraph((a, b) for a, b in graph.edges if places[a] < places[b])
     return sorted(nx.transitive_reduction(forward).edges), sorted(
         (a, b) for a, b in graph.edges if places[a] > places[b]
@@ -109,14 +109,14 @@ def draw(graph: nx.DiGraph) -> Figure:
 
 
 def _bend(one: tuple[int, int], other: tuple[int, int]) -> float:
-    """Neighbours in a column are joined straight, others go around what lies between."""
+    """Curvature of an edge: 0 between neighbours in a column, larger to go around the boxes between others."""
     if one[0] != other[0]:
         return 0.1
     return 0.0 if abs(one[1] - other[1]) == 1 else 0.45
 
 
 def _pale(colour: str) -> tuple[float, ...]:
-    """The colour, four fifths white: opaque, so that arrows pass behind a box."""
+    """The colour mixed with four fifths of white; it is opaque, so that arrows pass behind a box."""
     return tuple(0.8 + 0.2 * value for value in to_rgb(colour))
 
 
@@ -150,7 +150,7 @@ def _arrow(axes: Axes, one: FancyBboxPatch, other: FancyBboxPatch, bend: float, 
 
 
 def coloured(text: str) -> str:
-    """Snakemake's `--rulegraph`, `--dag` or `--filegraph`: each rule in its stage's colour, long lists of files cut."""
+    """Snakemake's `--rulegraph`, `--dag` or `--filegraph` with rules coloured by stage and long file lists cut."""
     known = stages()
 
     def colour(rule: str) -> str:
@@ -166,12 +166,12 @@ def coloured(text: str) -> str:
 
 
 def _row(text: str) -> str:
-    """A row as in the lists of a graph of files."""
+    """A row of a file list in a graph of files."""
     return f'<tr>\n<td align="left"><font face="monospace">{text}</font></td>\n</tr>\n'
 
 
 def ask_snakemake(scale: str) -> str:
-    """Every rule that a scale uses, as Snakemake states it."""
+    """Snakemake's graph of all rules that a scale uses, as DOT."""
     command = [sys.executable, "-m", "snakemake", "--rulegraph", "--forceall", "--config", f"scale={scale}"]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     if run.returncode:
@@ -180,7 +180,7 @@ def ask_snakemake(scale: str) -> str:
 
 
 def main() -> None:
-    """Write the picture, or filter a graph."""
+    """Write the picture, or colour a graph from standard input."""
     parser = argparse.ArgumentParser(
         prog="python -m scripts.workflow.rulegraph",
         description=__doc__,
@@ -188,14 +188,19 @@ def main() -> None:
     )
     parser.add_argument("--scale", default="paper")
     parser.add_argument("--out", type=Path, help="the picture: .svg, or another format that matplotlib writes")
-    parser.add_argument("--colour", action="store_true", help="read Snakemake's graph, write it with a colour a stage")
+    parser.add_argument(
+        "--colour", action="store_true", help="read Snakemake's graph and write it with one colour per stage"
+    )
     arguments = parser.parse_args()
     if arguments.colour == bool(arguments.out):
-        parser.error("say --out FILE, or --colour with a graph on the standard input")
+        parser.error("give either --out FILE, or --colour with a graph on the standard input")
     if arguments.colour:
         sys.stdout.write(coloured(sys.stdin.read()))
         return
-    matplotlib.rcParams |= {"svg.hashsalt": "rulegraph", "svg.fonttype": "none"}  # the same bytes always; text as text
+    matplotlib.rcParams |= {
+        "svg.hashsalt": "rulegraph",
+        "svg.fonttype": "none",
+    }  # the same bytes every time; text as text
     draw(read_dot(ask_snakemake(arguments.scale))).savefig(arguments.out, metadata={"Date": None})
 
 

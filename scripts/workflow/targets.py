@@ -1,4 +1,4 @@
-"""What can be asked for by name: a table, row or column that is not there is an error with the close matches."""
+"""Look up requested cells and tables; unknown names raise an error that lists the close matches."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from scripts.workflow.config import Config
 
 
 class UnknownTarget(LookupError):
-    """Nothing has this name; the message lists the close matches."""
+    """No cell or table has this name; the message lists the close matches."""
 
 
 def known(kind: str, name: str, names: Collection[str]) -> str:
@@ -22,23 +22,23 @@ def known(kind: str, name: str, names: Collection[str]) -> str:
 
 
 def row_of(config: Config, table: str, row: str, column: str) -> Row:
-    """The row that a cell names. Raises UnknownTarget where the table, the row or the column is none."""
-    found = config.tables[known("table", table, config.tables)]
-    rows = {item.name: item for item in found.rows}
-    known(f"column of {table}", column, found.columns)
+    """The row of a cell. Raises UnknownTarget if the table, the row or the column does not exist."""
+    settings = config.tables[known("table", table, config.tables)]
+    rows = {item.name: item for item in settings.rows}
+    known(f"column of {table}", column, settings.columns)
     return rows[known(f"row of {table}", row, rows)]
 
 
 def check(config: Config, target: str) -> None:
     """Raise UnknownTarget if `target` is the path of a cell or table that the configuration lacks.
 
-    Told before Snakemake starts; what other files and names there are, Snakemake alone knows.
+    This runs before Snakemake starts; any other target is left to Snakemake.
     """
     path = Path(target).with_suffix("")
     match path.relative_to(config.results).parts if path.is_relative_to(config.results) else ():
         case ("cells", table, row, column):
             row_of(config, table, row, column)
         case ("cells", *parts):
-            raise UnknownTarget(f"{'/'.join(parts)!r} is no cell: a cell's name is TABLE/ROW/COLUMN")
+            raise UnknownTarget(f"{'/'.join(parts)!r} is not a cell: a cell's name is TABLE/ROW/COLUMN")
         case ("tables", table):
             known("table", table, config.tables)

@@ -1,4 +1,4 @@
-"""The cluster, and its tests: python -m tests.cluster test | install | start | stop | shell"""
+"""Manage the test cluster and run its tests: python -m tests.cluster test | install | start | stop | shell"""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ PYTEST = ("-m", "cluster", "tests/cluster", "--exitfirst", "--capture=no", "--ve
 
 
 TOTAL_SECONDS = 50 * 60
-"""After this the tests are ended as by Ctrl-C, whatever they wait for; an idle machine needs less than half."""
+"""Time limit in seconds, after which the tests end as by Ctrl-C; an idle machine needs less than half of it."""
 
 
 def main() -> None:
-    """Do what was asked for; `test` does all of it, `shell` is one with SLURM's and Apptainer's commands."""
+    """Run one command. `test` installs, starts, tests and stops; `shell` has the cluster's commands on PATH."""
     match sys.argv[1:]:
         case ["test", *options]:
             raise SystemExit(test(options))
@@ -36,7 +36,7 @@ def main() -> None:
 
 
 def test(options: list[str]) -> int:
-    """Exit status of the tests; 0 where this machine cannot run them. Nothing runs afterwards, whatever ended them."""
+    """Run the tests and return their exit status; 0 if this machine cannot run them. The cluster is always stopped."""
     for limit in (signal.SIGTERM, signal.SIGALRM):
         signal.signal(limit, signal.default_int_handler)
     signal.alarm(TOTAL_SECONDS)

@@ -1,4 +1,4 @@
-"""How long the parts of the cluster's tests take."""
+"""Measure the parts of the cluster's tests."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def phase(name: str) -> Iterator[None]:
-    """Says how long something took."""
+    """Print the seconds that the block took."""
     started = time.monotonic()
     yield
     print(f"\n{name}: {time.monotonic() - started:.0f} s", flush=True)

@@ -1,4 +1,4 @@
-"""Commands of the cluster's tests: each has a time limit, and none that is cut short leaves a process behind."""
+"""Commands of the cluster's tests: each has a time limit, and one that is ended leaves no process behind."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ from typing import IO
 
 Command = Sequence[str | Path]
 GRACE_SECONDS = 60
-"""What a command has after Ctrl-C before it is killed: Snakemake cancels its jobs meanwhile."""
+"""Seconds between Ctrl-C and SIGKILL, in which Snakemake cancels its jobs."""
 
 
 class CommandError(RuntimeError):
-    """A command failed or took too long: the message says which and why."""
+    """A command failed or took too long; the message names the command and the reason."""
 
 
 def run(*command: str | Path, seconds: float, folder: Path | None = None, **environment: str) -> str:
-    """Standard output of a command. Raises CommandError when it fails or takes longer than `seconds`."""
+    """Run a command and return its standard output. Raises CommandError if it fails or takes longer than `seconds`."""
     done = finished(command, seconds, folder, {**os.environ, **environment})
     if done.returncode:
-        said = f"{done.stdout[-2000:]}{done.stderr[-2000:]}"
-        raise CommandError(f"{_words(command)} failed with {done.returncode}:\n{said}")
+        tail = f"{done.stdout[-2000:]}{done.stderr[-2000:]}"
+        raise CommandError(f"{_words(command)} failed with {done.returncode}:\n{tail}")
     return done.stdout
 
 
 def finished(
     command: Command, seconds: float, folder: Path | None, environment: Mapping[str, str]
 ) -> subprocess.CompletedProcess[str]:
-    """A command that ran to its end, whatever that was. Raises CommandError when it takes longer than `seconds`."""
+    """Run a command to its end, with any exit status. Raises CommandError if it takes longer than `seconds`."""
     with started(command, folder, environment, subprocess.PIPE, subprocess.PIPE) as process:
         try:
             output, errors = process.communicate(timeout=seconds)
         except subprocess.TimeoutExpired as late:
-            said = "".join((part or b"").decode(errors="replace")[-2000:] for part in (late.stdout, late.stderr))
-            raise CommandError(f"{_words(command)} took longer than {seconds} s:\n{said}") from None
+            tail = "".join((part or b"").decode(errors="replace")[-2000:] for part in (late.stdout, late.stderr))
+            raise CommandError(f"{_words(command)} took longer than {seconds} s:\n{tail}") from None
     return subprocess.CompletedProcess(command, process.returncode, output, errors)
 
 
@@ -45,7 +45,7 @@ def finished(
 def started(
     command: Command, folder: Path | None, environment: Mapping[str, str], output: int | IO[str], errors: int | IO[str]
 ) -> Iterator[subprocess.Popen[str]]:
-    """A command that runs meanwhile; it and what it started have ended afterwards."""
+    """Run a command in the background; when the block ends, so do the command and all its processes."""
     process = subprocess.Popen(
         [str(part) for part in command],
         cwd=folder,
@@ -64,7 +64,7 @@ def started(
 
 
 def _end(process: subprocess.Popen[str]) -> None:
-    """Ctrl-C to a command, then the end of its whole process group."""
+    """Send Ctrl-C to a command, then kill its whole process group."""
     process.send_signal(signal.SIGINT)
     with suppress(subprocess.TimeoutExpired):
         process.wait(timeout=GRACE_SECONDS)

@@ -31,40 +31,40 @@ ENVIRONMENTS = ("cpu", "data")
 BUILD_SECONDS = 2400
 RUN_SECONDS = 1500
 JOB_SECONDS = 900
-"""What is waited for a job to do: scheduling, two starts of Snakemake and imports in the image, on a slow machine."""
+"""Longest wait for a job: scheduling, two starts of Snakemake and imports in the image, on a slow machine."""
 SNAKEMAKE = ("env", "--default-signal=INT", sys.executable, "-m", "snakemake")
-"""Ctrl-C reaches it though these tests may run in the background of a shell, where SIGINT is ignored."""
+"""Snakemake with SIGINT restored: a shell that runs these tests in the background makes them ignore it."""
 IMAGE_OPTIONS = "--cleanenv --containall --bind /tmp --add-caps CAP_SETFCAP"
-"""As in the profile; the capability is what root alone needs for the verifiers' sandbox (docs/verifiers.md)."""
+"""As in the profile; only root needs the capability, for the verifiers' sandbox (docs/verifiers.md)."""
 ACCOUNT_LINE = re.compile(r"^  slurm_account: .*\n", re.M)
 
 
 @dataclass(frozen=True)
 class Background:
-    """A Snakemake that runs meanwhile."""
+    """A Snakemake that runs in the background."""
 
     process: subprocess.Popen[str]
     log: Path
 
-    def said(self) -> str:
+    def output(self) -> str:
         return self.log.read_text()
 
-    def until(self, what: str, found: Callable[[], T]) -> T:
-        """What `found` gives once it is true. Fails where Snakemake has ended before, or it takes too long."""
+    def until(self, event: str, condition: Callable[[], T]) -> T:
+        """Wait for a true value of `condition` and return it. Fails if Snakemake ends before, or after JOB_SECONDS."""
 
         def alive() -> T:
-            value = found()
-            assert value or self.process.poll() is None, f"Snakemake ended before {what}:\n{self.said()[-8000:]}"
+            value = condition()
+            assert value or self.process.poll() is None, f"Snakemake ended before {event}:\n{self.output()[-8000:]}"
             return value
 
-        return wait_for(what, alive)
+        return wait_for(event, alive)
 
     def finish(self) -> None:
-        """Wait for its end, which must be a good one."""
-        assert self.process.wait(timeout=JOB_SECONDS) == 0, self.said()[-8000:]
+        """Wait for its end, which must be successful."""
+        assert self.process.wait(timeout=JOB_SECONDS) == 0, self.output()[-8000:]
 
     def interrupt(self) -> None:
-        """Ctrl-C, which cancels its jobs."""
+        """Send Ctrl-C, which cancels its jobs, and wait for its end."""
         self.process.send_signal(signal.SIGINT)
         self.process.wait(timeout=JOB_SECONDS)
 
@@ -82,7 +82,7 @@ class Site:
     def snakemake(
         self, *arguments: str, overlay: str | None = None, check: bool = True, path: Path | None = None
     ) -> str:
-        """All that Snakemake says on the login node, run to its end, with another PATH where one is given."""
+        """Run Snakemake on the login node to its end and return its output; `path` replaces PATH."""
         return self._finished([*arguments, "--profile", "slurm", *small(overlay)], check, path)
 
     def run_locally(self, *targets: str) -> str:
@@ -92,25 +92,25 @@ class Site:
 
     @contextmanager
     def started(self, *arguments: str, overlay: str | None = None) -> Iterator[Background]:
-        """Snakemake on the login node, in the background; it has ended afterwards, and its jobs with it."""
+        """Run Snakemake on the login node in the background; when the block ends, it and its jobs end."""
         command = [*SNAKEMAKE, *arguments, "--profile", "slurm", *small(overlay)]
-        said = self.root / "snakemake.log"
-        with said.open("w") as log, commands.started(command, self.root, slurm.environment(), log, log) as process:
-            yield Background(process, said)
+        file = self.root / "snakemake.log"
+        with file.open("w") as log, commands.started(command, self.root, slurm.environment(), log, log) as process:
+            yield Background(process, file)
 
     def planned(self, *targets: str) -> set[str]:
-        """Rules of which a job would run."""
+        """Rules with at least one planned job."""
         table = re.search(r"^job +count\n-+ +-+\n(.*?)^total", self.snakemake(*targets, "--dry-run"), re.M | re.S)
         return {line.split()[0] for line in table[1].splitlines()} if table else set()
 
     def reached(self) -> int:
-        """The last step of which an unfinished training has a complete checkpoint."""
-        found = self.root.glob("work/*/checkpoints/checkpoint-*/complete")
-        return max((int(file.parent.name.rpartition("-")[2]) for file in found), default=0)
+        """Step of the last complete checkpoint of an unfinished training; 0 if there is none."""
+        files = self.root.glob("work/*/checkpoints/checkpoint-*/complete")
+        return max((int(file.parent.name.rpartition("-")[2]) for file in files), default=0)
 
     @contextmanager
     def edited_profile(self, changes: dict[str, str]) -> Iterator[None]:
-        """The profile with other texts in place of some, for a while."""
+        """Replace texts of the profile inside the block."""
         before = self.profile.read_text()
         after = before
         for old, new in changes.items():
@@ -125,29 +125,29 @@ class Site:
     def _finished(self, arguments: list[str], check: bool, path: Path | None = None) -> str:
         environment = slurm.environment() | ({"PATH": str(path)} if path else {})
         done = commands.finished([*SNAKEMAKE, *arguments], RUN_SECONDS, self.root, environment)
-        said = done.stdout + done.stderr
-        assert not check or done.returncode == 0, said[-8000:]
-        return said
+        output = done.stdout + done.stderr
+        assert not check or done.returncode == 0, output[-8000:]
+        return output
 
 
 def small(overlay: str | None) -> list[str]:
-    """The tests' size and images, as options; they take all words that follow, so they stand last."""
+    """Options for the tests' size and images. They consume all words that follow, so they must be last."""
     overlays = [str(OVERLAY), *([overlay] if overlay else [])]
     return ["--configfile", *overlays, "--config", "scale=tiny", f"image_base={machine.BASE}"]
 
 
-def wait_for(what: str, found: Callable[[], T]) -> T:
-    """What `found` gives once it is true. Fails when that takes too long."""
+def wait_for(event: str, condition: Callable[[], T]) -> T:
+    """Wait for a true value of `condition` and return it. Fails after JOB_SECONDS."""
     deadline = time.monotonic() + JOB_SECONDS
-    while not (value := found()):
+    while not (value := condition()):
         if time.monotonic() > deadline:
-            pytest.fail(f"waited {JOB_SECONDS} s in vain for {what}")
+            pytest.fail(f"waited {JOB_SECONDS} s in vain for {event}")
         time.sleep(0.5)
     return value
 
 
 def jobs(pattern: str = "") -> list[dict[str, str]]:
-    """The cluster's jobs whose rule matches, past ones too, the oldest first."""
+    """The cluster's jobs, also past ones, whose rule matches; the oldest first."""
     columns = ("id", "partition", "state", "nodes", "memory", "walltime", "rule")
     command = ("squeue", "--states=all", "--noheader", "--format=%i|%P|%T|%N|%m|%l|%k")
     listed = commands.run(*command, seconds=slurm.COMMAND_SECONDS)
@@ -199,11 +199,11 @@ def _put(images: Iterable[Path], folder: Path) -> None:
 
 @pytest.fixture
 def without_slurm(tmp_path: Path) -> Path:
-    """A folder for PATH with what Snakemake needs, and no command of SLURM's."""
+    """A folder for PATH with the programs that Snakemake needs, without SLURM's commands."""
     for command in ("env", "apptainer", "bash", "sh", "git", "which"):
-        found = shutil.which(command, path=slurm.environment()["PATH"])
-        if found:
-            (tmp_path / command).symlink_to(found)
+        program = shutil.which(command, path=slurm.environment()["PATH"])
+        if program:
+            (tmp_path / command).symlink_to(program)
     return tmp_path
 
 

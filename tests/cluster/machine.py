@@ -33,11 +33,11 @@ POLICY = Path("/usr/sbin/policy-rc.d")
 
 
 class Unfit(RuntimeError):
-    """This machine cannot have the cluster, through no fault of the project: the message says why."""
+    """This machine cannot run the cluster, for a reason outside the project; the message says why."""
 
 
 def install() -> None:
-    """Bring everything onto this machine; what is there already stays. Raises Unfit where that cannot be."""
+    """Install everything that is not yet installed on this machine. Raises Unfit if that is not possible."""
     check_machine()
     install_packages()
     if not APPTAINER.exists():
@@ -47,7 +47,7 @@ def install() -> None:
 
 
 def check_machine() -> None:
-    """Raise Unfit where it is known before the first download that this machine will not do."""
+    """Raise Unfit, before the first download, if this machine cannot run the cluster."""
     if os.geteuid() != 0:
         raise Unfit("packages are installed and daemons started, and this is not root")
     system = Path("/etc/os-release").read_text()
@@ -107,20 +107,20 @@ def mirror() -> str:
     """The Debian mirror that this machine's apt uses."""
     query = ("apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages", "Origin: Debian")
     release = f"Codename: {codename()}"
-    found = run(*query, release, seconds=60)
-    if not found:
+    mirrors = run(*query, release, seconds=60)
+    if not mirrors:
         run(*APT, "update", seconds=300)
-        found = run(*query, release, seconds=60)
-    if not found:
+        mirrors = run(*query, release, seconds=60)
+    if not mirrors:
         raise Unfit(f"apt has no source of Debian {codename()}: name one in /etc/apt/sources.list")
-    return found.splitlines()[0]
+    return mirrors.splitlines()[0]
 
 
 def codename() -> str:
-    """Of this machine's Debian release."""
-    found = re.search(r"^VERSION_CODENAME=(\w+)", Path("/etc/os-release").read_text(), re.M)
-    assert found is not None
-    return found[1]
+    """The code name of this machine's Debian release."""
+    match = re.search(r"^VERSION_CODENAME=(\w+)", Path("/etc/os-release").read_text(), re.M)
+    assert match is not None
+    return match[1]
 
 
 def install_apptainer() -> None:

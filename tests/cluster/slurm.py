@@ -172,7 +172,7 @@ def cancel(job: str) -> None:
 
 
 def end_soon(job: str) -> None:
-    """Let a running job's walltime be over in one to two minutes, SLURM's unit; SIGTERM comes up to one before that."""
+    """Shorten a running job's walltime to one to two minutes from now; SIGTERM comes up to a minute before."""
     elapsed = run("squeue", "--noheader", "--format=%M", "--jobs", job, seconds=COMMAND_SECONDS).strip()
     hours, minutes, _ = f"0:0:{elapsed}".split(":")[-3:]
     limit = int(hours) * 60 + int(minutes) + 2
@@ -199,12 +199,12 @@ def _wait_for(what: str, seconds: float, done) -> None:
 def _strays() -> list[int]:
     """Processes of this cluster's jobs that outlived them: a lost node's are tracked by their parents alone."""
     mark = f"SLURM_CLUSTER_NAME={CLUSTER}".encode()
-    found = []
+    processes = []
     for file in Path("/proc").glob("[0-9]*/environ"):
         with suppress(OSError):  # it ended meanwhile
             if mark in file.read_bytes().split(b"\0"):
-                found.append(int(file.parent.name))
-    return found
+                processes.append(int(file.parent.name))
+    return processes
 
 
 def _pid(name: str) -> int | None:

@@ -42,7 +42,7 @@ def states(rule: str) -> list[str]:
 
 
 def ended(rule: str) -> list[str]:
-    """States of those that have ended."""
+    """States of a rule's jobs that have ended."""
     return [state for state in states(rule) if state in ("CANCELLED", "COMPLETED", "FAILED", "TIMEOUT")]
 
 
@@ -51,13 +51,13 @@ def running(rule: str) -> list[dict[str, str]]:
 
 
 def refused(site: Site, profile: dict[str, str], settings: str, problems: list[str]) -> None:
-    """With the profile edited and settings laid over the scale's, every problem is said and nothing submitted."""
+    """Check that, with an edited profile and `settings` over the scale's, every problem is reported and no job runs."""
     overlay = site.root / "refused.yaml"
     overlay.write_text(settings)
     with site.edited_profile(profile):
-        said = site.snakemake(CELL, check=False, overlay=overlay.name)
+        output = site.snakemake(CELL, check=False, overlay=overlay.name)
     for problem in problems:
-        assert re.search(problem, said), said
+        assert re.search(problem, output), output
     assert jobs() == []
 
 
@@ -96,12 +96,12 @@ def test_what_slurm_would_never_take_is_said_before_a_job_is_submitted(site: Sit
 
 
 def test_a_machine_without_slurm_is_named(site: Site, without_slurm: Path) -> None:
-    said = site.snakemake(CELL, check=False, path=without_slurm)
-    assert "sbatch is not on PATH: start on a login node of the cluster, or leave out --profile slurm" in said, said
+    output = site.snakemake(CELL, check=False, path=without_slurm)
+    assert "sbatch is not on PATH: start on a login node of the cluster, or leave out --profile slurm" in output, output
 
 
 def test_a_table_cell_is_made_by_jobs_of_the_cluster(site: Site, images: Path) -> None:
-    """Its data is made on this machine in the same images, which is no difference to an artifact; the rest by jobs."""
+    """Its data are made on this machine in the same images, which changes no artifact; jobs make the rest."""
     sources = [artifact(f"raw/bench-{domain}") for domain in ("math", "code", "instruction", "knowledge")]
     site.run_locally(*sources, *map(artifact, ("models/base", "datasets/textbook", "datasets/cluster-rl")))
     site.snakemake(CELL)
@@ -125,17 +125,17 @@ def test_a_job_sees_its_gpus_and_nothing_of_the_host(site: Site, images: Path) -
     assert not [line for line in seen if "site-packages" in line and not line.startswith("/opt/env/")]
 
 
-def test_a_job_judges_programs(site: Site, images: Path) -> None:
+def test_a_job_verifies_programs(site: Site, images: Path) -> None:
     """The verifiers' sandbox makes its namespaces inside of an image's."""
     spec = {"tests": ["assert double(2) == 4"], "entry_point": "double"}
     programs = [f"```python\ndef double(x):\n    return {factor} * x\n```" for factor in (2, 3)]
     lines = [{"response": program, "answer": {"kind": "code", "spec": spec}} for program in programs]
-    asked, judged = site.root / "programs.jsonl", site.root / "judged.jsonl"
-    asked.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    responses, verdicts = site.root / "programs.jsonl", site.root / "verdicts.jsonl"
+    responses.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
     container = ["apptainer", "exec", "--home", site.root, *IMAGE_OPTIONS.split(), images / "data.sif"]
-    verify = [*container, "python", "-m", "scripts.verify", asked, judged]
+    verify = [*container, "python", "-m", "scripts.verify", responses, verdicts]
     commands.run("srun", "--partition=cpu", *verify, seconds=PROBE_SECONDS, folder=site.root, **slurm.environment())
-    assert [json.loads(line)["correct"] for line in judged.read_text().splitlines()] == [True, False]
+    assert [json.loads(line)["correct"] for line in verdicts.read_text().splitlines()] == [True, False]
 
 
 def test_a_second_run_submits_nothing(site: Site) -> None:
@@ -148,10 +148,10 @@ def test_a_changed_lock_plans_the_rules_of_its_image_and_what_they_feed(site: Si
     lock = site.root / "envs" / "cpu.txt"
     content = lock.read_text()
     lock.write_text(content + "# a comment\n")
-    planned, said = site.planned(CELL), site.snakemake(CELL, check=False)
+    planned, output = site.planned(CELL), site.snakemake(CELL, check=False)
     lock.write_text(content)
     assert planned == {"pretrain_model", *ON_GPUS, "score_benchmarks", "make_cell"}
-    assert "was built from another cpu.txt: rebuild it with `snakemake --profile slurm containers`" in said
+    assert "was built from another cpu.txt: rebuild it with `snakemake --profile slurm containers`" in output
     assert "Nothing to be done" in site.snakemake(CELL)
 
 
@@ -201,7 +201,7 @@ TROUBLED = ("long", "hungry", "wide", "fault")
 
 @pytest.fixture(scope="module")
 def trouble(site: Site, images: Path) -> str:
-    """What Snakemake says of four trainings at once, most of them in trouble, each with one retry.
+    """Snakemake's output of four trainings at once, most of which fail; each has one retry.
 
     The walltime of the long one is nearly over as soon as it trains; then it goes on until Ctrl-C cancels its job.
     """
@@ -216,7 +216,7 @@ def trouble(site: Site, images: Path) -> str:
         run.until("its next attempt", lambda: f"checkpoints/checkpoint-{saved[1]}\n" in text_of(log))
         run.until("the end of the others", lambda: len(ended("wildcards_(hungry|wide|fault)$")) == 5)
         run.interrupt()
-    return run.said()
+    return run.output()
 
 
 def test_a_training_saves_before_its_walltime_is_over_and_goes_on(site: Site, trouble: str) -> None:
@@ -229,12 +229,12 @@ def test_a_training_saves_before_its_walltime_is_over_and_goes_on(site: Site, tr
 def test_a_job_out_of_memory_is_tried_again_with_more_of_it(trouble: str) -> None:
     """On the CPU, whose partition allows 50 minutes, not twice 30."""
     assert "Exceeded job memory limit" in trouble  # in SLURM's log, which is shown; with cgroups the state says it too
-    asked = [(job["memory"], job["walltime"], job["state"]) for job in jobs("wildcards_hungry")]
-    assert asked == [("1000M", "30:00", "FAILED"), ("2000M", "50:00", "COMPLETED")]
+    attempts = [(job["memory"], job["walltime"], job["state"]) for job in jobs("wildcards_hungry")]
+    assert attempts == [("1000M", "30:00", "FAILED"), ("2000M", "50:00", "COMPLETED")]
 
 
 def test_a_training_over_two_nodes_is_one_job(site: Site, trouble: str) -> None:
-    """Two nodes, a process and an image on each, one model."""
+    """Two nodes, each with one process in an image, make one model."""
     (job,) = jobs("wildcards_wide")
     assert (job["state"], job["nodes"]) == ("COMPLETED", "gpu[1-2]")
     made = record(site, "wide")
@@ -244,5 +244,5 @@ def test_a_training_over_two_nodes_is_one_job(site: Site, trouble: str) -> None:
 def test_a_fault_of_the_step_is_not_computed_again(site: Site, trouble: str) -> None:
     """The retry of the same run refuses to start, and shows the first attempt's traceback."""
     log = text_of(site.root / "results/tiny/logs/models/fault.log")
-    assert re.search(r"(?s)DataError: none of .*Not repeated: the attempt before failed by this fault", log), log
+    assert re.search(r"(?s)DataError: none of .*Not repeated: the previous attempt failed with this error", log), log
     assert states("wildcards_fault") == ["FAILED", "FAILED"]

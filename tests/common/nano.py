@@ -10,7 +10,7 @@ from typing import Any
 from unittest.mock import patch
 
 from scripts.common.artifacts import write_json, write_manifest
-from scripts.common.records import KEPT, make_record, write
+from scripts.common.records import RECORDS, make_record, write
 
 TEXTS = [
     f"<|im_start|>user\nWhat is {a} + {b}? Answer: {a + b}. The sum of {a} and {b} is {a + b}."
@@ -64,7 +64,7 @@ def run_step(module: ModuleType, settings: dict[str, Any], out: Path | list[Path
 
 def save_records(folder: Path, records: list[dict]) -> Path:
     """Write records as an artifact; return the manifest's path."""
-    write(folder / KEPT, records)
+    write(folder / RECORDS, records)
     write_manifest(folder, {"kept": len(records)})
     return folder / "manifest.json"
 

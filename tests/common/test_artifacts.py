@@ -1,4 +1,4 @@
-"""Artifacts: what is written is whole, what is not whole is found, one value has one spelling."""
+"""Artifacts: they are written whole, damage is detected, and one value has one spelling."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def test_damaged_file_is_refused(single: Path, damage, word: str) -> None:
 
 
 def test_a_card_is_not_content(folder: Path) -> None:
-    """People edit it; below the root a file of that name is content like any other."""
+    """People edit the card; below the root, a file of that name is content like any other."""
     before = open_artifact(folder / "manifest.json").digest
     (folder / "README.md").write_text("about this model")
     assert open_artifact(folder / "manifest.json").digest == before
@@ -173,7 +173,7 @@ def test_canonical_json_by_hand() -> None:
 
 
 @pytest.mark.parametrize("value", [{"a": float("inf")}, {"a": float("nan")}, {"a": Path("x")}, {"a": {1, 2}}])
-def test_canonical_json_refuses_what_has_no_one_spelling(value: dict) -> None:
+def test_canonical_json_refuses_values_without_a_unique_spelling(value: dict) -> None:
     with pytest.raises((ValueError, TypeError)):
         canonical_json(value)
 
@@ -241,7 +241,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         ("scripts.train.sft", "scripts/page/data/page.html", False),
     ],
 )
-def test_fingerprint_follows_exactly_what_is_imported(project, module: str, changed: str, seen: bool) -> None:
+def test_fingerprint_follows_exactly_the_imports(project, module: str, changed: str, seen: bool) -> None:
     root, fresh = project
     before = fresh(module)
     (root / changed).write_text((root / changed).read_text() + "# edited\n")
@@ -261,7 +261,7 @@ def test_fingerprint_follows_exactly_what_is_imported(project, module: str, chan
         "match 1:\n    case 1:\n        import scripts.unused\n",
     ],
 )
-def test_an_import_is_found_wherever_it_stands(project, place: str) -> None:
+def test_an_import_anywhere_in_a_module_counts(project, place: str) -> None:
     root, fresh = project
     (root / "scripts/common/helper.py").write_text(place)
     before = fresh("scripts.train.sft")

@@ -1,4 +1,4 @@
-"""What a chat is: thinking in it, prompt templates, and how it is rendered."""
+"""Chats: thinking blocks, prompt templates, and rendering."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_an_answer_is_the_response_without_its_thinking(text: str, answer: str) 
         ("<think>a</think> b <think>c", "b <think>c"),
     ],
 )
-def test_curation_sees_what_follows_the_last_closed_block(text: str, rest: str) -> None:
+def test_curation_sees_the_text_after_the_last_closed_block(text: str, rest: str) -> None:
     assert after_thinking(text) == rest
 
 
@@ -96,7 +96,7 @@ load_tokenizer(Path(sys.argv[1])).save_pretrained(sys.argv[2])
 
 
 def test_a_tokenizer_is_saved_with_the_same_bytes_with_and_without_a_network(tmp_path: Path) -> None:
-    """transformers writes into tokenizer_config.json whether it was allowed to ask the hub."""
+    """transformers writes into tokenizer_config.json whether it was allowed to access the hub."""
     checkpoint = save_model(tmp_path / "model").parent
     for offline in "01":
         environment = os.environ | {"HF_HUB_OFFLINE": offline}
@@ -110,7 +110,7 @@ def test_a_tokenizer_is_saved_with_the_same_bytes_with_and_without_a_network(tmp
 
 
 @pytest.mark.parametrize("module", ["thinking", "templates", "rendering"])
-def test_importing_what_a_chat_is_costs_nothing(module: str) -> None:
+def test_importing_the_chat_modules_is_fast(module: str) -> None:
     """Every step and the configuration import it: no torch, transformers or pandas comes with it."""
     code = (
         f"import sys, scripts.common.chat.{module}\n"

@@ -1,4 +1,4 @@
-"""A step of several processes, as a training's launcher starts them: the first alone puts the artifact in place."""
+"""A step of several processes, as a training's launcher starts them: only rank 0 publishes the artifact."""
 
 from __future__ import annotations
 

@@ -36,6 +36,6 @@ def test_cpu_by_hand(info: str, expected: tuple[str, list[str]]) -> None:
 
 def test_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
-    found = hardware()
-    assert found["machine"] == platform.machine() and found["gpus"] == ["0", "1"]
-    assert (found["cpu"], found["flags"]) == cpu(CPUINFO.read_text())
+    this = hardware()
+    assert this["machine"] == platform.machine() and this["gpus"] == ["0", "1"]
+    assert (this["cpu"], this["flags"]) == cpu(CPUINFO.read_text())

@@ -1,4 +1,4 @@
-"""What is tried again: a fault of the step is not, in the same run of Snakemake; a failure from outside is."""
+"""Retries: in one run of Snakemake, a fault of the step is not repeated, and a failure from outside is."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ GONE = (
     DistBackendError("NCCL error: remote process exited or there was a network error"),
     RuntimeError("[gloo/transport/tcp/pair.cc:547] Connection closed by peer [127.0.0.1]:1"),
 )
-"""What survivors of a training see when a process on another node is gone."""
+"""Errors of the surviving processes of a training after a process on another node died."""
 
 
 @pytest.mark.parametrize("error", [OSError("stale file handle"), TimeoutError(), MemoryError(), *GONE])

@@ -1,4 +1,4 @@
-"""Who may import whom. An import is identity, so these nevers say what an edit can never rerun."""
+"""Rules of imports between packages. An import is identity, so each rule states steps that an edit never reruns."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ FLOORS = (
     {"workflow"},
     {"results"},
 )
-"""Packages from the ground up: one imports its own floor and those below."""
+"""Packages from the ground up: a package imports packages of its own floor and of those below."""
 COMMANDS = {"scripts/curate/check.py": "workflow"}
-"""Commands, which are no steps, and the package above them that they may import: nothing imports them."""
+"""Commands, which are not steps, and the package above them that they may import: nothing imports them."""
 
 
 def files(step: str) -> set[str]:
@@ -54,17 +54,17 @@ def test_no_package_imports_one_above_it() -> None:
     assert set(floor) == {path.name for path in SCRIPTS.iterdir() if (path / "__init__.py").is_file()}
     up = [
         (file, package)
-        for file, own, package in arrows()
-        if floor[package] > floor[own] and COMMANDS.get(file) != package
+        for file, importer, package in arrows()
+        if floor[package] > floor[importer] and COMMANDS.get(file) != package
     ]
     assert up == []
 
 
 def test_no_packages_import_each_other() -> None:
     graph: dict[str, set[str]] = {}
-    for file, own, package in arrows():
+    for file, importer, package in arrows():
         if COMMANDS.get(file) != package:
-            graph.setdefault(own, set()).add(package)
+            graph.setdefault(importer, set()).add(package)
     assert [*TopologicalSorter(graph).static_order()]  # raises CycleError with the circle
 
 
@@ -104,7 +104,7 @@ def test_a_step_never_reaches(folder: str, step: str) -> None:
 
 
 @pytest.mark.parametrize("step", ["distill.cross_verify", "distill.grade", "evaluate.score", "train.grpo"])
-def test_what_verifies_reaches_the_verifiers_and_their_limits(step: str) -> None:
+def test_steps_that_verify_depend_on_the_verifiers_and_their_limits(step: str) -> None:
     assert {"scripts/verify/choice.py", "scripts/verify/settings.py"} <= files(step)
 
 
@@ -122,13 +122,13 @@ def test_execution_only_files_exist_and_are_in_no_identity() -> None:
         assert not {file.relative_to(ROOT).as_posix() for file in closure(module)} & EXECUTION_ONLY.keys()
 
 
-def test_the_docs_name_what_is_exempt() -> None:
+def test_the_docs_name_the_exempt_modules() -> None:
     page = (ROOT / "docs" / "rebuild.md").read_text()
     assert [name for name in EXECUTION_ONLY if f"`{name}`" not in page] == []
 
 
 def test_every_data_file_belongs_to_a_module() -> None:
-    """One that no module names is in no identity: an edit of it would rerun nothing."""
+    """A data file that no module names is part of no identity, so an edit of it would rerun nothing."""
     for path in SCRIPTS.rglob("data/*"):
         if path.is_file() and path.name != "README.md":
             named = [

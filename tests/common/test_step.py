@@ -1,4 +1,4 @@
-"""The frame of a step: verified inputs in, one whole artifact out, and the record of how it came about."""
+"""The runner of a step: it verifies inputs, publishes one whole artifact, and records the run."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MODULE = "scripts.common.artifacts"  # any module of the project: what matters i
 
 
 class Plain:
-    """Settings that are whatever the recipe says, but for one key that is refused."""
+    """Settings that accept every key of the recipe except one."""
 
     @classmethod
     def model_validate(cls, obj: Any) -> dict[str, Any]:
@@ -59,7 +59,7 @@ def writes(name: str, text: str) -> Callable[[Run], None]:
 
 
 def hidden(folder: Path) -> list[str]:
-    """What lies half-written below a folder."""
+    """Unfinished files below a folder."""
     return [str(path.relative_to(folder)) for path in folder.rglob(".*")]
 
 
@@ -221,7 +221,7 @@ def test_killed_in_the_middle_leaves_nothing_that_looks_finished(execute, tmp_pa
 
 
 def test_start_up_stays_cheap() -> None:
-    """Hundreds of jobs pay for these imports: the frame needs the standard library alone."""
+    """Hundreds of jobs pay for these imports: the runner needs only the standard library."""
     code = "import sys, scripts.common.step, scripts.tables.cell; print([m for m in sys.modules if m in HEAVY])"
     heavy = "HEAVY = {'pydantic', 'yaml', 'numpy', 'pyarrow', 'torch', 'datatrove'}; "
     done = subprocess.run([sys.executable, "-c", heavy + code], cwd=ROOT, capture_output=True, text=True, check=True)
@@ -245,7 +245,7 @@ def test_seconds_are_measured(execute) -> None:
 
 
 def test_named_inputs(execute, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each teacher under the name of what it is for; a path without a name is refused."""
+    """Each teacher has the name of its domain; a path without a name is refused."""
     execute(writes("rows", "a"), "r/a/manifest.json")
     seen = {}
 

@@ -121,7 +121,7 @@ def test_a_step_has_its_own_budget_over_the_defaults():
 
 
 def test_gpus_that_do_not_divide_a_batch_are_named_before_a_job_gets_them():
-    with pytest.raises(ConfigError, match=r"models\.ins-sft-1\.training\.batch_size: \d+ is no multiple .* 30 GPUs"):
+    with pytest.raises(ConfigError, match=r"models\.ins-sft-1\.training\.batch_size: \d+ is not a multiple .* 30 GPUs"):
         read("tiny", {"resources": {"train.sft": {"gpus": 15, "nodes": 2}}})
 
 

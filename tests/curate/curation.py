@@ -55,7 +55,7 @@ def job(root: Path, name: str, *inputs: Sequence[Row], workers: int = 1, group: 
 
 
 def kept(work: Job) -> list[Row]:
-    return records.read(work.out / records.KEPT)
+    return records.read(work.out / records.RECORDS)
 
 
 def dropped(work: Job) -> list[Row]:

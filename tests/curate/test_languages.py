@@ -17,11 +17,11 @@ from scripts.curate.settings.language import Language
 from scripts.sources.foreign import FOREIGN
 
 ENGLISH = Language(step="language", keep=("en",), threshold=0.2, minimum_letters=15)
-KEPT = ("en", "zh")
+LANGUAGES = ("en", "zh")
 
 
 def language_of(text: str) -> str | None:
-    found = foreign(text, KEPT, threshold=0.2, minimum_letters=20)
+    found = foreign(text, LANGUAGES, threshold=0.2, minimum_letters=20)
     return found.language if found else None
 
 
@@ -139,8 +139,8 @@ def test_the_planted_foreign_sentences_are_all_found(text: str) -> None:
 def test_the_threshold_is_a_ratio() -> None:
     """`Milano, Torino, ...` is Italian with 0.33 and English with 0.13: a ratio of 0.40."""
     names = "Milano, Torino, Napoli, Firenze, Palermo, Bologna, Genova, Venezia"
-    assert foreign(names, KEPT, threshold=0.35, minimum_letters=20) is None
-    found = foreign(names, KEPT, threshold=0.45, minimum_letters=20)
+    assert foreign(names, LANGUAGES, threshold=0.35, minimum_letters=20) is None
+    found = foreign(names, LANGUAGES, threshold=0.45, minimum_letters=20)
     assert found is not None and found.language == "it" and 0.35 < found.kept / found.probability < 0.45
 
 

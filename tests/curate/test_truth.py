@@ -131,8 +131,8 @@ def curated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Curated]:
     for settings in pool.steps:
         out = root / "pool" / settings.step
         run[settings.step](Job(settings.step, open_corpus(folders), root / "work" / settings.step, 1, out), settings)
-        folders = [out / records.KEPT]
-        result.kept[settings.step] = records.read(out / records.KEPT)
+        folders = [out / records.RECORDS]
+        result.kept[settings.step] = records.read(out / records.RECORDS)
         result.dropped[settings.step] = records.read(out / records.DROPPED)
     yield result
 

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from scripts.common.artifacts import read_json
 from scripts.common.fingerprint import ROOT, closure
-from scripts.common.records import DROPPED, KEPT, make_record, read
+from scripts.common.records import DROPPED, RECORDS, make_record, read
 from scripts.distill import cross_verify, grade, judge, sample
 from scripts.distill.gather import gather
 from scripts.distill.records import DistillError
@@ -53,7 +53,7 @@ def test_sample_keeps_the_pool_order_and_counts_what_does_not_fit(model: Path, t
     pool = save_records(tmp_path / "pool", odd_records())
     settings = {"responses": DRAW, "engine": ENGINE}
     out = run_step(sample, settings, tmp_path / "samples/teacher/manifest.json", pool=pool, teacher=model)
-    kept, dropped = read(out.parent / KEPT), read(out.parent / DROPPED)
+    kept, dropped = read(out.parent / RECORDS), read(out.parent / DROPPED)
     wanted = odd_records()
     assert [row["id"] for row in kept] == [row["id"] for place, row in enumerate(wanted) if place != 5]
     assert [row["answer"] for row in kept] == [row["answer"] for place, row in enumerate(wanted) if place != 5]
@@ -82,7 +82,7 @@ def test_a_teacher_gets_the_prompt_in_the_template_of_its_domain(model: Path, tm
         run_step(sample, templated, tmp_path / "b/manifest.json", pool=pool, teacher=model),
         run_step(sample, settings, tmp_path / "c/manifest.json", pool=pool, teacher=model),
     ]
-    expected, templated_rows, bare = (read(out.parent / KEPT) for out in outs)
+    expected, templated_rows, bare = (read(out.parent / RECORDS) for out in outs)
     assert [row["responses"] for row in templated_rows] == [row["responses"] for row in expected]
     assert [row["messages"] for row in templated_rows] == [record["messages"] for record in records]
     assert (
@@ -155,7 +155,7 @@ def test_sample_takes_the_first_prompts_by_id(model: Path, tmp_path: Path) -> No
     out = run_step(sample, settings, tmp_path / "out" / "manifest.json", pool=pool, teacher=model)
     ids = [row["id"] for row in math_records()]
     first = sorted(ids)[:2]
-    assert [row["id"] for row in read(out.parent / KEPT)] == [item for item in ids if item in first]
+    assert [row["id"] for row in read(out.parent / RECORDS)] == [item for item in ids if item in first]
 
 
 def test_an_empty_pool_is_an_error_before_the_model_is_loaded(tmp_path: Path) -> None:
@@ -180,9 +180,9 @@ def save_samples(folder: Path, records: list[dict[str, Any]], texts: list[list[s
         record | {"responses": [{"text": text, "finish_reason": "stop", "tokens": 5} for text in found]}
         for record, found in zip(records, texts, strict=True)
     ]
-    (folder / KEPT).mkdir(parents=True)
+    (folder / RECORDS).mkdir(parents=True)
     table = pa.Table.from_pylist(rows, schema=schema_with(("responses", pa.list_(COMPLETION))))
-    pq.write_table(table, folder / KEPT / "00000.parquet")
+    pq.write_table(table, folder / RECORDS / "00000.parquet")
     write_manifest(folder, {})
     return folder / "manifest.json"
 
@@ -209,7 +209,7 @@ def test_cross_verify_has_a_row_for_every_candidate(tmp_path: Path) -> None:
         pool=pool,
         samples=samples,
     )
-    rows = read(out.parent / KEPT)
+    rows = read(out.parent / RECORDS)
     assert [(row["id"] == records[0]["id"], row["teacher"], row["sample"]) for row in rows[:5]] == [
         (True, "b", 0), (True, "b", 1), (True, "a", 0), (True, "a", 1), (True, "original", 0)
     ]  # fmt: skip
@@ -314,7 +314,7 @@ def test_the_judge_scores_every_candidate_or_gives_a_reason(model: Path, tmp_pat
     common = {"judge": DIGIT, "teachers": ["a"], "keep_original": True, "prompts": None}
     out = tmp_path / "scores/manifest.json"
     run_step(judge, common | {"engine": ENGINE}, out, pool=pool, samples=samples, judge=model)
-    rows, counts = read(out.parent / KEPT), read_json(out)["counts"]
+    rows, counts = read(out.parent / RECORDS), read_json(out)["counts"]
     assert [(row["id"], row["teacher"], row["sample"]) for row in rows] == [
         (record["id"], *which) for record in records for which in [("a", 0), ("a", 1), ("original", 0)]
     ]
@@ -328,7 +328,7 @@ def test_the_judge_scores_every_candidate_or_gives_a_reason(model: Path, tmp_pat
     verify = verify_settings(["a"], judge=DIGIT, accept={"correct": "any", "minimum_score": 0.5})
     verdicts = tmp_path / "verdicts/manifest.json"
     run_step(cross_verify, verify, verdicts, pool=pool, samples=samples, scores=out)
-    found = read(verdicts.parent / KEPT)
+    found = read(verdicts.parent / RECORDS)
     assert [row["judge_score"] for row in found] == [row["score"] for row in rows]
     assert [row["judge_reason"] for row in found] == [row["reason"] for row in rows]
     assert ["score" in row["refused"] for row in found] == [(row["score"] or 0) < 0.5 for row in rows]
@@ -411,13 +411,13 @@ def test_attempts_are_drawn_for_verifiable_prompts_alone(model: Path, tmp_path: 
     settings = {"responses": DRAW | {"samples": 4}, "engine": ENGINE, "only_verifiable": True}
     attempts = run_step(sample, settings, tmp_path / "attempts/manifest.json", pool=pool, teacher=model)
     counts, wanted = read_json(attempts)["counts"], odd_records()
-    assert [row["id"] for row in read(attempts.parent / KEPT)] == [wanted[place]["id"] for place in (0, 2, 4, 6, 7)]
+    assert [row["id"] for row in read(attempts.parent / RECORDS)] == [wanted[place]["id"] for place in (0, 2, 4, 6, 7)]
     assert counts["dropped"] == {"not verifiable": 2, "prompt too long for the context": 1}
     assert counts["in"] == 8 == counts["kept"] + sum(counts["dropped"].values()) and counts["responses"] == 20
     assert {row["reason"] for row in read(attempts.parent / DROPPED)} == set(counts["dropped"])
     out = run_step(grade, GRADE, tmp_path / "graded/manifest.json", attempts=attempts)
-    kept = read(out.parent / KEPT)
-    assert [row["id"] for row in kept] == [row["id"] for row in read(attempts.parent / KEPT)]
+    kept = read(out.parent / RECORDS)
+    assert [row["id"] for row in kept] == [row["id"] for row in read(attempts.parent / RECORDS)]
     assert all(row["samples"] == 4 and row["pass_rate"] == row["passes"] / 4 for row in kept)
 
 
@@ -427,7 +427,7 @@ def test_grades_follow_from_the_attempts_and_other_bands_need_no_others(tmp_path
     texts = [["3"] * 4, ["17", "17", "5", "17"], ["10", "10", "9", "8"], ["1"] * 4, ["?"] * 4]
     attempts = save_samples(tmp_path / "attempts", records, [[f"Answer: {x}" for x in found] for found in texts])
     out = run_step(grade, GRADE, tmp_path / "graded/manifest.json", attempts=attempts)
-    kept, counts = read(out.parent / KEPT), read_json(out)["counts"]
+    kept, counts = read(out.parent / RECORDS), read_json(out)["counts"]
     assert [(row["passes"], row["band"], row["degenerate"]) for row in kept] == [
         (4, "easy", True), (3, "easy", False), (2, "medium", False), (0, "hard", True), (0, "hard", True)
     ]  # fmt: skip
@@ -438,7 +438,7 @@ def test_grades_follow_from_the_attempts_and_other_bands_need_no_others(tmp_path
     assert counts["pass_at"] == pytest.approx({"1": 9 / 20, "2": 17 / 30, "4": 3 / 5})
     strict = GRADE | {"bands": {"easy_from": 1.0, "hard_below": 0.6}}
     again = run_step(grade, strict, tmp_path / "again/manifest.json", attempts=attempts)
-    assert [row["band"] for row in read(again.parent / KEPT)] == ["easy", "medium", "hard", "hard", "hard"]
+    assert [row["band"] for row in read(again.parent / RECORDS)] == ["easy", "medium", "hard", "hard", "hard"]
 
 
 def test_grading_nothing_is_an_error(model: Path, tmp_path: Path) -> None:

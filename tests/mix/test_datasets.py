@@ -63,7 +63,7 @@ def make(
     dataset = Dataset.model_validate({"purpose": "sft", "size": None, "select": {"kind": "random"}} | settings)
     out = root / "out"
     counts = build([origin], BuildSettings(name="d", dataset=dataset, licences={"a": "MIT"}), seed, out, root / "work")
-    return records.read(out / records.KEPT), counts
+    return records.read(out / records.RECORDS), counts
 
 
 def responses(rows: list[Row]) -> set[str]:
@@ -307,7 +307,7 @@ def test_a_full_disk_leaves_nothing_and_the_next_run_is_whole(tmp_path: Path, mo
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert [path.name for path in tmp_path.iterdir() if path.name not in ("pool", "work")] == []
     run_step(step, settings, out, pool=tmp_path / "pool/manifest.json")
-    assert check(out) == [] and len(records.read(out.parent / records.KEPT)) == 150
+    assert check(out) == [] and len(records.read(out.parent / records.RECORDS)) == 150
     assert not [*(tmp_path / "work").iterdir()]
 
 

@@ -13,7 +13,7 @@ import torch
 from transformers import AutoModel, AutoTokenizer
 
 from scripts.common.artifacts import read_json, write_manifest
-from scripts.common.records import KEPT, make_record, prompt_of, read
+from scripts.common.records import RECORDS, make_record, prompt_of, read
 from scripts.mix import build, encode
 from scripts.mix.quotas import MixError
 from scripts.mix.settings import Dataset
@@ -43,7 +43,7 @@ def prompts() -> list[dict[str, Any]]:
 def test_a_vector_is_the_mean_of_the_last_hidden_states(model: Path, tmp_path: Path) -> None:
     pool = save_records(tmp_path / "pool", prompts())
     out = run_step(encode, ENGINE, tmp_path / "vectors/manifest.json", pool=pool, encoder=model)
-    rows = read(out.parent / KEPT)
+    rows = read(out.parent / RECORDS)
     assert [row["id"] for row in rows] == [record["id"] for record in prompts()[:-1]]
     assert read_json(out)["counts"] == {"in": 8, "kept": 8, "dropped": {}, "width": 32}
     tokenizer, network = AutoTokenizer.from_pretrained(model.parent), AutoModel.from_pretrained(model.parent).eval()
@@ -82,9 +82,9 @@ def test_an_empty_pool_is_an_error(model: Path, tmp_path: Path) -> None:
 
 
 def save_vectors(folder: Path, vectors: dict[str, list[float]]) -> Path:
-    (folder / KEPT).mkdir(parents=True)
+    (folder / RECORDS).mkdir(parents=True)
     columns = [pa.array(list(vectors)), pa.array(list(vectors.values()), encode.schema(2).field("vector").type)]
-    pq.write_table(pa.table(columns, schema=encode.schema(2)), folder / KEPT / "00000.parquet")
+    pq.write_table(pa.table(columns, schema=encode.schema(2)), folder / RECORDS / "00000.parquet")
     write_manifest(folder, {})
     return folder / "manifest.json"
 
@@ -98,7 +98,7 @@ def test_a_data_set_is_selected_by_the_vectors(tmp_path: Path) -> None:
     dataset = {"purpose": "sft", "pool": "p", "size": 3, "select": {"kind": "k-center", "encoder": "m"}}
     settings, out = {"name": "d", "dataset": dataset}, tmp_path / "out/manifest.json"
     run_step(build, settings, out, pool=pool, vectors=save_vectors(tmp_path / "vectors", vectors))
-    assert {row["id"] for row in read(out.parent / KEPT)} == {records[place]["id"] for place in (3, 5, 0)}
+    assert {row["id"] for row in read(out.parent / RECORDS)} == {records[place]["id"] for place in (3, 5, 0)}
     with pytest.raises(MixError, match=r"select.encoder is m, but --vectors has 0"):
         run_step(build, settings, tmp_path / "x/manifest.json", pool=pool)
     del vectors[records[2]["id"]]

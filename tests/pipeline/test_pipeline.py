@@ -48,7 +48,7 @@ def test_verify_results_finds_a_flipped_bit(built: Checkout) -> None:
 
 
 def test_the_run_is_exported_as_a_crate_that_reads_back(built: Checkout, tmp_path: Path) -> None:
-    """By the library that archives use: every job an action whose inputs, recipe and results are in the crate."""
+    """Read with the library that archives use: every job is an action with its inputs, recipe and results."""
     rocrate = pytest.importorskip("rocrate.rocrate", reason="envs/cpu.txt does not bring rocrate")
     run = built.run([built.python, "-m", "scripts.results.export", str(tmp_path / "run.zip"), "mopd/mopd/ifeval"])
     crate = rocrate.ROCrate(tmp_path / "run.zip")
@@ -86,7 +86,7 @@ def test_what_each_kind_of_training_must_show(built: Checkout) -> None:
 def test_the_same_seed_gives_the_same_bytes_in_another_place(
     built: Checkout, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """A cell's whole lineage made again in another folder, with SFT, GRPO and answers: every file is equal."""
+    """A cell's whole lineage, with SFT, GRPO and answers, is made again in another folder: every file is equal."""
     other = copy_of_the_project(tmp_path_factory.mktemp("again") / "checkout")
     other.snakemake("results/tiny/cells/instruct/ins-grpo/ifeval.json")
     manifests = [path.relative_to(other.results) for path in artifacts(other.results)]

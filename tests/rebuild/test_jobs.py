@@ -1,4 +1,4 @@
-"""What plans cannot show: jobs that meet a corrupted artifact, and steps that are remade to the same bytes."""
+"""Behaviour that a plan cannot show: jobs that read a corrupted artifact, and steps that write the same bytes again."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_a_second_run_has_nothing_to_do(built: Checkout) -> None:
 
 
 def test_a_corrupted_checkpoint_is_caught_by_the_job_that_reads_it(copy: Checkout) -> None:
-    """A plan cannot see it: the manifest stands for the folder. The job can, and nothing is made of it."""
+    """A plan reads only the manifest and does not notice. The job that reads the file notices and makes nothing."""
     flip_last_bit(next((copy.results / "models" / "opd").glob("*.safetensors")))
     target = "results/tiny/generations/opd/ifeval.parquet"
     (copy.root / target).unlink()
@@ -39,7 +39,7 @@ def test_a_changed_manifest_reruns_what_was_made_of_it(copy: Checkout) -> None:
 
 
 def test_a_step_remade_to_the_same_bytes_reruns_nothing_after_it(copy: Checkout) -> None:
-    """Early cutoff: a comment in a curation step makes its pool's step again, and that is all."""
+    """Early cutoff: a comment in a curation step reruns that step of the pool and nothing else."""
     manifests = {path: path.stat().st_mtime_ns for path in copy.results.rglob("manifest.json")}
     code = copy.root / "scripts" / "curate" / "refusal.py"
     code.write_text(code.read_text() + "\n# edited\n")
@@ -50,7 +50,7 @@ def test_a_step_remade_to_the_same_bytes_reruns_nothing_after_it(copy: Checkout)
 
 
 def test_a_checkout_may_lie_anywhere_and_be_run_from_anywhere(tmp_path: Path) -> None:
-    """Spaces in its path, too; results come to lie in the working directory."""
+    """The path may also contain spaces; results are written into the working directory."""
     checkout = copy_of_the_project(tmp_path / "my folder" / "checkout")
     elsewhere = Checkout(tmp_path / "else where")
     elsewhere.root.mkdir()

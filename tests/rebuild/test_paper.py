@@ -1,4 +1,4 @@
-"""The plan of the paper's scale with the cluster's profile: what each job asks for."""
+"""The plan of the paper's scale with the cluster's profile: the resources that each job requests."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("plans")]
 
 JOB = re.compile(
     r"^rule (?P<rule>\S+):\n(?: {4}.*\n)*? {4}output: (?P<output>[^,\n]+).*\n"
-    r"(?: {4}.*\n)*? {4}resources: (?P<asked>.*)$",
+    r"(?: {4}.*\n)*? {4}resources: (?P<requested>.*)$",
     re.M,
 )
 HERE = {"fetch_hub_dataset", "fetch_hub_model", "make_cell", "make_table"}
@@ -25,7 +25,7 @@ HERE = {"fetch_hub_dataset", "fetch_hub_model", "make_cell", "make_table"}
 
 @pytest.fixture(scope="module")
 def plan(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """What `snakemake --profile slurm -n` prints where nothing is made, on a site that says which GPUs it wants."""
+    """The output of `snakemake --profile slurm -n` without results, with a profile that selects GPUs."""
     checkout = copy_of_the_project(tmp_path_factory.mktemp("paper") / "checkout")
     shutil.copytree(ROOT / "slurm", checkout.root / "slurm")
     profile = checkout.root / "slurm" / "profile.yaml"
@@ -38,22 +38,22 @@ def plan(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def test_every_job_asks_for_its_steps_budget_and_for_nothing_else(plan: str) -> None:
-    """What is not submitted asks for nothing, and no job for disk, whose default looks at every input's size."""
+    """Jobs that are not submitted request nothing. No job requests disk, whose default looks at every input's size."""
     config = read("paper")
     artifacts = Artifacts(config)
     jobs = list(JOB.finditer(plan))
     total = re.search(r"^total +(\d+)$", plan, re.M)
     assert total and len(jobs) == int(total[1]) - 1 > 800  # the target `all` makes nothing
     for job in jobs:
-        asked = dict(item.split("=", 1) for item in job["asked"].split(", "))
+        requested = dict(item.split("=", 1) for item in job["requested"].split(", "))
         if job["rule"] in HERE:
-            assert asked.keys() == {"tmpdir"}, job[0]
+            assert requested.keys() == {"tmpdir"}, job[0]
             continue
         budget = config.budget_of(artifacts.find(job["output"]).step)
-        sizes = {name: int(asked[name]) for name in ("mem_mb", "runtime")}
+        sizes = {name: int(requested[name]) for name in ("mem_mb", "runtime")}
         assert sizes == {"mem_mb": budget.memory_gb * 1000, "runtime": budget.minutes}, job[0]
-        assert asked["slurm_partition"] == ("gpu" if budget.gpus else "cpu"), job[0]
-        assert int(asked.get("gpu", 0)) == budget.gpus * budget.nodes, job[0]
-        kind = (asked.get("gpu_model"), asked.get("constraint"))
+        assert requested["slurm_partition"] == ("gpu" if budget.gpus else "cpu"), job[0]
+        assert int(requested.get("gpu", 0)) == budget.gpus * budget.nodes, job[0]
+        kind = (requested.get("gpu_model"), requested.get("constraint"))
         assert kind == (("h100", "ib") if budget.gpus else (None, None)), job[0]
-        assert not {"disk_mb", "gpu_partition", "gpu_constraint"} & asked.keys(), job[0]
+        assert not {"disk_mb", "gpu_partition", "gpu_constraint"} & requested.keys(), job[0]

@@ -1,4 +1,4 @@
-"""What reruns after an edit, and what does not: real edits to a checkout, the plan read back from Snakemake."""
+"""The jobs that rerun after an edit: real edits to a checkout, and the plan that Snakemake prints for each."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("plans")]
 Change = Callable[[str], str]
 PLANS = ROOT / "tests" / "rebuild" / "plans.yaml"
 REVISION = "4f1c7a0d9be2635108fd7c42ab96e5d30c81f27e"
-"""What plans.yaml pins its data set of the hub to."""
+"""The commit to which plans.yaml pins its data set of the hub."""
 
 
 @pytest.fixture(scope="module")
 def unmade(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
-    """A checkout in which nothing is made."""
+    """A checkout without results."""
     return copy_of_the_project(tmp_path_factory.mktemp("unmade") / "checkout", PLANS)
 
 
@@ -85,7 +85,7 @@ COMMENT = appended("# edited")
 
 SHOWN = {"draw_figures": 1, "make_table": 1, "write_report": 1}
 CONE = {"generate_benchmarks": 1, "score_benchmarks": 1, "make_cell": 2, **SHOWN}
-"""What a changed model of one table with two columns reaches."""
+"""Jobs that depend on a model of one table with two columns."""
 SCORING = {"score_benchmarks": 3, "make_cell": 7, "make_table": 3, "write_report": 1}
 EVALUATION = {"generate_benchmarks": 3, **SCORING}
 TRAINING = {
@@ -98,13 +98,13 @@ TRAINING = {
     **EVALUATION,
     "draw_figures": 1,
 }
-"""What changed verdicts of the first stage of SFT reach: every model but the base, and what these models sample."""
+"""Jobs that depend on the verdicts of the first stage of SFT: all models but the base, and all that they sample."""
 VERDICTS = {**TRAINING, "cross_verify_responses": 2, "sample_responses": 1}
-"""What a verifier reaches: the base's samples are judged again, those of a fine-tuned teacher also drawn again."""
+"""Jobs that depend on a verifier: the base's samples are verified again, a fine-tuned teacher's also sampled again."""
 SAMPLES = {**VERDICTS, "sample_responses": 2}
-"""What changed prompts of the first stage of SFT reach."""
+"""Jobs that depend on the prompts of the first stage of SFT."""
 NUMERICS = {**SAMPLES, "build_dataset": 8, "pretrain_model": 1}
-"""Every data set, and all that is made of one; no pool and no classifier."""
+"""Jobs that depend on numerics: every data set and all that is made from one, but no pool and no classifier."""
 DECONTAMINATION = {"curate_decontaminate": 1, "audit_decontamination": 1}
 NEAR_DEDUP = {"curate_near_dedup": 1, "curate_classify": 1, "tabulate_funnel": 1, **DECONTAMINATION, **SAMPLES}
 SFT_POOL = {
@@ -116,7 +116,7 @@ SFT_POOL = {
 
 @dataclass(frozen=True)
 class Edit:
-    """A change of one file, and the jobs by rule that it makes Snakemake run."""
+    """A change of one file, and the number of jobs per rule that Snakemake must plan after it."""
 
     about: str
     file: str
@@ -260,12 +260,12 @@ def test_an_edit_reruns_exactly_what_depends_on_it(made: Checkout, edit: Edit) -
     assert planned == edit.expected
 
 
-# --- What is no edit of one file -------------------------------------------------------------------------------------
+# --- Changes beyond one file -----------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def copy(made: Checkout, tmp_path: Path) -> Checkout:
-    """The checkout in another place, its history with it; what a test does there leaves no trace."""
+    """A copy of the checkout and its history in another folder, which a test may change freely."""
     return Checkout(shutil.copytree(made.root, tmp_path / "elsewhere", symlinks=True))
 
 
@@ -292,8 +292,8 @@ def test_an_images_definition_reruns_what_runs_in_it(copy: Checkout) -> None:
 
 
 def test_a_partition_and_other_defaults_of_the_cluster_rerun_nothing(made: Checkout) -> None:
-    asked = ("slurm_partition=other", "gpu_partition=h200", "mem_mb=9000", "runtime=5")
-    assert made.planned("--default-resources", *asked) == {}
+    resources = ("slurm_partition=other", "gpu_partition=h200", "mem_mb=9000", "runtime=5")
+    assert made.planned("--default-resources", *resources) == {}
 
 
 def test_touching_everything_reruns_nothing(made: Checkout) -> None:
@@ -348,7 +348,7 @@ def test_a_misspelt_setting_is_an_error_that_names_it(made: Checkout) -> None:
         assert "group_sizes" in made.dry_run()
 
 
-# --- What can be asked for -------------------------------------------------------------------------------------------
+# --- Targets and options ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -402,7 +402,7 @@ VERIFYING = {"cross_verify_responses", "grade_prompts", "reinforce_model", "scor
 
 
 def test_after_a_changed_verifier_only_what_follows_from_a_verdict_is_planned(made: Checkout) -> None:
-    """A job that is planned verifies, or reads what a planned job makes: nothing else is sampled, judged or trained."""
+    """Each planned job verifies or reads the output of a planned job: nothing else is sampled, judged or trained."""
     with edited(made, "scripts/verify/choice.py", COMMENT):
         jobs = list(JOB.finditer(made.dry_run("--printshellcmds")))
     outputs = {path for job in jobs for path in job["outputs"].split(", ")}
@@ -419,7 +419,7 @@ SHARED_OUT = re.compile(r"curate\.(?!audit|train_classifier)|distill\.(cross_ver
 def test_the_map_of_artifacts_says_what_snakemake_plans(unmade: Checkout) -> None:
     """For each job: the step, the outputs, the inputs, and a level above all inputs.
 
-    Steps that share their work out over processes are told of their threads.
+    Steps with several worker processes must receive the number of threads.
     """
     artifacts = Artifacts(read("tiny", yaml.safe_load(PLANS.read_text())))
     jobs = [job for job in JOB.finditer(unmade.dry_run("--printshellcmds"))]

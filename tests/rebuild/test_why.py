@@ -18,7 +18,7 @@ CELL = ("--cell", "opd/opd/average")
 
 
 def why(checkout: Checkout, *arguments: str) -> str:
-    """What the command prints."""
+    """The output of the command."""
     command = [checkout.python, "-m", "scripts.results.why", *arguments, "--configfile", OVERLAY]
     return checkout.run(command).stdout
 

@@ -79,8 +79,8 @@ def corpus(count: int, seed: int) -> list[records.Record]:
 
 def dataset(folder: Path, rows: Iterable[Any]) -> Path:
     """The manifest of a data set with these records."""
-    (folder / records.KEPT).mkdir(parents=True)
-    records.write(folder / records.KEPT, rows)
+    (folder / records.RECORDS).mkdir(parents=True)
+    records.write(folder / records.RECORDS, rows)
     write_manifest(folder, {})
     return folder / "manifest.json"
 

@@ -124,7 +124,7 @@ def test_from_a_mirror_and_then_from_the_cache(
 def test_neither_cache_nor_network(tmp_path: Path) -> None:
     done = brought(tmp_path / "model", tmp_path / "cache", HF_HUB_OFFLINE="1")
     assert done.returncode == 1
-    assert f"{REPOSITORY} at {REVISION} can be had neither from the cache nor from the hub" in done.stderr
+    assert f"{REPOSITORY} at {REVISION} is not in the cache and could not be downloaded" in done.stderr
     assert f"hf download {REPOSITORY} --revision {REVISION}" in done.stderr
     assert not (tmp_path / "model").exists()
 

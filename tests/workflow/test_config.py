@@ -61,7 +61,7 @@ def test_unknown_training_key_is_found_though_training_is_free_form() -> None:
         ({"tables": {"opd": {"columns": ["mathh", "average"], "claims": []}}}, "tables.opd.columns: 'mathh'"),
         (
             {"tables": {"cells": {"title": "", "kind": "main", "columns": ["math", "average"], "rows": [ROW]}}},
-            "tables.cells: the target 'cells' is another thing",
+            "tables.cells: 'cells' is a built-in target",
         ),
         ({"evaluate_together": [["ifeval", "poetry"]]}, "evaluate_together: 'poetry' is not defined"),
     ],

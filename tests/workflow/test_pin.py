@@ -1,4 +1,4 @@
-"""Pinning: only the placeholder changes, and the hub's own client is what asks."""
+"""Pinning: only the placeholder changes, and commits come from the hub's own client."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_only_the_placeholders_of_sources_change() -> None:
 
 
 @pytest.mark.parametrize("answer", ["", "main", COMMIT[:39]])
-def test_what_is_no_commit_is_refused(answer: str) -> None:
+def test_an_answer_that_is_not_a_commit_is_refused(answer: str) -> None:
     with pytest.raises(PinError, match=r"sources\.a: the hub gave"):
         pin(SCALE, lambda dataset: answer)
 
@@ -48,7 +48,7 @@ def test_a_placeholder_without_its_data_set_is_refused() -> None:
 
 
 class Hub(BaseHTTPRequestHandler):
-    """Answers as the hub does to a question about a data set."""
+    """Answers requests about a data set as the hub does."""
 
     def do_GET(self) -> None:
         known = self.path.startswith("/api/datasets/some/a")
@@ -80,11 +80,11 @@ def ask(endpoint: str, dataset: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True)
 
 
-def test_the_commit_is_asked_of_the_hub(hub: str) -> None:
-    found = ask(hub, "some/a")
-    assert found.stdout.strip() == COMMIT, found.stderr
+def test_the_commit_comes_from_the_hub(hub: str) -> None:
+    process = ask(hub, "some/a")
+    assert process.stdout.strip() == COMMIT, process.stderr
 
 
 def test_an_unknown_data_set_is_an_error_that_names_it(hub: str) -> None:
-    found = ask(hub, "some/unknown")
-    assert found.returncode and "PinError: some/unknown" in found.stderr
+    process = ask(hub, "some/unknown")
+    assert process.returncode and "PinError: some/unknown" in process.stderr

@@ -1,4 +1,4 @@
-"""The plan: costs by formulas worked out by hand, what is missing, and Snakemake's own word on what is pending."""
+"""The plan: costs against hand-computed formulas, missing prerequisites, and Snakemake's pending artifacts."""
 
 from __future__ import annotations
 
@@ -94,12 +94,12 @@ def test_sft_pays_for_its_data_sets_size_and_epochs(paper: Config, basis: Basis)
 
 
 def test_distillation_pays_for_the_teachers_forward_pass(basis: Basis) -> None:
-    own = estimate(basis, artifact(basis.config, "models/opd/manifest.json"))
+    small = estimate(basis, artifact(basis.config, "models/opd/manifest.json"))
     larger = estimate(basis, artifact(basis.config, "models/opd-large/manifest.json"))
     sequences, sequence = 4000 * 4, 300
     extra = SHAPES["Qwen3-32B"].forward_flops(150) - SHAPES["Qwen3-8B"].forward_flops(150)
-    assert own is not None and larger is not None
-    assert larger.gpu_hours - own.gpu_hours == pytest.approx(sequences * sequence * extra / 0.5e15 / 3600)
+    assert small is not None and larger is not None
+    assert larger.gpu_hours - small.gpu_hours == pytest.approx(sequences * sequence * extra / 0.5e15 / 3600)
 
 
 def test_an_evaluation_pays_for_every_benchmark_of_its_group(paper: Config, basis: Basis) -> None:
@@ -142,7 +142,7 @@ def test_images_are_not_jobs_of_a_plan(paper: Config) -> None:
     assert (job.step, job.outputs, job.title) == ("sources.normalize", (outputs[1],), "raw/tulu-3")
 
 
-def test_pending_is_what_the_summary_does_not_call_up_to_date() -> None:
+def test_pending_outputs_are_those_that_the_summary_would_update() -> None:
     summary = (
         "Building DAG of jobs...\n"
         "output_file\tdate\trule\tlog-file(s)\tstatus\tplan\n"
@@ -174,7 +174,7 @@ def test_a_measured_run_comes_before_a_formula_and_that_before_the_steps_mean(
     assert mean.cost is not None and mean.cost.cpu_hours == pytest.approx(90 / 3600)
 
 
-def test_what_is_not_known_is_said_to_be_unknown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_job_without_an_estimate_is_unknown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tiny = read("tiny")
     monkeypatch.chdir(tmp_path)
     priced = plan.price(tiny, jobs_of(tiny, ["models/ins-sft-1/manifest.json"]))
@@ -183,7 +183,7 @@ def test_what_is_not_known_is_said_to_be_unknown(tmp_path: Path, monkeypatch: py
     assert line.split()[:5] == ["train.sft", "1", "?", "?", "?"]
 
 
-def test_only_what_the_jobs_need_is_missing(paper: Config, tmp_path: Path) -> None:
+def test_only_prerequisites_of_the_jobs_are_missing(paper: Config, tmp_path: Path) -> None:
     def lacking(config: Config, *sources: str) -> list[str]:
         jobs = jobs_of(config, [f"raw/{name}/manifest.json" for name in sources])
         return [line for line in plan.missing(config, jobs, tmp_path) if line.startswith("sources.")]

@@ -1,4 +1,4 @@
-"""Progress: the books that it keeps from what Snakemake prints, the time left by hand, what it says of a failure."""
+"""Progress: the job counts that it reads from Snakemake's output, the hand-computed time left, messages on failures."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def past(path: str, step: str, seconds: float) -> None:
     write_json(record, {"step": step, "outputs": [path], "seconds": seconds})
 
 
-def test_the_books(artifacts: Artifacts, capsys: pytest.CaptureFixture[str]) -> None:
+def test_counts_of_jobs(artifacts: Artifacts, capsys: pytest.CaptureFixture[str]) -> None:
     with Progress(artifacts, cores=2) as shown:
         shown.expect([SFT, GRPO, SCORE])
         assert shown.text() == "0 of 3 jobs, 0:00"
@@ -78,7 +78,7 @@ def test_the_books(artifacts: Artifacts, capsys: pytest.CaptureFixture[str]) -> 
     assert line.startswith("1 of 3 jobs, 0:00"), "no terminal: a line every tenth and nothing else"
 
 
-def test_what_a_training_says(artifacts: Artifacts) -> None:
+def test_a_training_shows_its_step_and_metrics(artifacts: Artifacts) -> None:
     log = Path("results/tiny/logs/models/ins-sft-1.log")
     log.parent.mkdir(parents=True)
     log.write_text(
@@ -109,7 +109,7 @@ def test_time_left_by_hand(artifacts: Artifacts) -> None:
     assert forecast.jobs == (1, 3)
 
 
-def test_without_past_runs_nothing_is_foretold_until_a_job_ends(artifacts: Artifacts) -> None:
+def test_without_past_runs_no_time_is_shown_until_a_job_ends(artifacts: Artifacts) -> None:
     """Then the others last as it did: two of 10 s, at its speed of one in 10 s."""
     forecast = Forecast(artifacts, cores=2)
     forecast.expect([SFT, GRPO, SCORE])
@@ -132,7 +132,7 @@ def test_a_failure_names_log_and_command(artifacts: Artifacts) -> None:
     assert subprocess.run(command.strip(), shell=True, capture_output=True, text=True).stdout == "repeated\n"
 
 
-def test_a_failure_before_any_job_shows_what_snakemake_said(artifacts: Artifacts) -> None:
+def test_a_failure_before_any_job_shows_snakemakes_error(artifacts: Artifacts) -> None:
     shown = Progress(artifacts, cores=2)
     feed(shown, "Building DAG of jobs...\nMissingInputException in rule x:\nMissing input files: y\n")
     assert shown.failure() == "MissingInputException in rule x:\nMissing input files: y\n"

@@ -18,7 +18,7 @@ from scripts.workflow.config import read
 from scripts.workflow.reproduce import first
 
 
-def test_the_longest_chain_of_models_begins_first_and_nothing_else_is_asked_for() -> None:
+def test_only_the_longest_chain_of_models_is_prioritized() -> None:
     artifacts = Artifacts(read("tiny"))
     models = [f"results/tiny/models/{name}/manifest.json" for name in ("quality-any", "teacher", "mopd", "ins-sft-1")]
     scores = ["results/tiny/scores/base/ifeval.json", "results/tiny/tables/mopd.json"]
@@ -39,10 +39,10 @@ except KeyboardInterrupt:
 threading.Event().wait(0.5)
 pathlib.Path("unlocked").touch()
 """
-"""Ends as Snakemake does: in order after Ctrl-C and any number of SIGTERM, at once after SIGHUP."""
+"""A stand-in that ends as Snakemake does: cleanly after Ctrl-C and any number of SIGTERM, at once after SIGHUP."""
 DRIVER = """
 import signal, sys
-signal.signal(signal.SIGHUP, signal.SIG_DFL)  # which tests under nohup hand on as ignored
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # tests that run under nohup pass it on as ignored
 from scripts.workflow.artifacts import Artifacts
 from scripts.workflow.config import read
 from scripts.workflow.progress import Progress
@@ -50,12 +50,12 @@ from scripts.workflow.reproduce import heed_signals, run_snakemake
 heed_signals()
 run_snakemake([sys.executable, "-c", open("snakemake.py").read()], [], Progress(Artifacts(read("tiny")), cores=1))
 """
-STOPPED = "Stopped. The same command goes on from what is finished.\n"
+STOPPED = "Stopped. Run the same command again to continue; finished artifacts are kept.\n"
 
 
 @pytest.fixture
 def driver(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
-    """The driver in a session of its own, in which Snakemake has started."""
+    """The driver in its own session, after it has started Snakemake."""
     (tmp_path / "snakemake.py").write_text(SNAKEMAKE)
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", DRIVER]
@@ -69,11 +69,11 @@ def driver(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
 
 
 def test_ctrl_c_waits_until_snakemake_took_its_lock_away(driver: subprocess.Popen[str], tmp_path: Path) -> None:
-    """Both get the signal; a driver that ends first leaves a folder that cannot be locked at once."""
+    """Driver and Snakemake both receive the signal; if the driver ended first, the folder would stay locked."""
     os.killpg(driver.pid, signal.SIGINT)
-    _, said = driver.communicate(timeout=30)
+    _, stderr = driver.communicate(timeout=30)
     assert (tmp_path / "unlocked").exists()
-    assert said == STOPPED
+    assert stderr == STOPPED
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
@@ -81,10 +81,10 @@ def test_ctrl_c_waits_until_snakemake_took_its_lock_away(driver: subprocess.Pope
 def test_a_killed_driver_ends_snakemake_and_waits_for_it(
     driver: subprocess.Popen[str], tmp_path: Path, number: signal.Signals, reaches_all: bool
 ) -> None:
-    """`kill` reaches the driver alone, `timeout` and the loss of a session all processes, `make` some twice."""
+    """`kill` signals the driver alone; `timeout` and the loss of a session signal all processes, `make` some twice."""
     (os.killpg if reaches_all else os.kill)(driver.pid, number)
     time.sleep(0.1)
     os.kill(driver.pid, number)
-    _, said = driver.communicate(timeout=30)
+    _, stderr = driver.communicate(timeout=30)
     assert (tmp_path / "unlocked").exists()
-    assert said.endswith(STOPPED) and driver.returncode == 1
+    assert stderr.endswith(STOPPED) and driver.returncode == 1

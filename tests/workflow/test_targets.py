@@ -1,4 +1,4 @@
-"""Names of cells and tables: what the configuration has, and what is told of what it has not."""
+"""Names of cells and tables: known names are accepted, unknown ones raise an error with the close matches."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def tiny() -> Config:
     return read("tiny")
 
 
-def test_every_cell_and_table_of_a_scale_can_be_asked_for(tiny: Config) -> None:
+def test_every_cell_and_table_of_a_scale_is_a_target(tiny: Config) -> None:
     for name, table in tiny.tables.items():
         for kind in ("json", "md", "csv", "tex"):
             check(tiny, f"results/tiny/tables/{name}.{kind}")
@@ -23,21 +23,21 @@ def test_every_cell_and_table_of_a_scale_can_be_asked_for(tiny: Config) -> None:
 
 
 @pytest.mark.parametrize("target", ["all", "instruct", "results/tiny/report.html", "results/tiny", "/elsewhere/x.json"])
-def test_what_is_no_cell_and_no_table_is_left_to_snakemake(tiny: Config, target: str) -> None:
+def test_other_targets_are_left_to_snakemake(tiny: Config, target: str) -> None:
     check(tiny, target)
 
 
 @pytest.mark.parametrize(
-    ("target", "said"),
+    ("target", "message"),
     [
         ("cells/instrct/ins-grpo/ifeval.json", "no table named 'instrct': did you mean instruct"),
         ("cells/instruct/ins-grp/ifeval.json", "no row of instruct named 'ins-grp': did you mean ins-grpo"),
         ("cells/instruct/ins-grpo/ifevl.json", "no column of instruct named 'ifevl': did you mean ifeval"),
-        ("cells/instruct/ins-grpo.json", "'instruct/ins-grpo' is no cell: a cell's name is TABLE/ROW/COLUMN"),
+        ("cells/instruct/ins-grpo.json", "'instruct/ins-grpo' is not a cell: a cell's name is TABLE/ROW/COLUMN"),
         ("cells/.json", "a cell's name is TABLE/ROW/COLUMN"),
         ("tables/instrct.json", "no table named 'instrct': did you mean instruct"),
     ],
 )
-def test_a_wrong_name_is_told_with_the_close_matches(tiny: Config, target: str, said: str) -> None:
-    with pytest.raises(UnknownTarget, match=said):
+def test_a_wrong_name_is_reported_with_the_close_matches(tiny: Config, target: str, message: str) -> None:
+    with pytest.raises(UnknownTarget, match=message):
         check(tiny, f"results/tiny/{target}")

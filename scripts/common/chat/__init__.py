@@ -1,9 +1,9 @@
-"""What a chat is, in three modules that import nothing costly.
+"""Chats, in three modules without slow imports.
 
-`thinking`   tags of a thinking block, and texts without it: curation, verification, data sets
-`templates`  prompts put into a wording from the configuration: sampling, judging, evaluation
-`rendering`  a tokenizer, and chats as the text and token ids that a model reads: generation, training
+`thinking`   the tags of a thinking block, and texts without it; used by curation, verification and data sets
+`templates`  prompt templates of the configuration; used by sampling, judging and evaluation
+`rendering`  the tokenizer, and chats as text and token ids; used by generation and training
 
-They are apart because an import is identity: another rule for unclosed thinking blocks changes verdicts and samples
-nothing again, and another rendering samples and trains again but curates nothing.
+They are separate because an import is identity: a new rule for unclosed thinking blocks changes verdicts but reruns no
+sampling, and a new rendering reruns sampling and training but no curation.
 """

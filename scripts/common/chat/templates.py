@@ -1,4 +1,4 @@
-"""Prompt templates of the configuration: a text around a record's own prompt, with `{prompt}` in its place."""
+"""Prompt templates of the configuration: a text in which `{prompt}` stands for the record's prompt."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ if TYPE_CHECKING:  # the configuration reads this module, and records import pya
     from scripts.common.records import Message
 
 PROMPT = "{prompt}"
-"""Placeholder of the record's own prompt."""
+"""Placeholder of the record's prompt."""
 
 
 def _has_the_prompt(template: str) -> str:
     if PROMPT not in template:
-        raise ValueError(f"the template has no {PROMPT}: the record's own prompt would not reach the model")
+        raise ValueError(f"the template has no {PROMPT}: the record's prompt would not reach the model")
     return template
 
 

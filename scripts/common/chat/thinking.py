@@ -1,8 +1,8 @@
 """Thinking in a response: the tags around it, and the text without it.
 
 An unclosed block is read in two ways. `strip_thinking` serves verdicts: a thought that was cut off states no answer, so
-all of it goes. `after_thinking` serves curation, which must still see the text in order to say what is wrong with it: a
-response with an unclosed block stays whole, and the format filter names that fault.
+the whole block is removed. `after_thinking` serves curation, where the format filter must see an unclosed block to name
+it: such a response stays whole.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ THINK_START, THINK_END = "<think>", "</think>"
 
 
 def has_thinking(response: str) -> bool:
-    """Whether a response holds thinking that ended. A template may open the block in the prompt, so the end decides."""
+    """Whether a response contains the end of a thinking block; its start may be in the prompt, by the chat template."""
     return THINK_END in response
 
 
 def strip_thinking(response: str) -> str:
     """The answer: a response without its thinking, stripped of white space.
 
-    Closed blocks are removed. A `</think>` that is left had its start in the prompt (as chat templates do): all before
-    it is thinking. A `<think>` that is left was never closed: all after it is thinking.
+    Closed blocks are removed. If a `</think>` remains, its start was in the prompt (some chat templates put it there),
+    and all text before it is thinking. If a `<think>` remains, it was never closed, and all text after it is thinking.
     """
     kept, position = [], 0
     while (start := response.find(THINK_START, position)) >= 0 and (end := response.find(THINK_END, start)) >= 0:

@@ -1,4 +1,4 @@
-"""What all estimates rest on: the configuration, the assumptions, and the form of a result."""
+"""The basis of all estimates: the configuration, the assumptions, and the type of a result."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ GB = 1e9
 
 @dataclass(frozen=True)
 class Cost:
-    """An estimate of one job. Hours are device hours: eight GPUs for an hour are eight."""
+    """An estimate of one job. Hours are device hours: eight GPUs for one hour are 8 GPU hours."""
 
     gpu_hours: float = 0.0
     cpu_hours: float = 0.0
@@ -23,31 +23,31 @@ class Cost:
 
 @dataclass(frozen=True)
 class Assumptions:
-    """What the formulas assume; replace a value once it has been measured."""
+    """The assumptions of the formulas; replace a value once it has been measured."""
 
     peak_flops: float = PEAK_FLOPS["H100"]
     """Dense bf16 FLOP/s of one GPU: H100 SXM."""
     training_mfu: float = 0.40
     """Model FLOP utilisation of training; the goal of docs/performance.md is 0.50."""
     decoding_mfu: float = 0.10
-    """Of vLLM with hundreds of short sequences: some 5,000 tokens/s and GPU for 8B."""
+    """Model FLOP utilisation of vLLM with hundreds of short sequences: about 5,000 tokens/s per GPU for 8B."""
     long_decoding_mfu: float = 0.05
-    """The same with thinking: the key-value cache leaves room for fewer sequences at a time."""
+    """The same with thinking: the key-value cache has room for fewer sequences at a time."""
     start_minutes: float = 5.0
-    """Loading a model and compiling, for each job that has one."""
+    """Time to load and compile a model, once per job that has one."""
     prompt_tokens: int = 250
     response_tokens: int = 700
-    """Mean answer without thinking."""
+    """Mean length of an answer without thinking."""
     thinking_tokens: int = 6500
-    """Mean answer with thinking; AIME's are twice as long, IFEval's a third."""
+    """Mean length of an answer with thinking; AIME's are twice as long, IFEval's a third as long."""
     kept: float = 0.8
-    """Share of the raw rows that curation keeps, if no manifest says it yet."""
+    """Share of the raw rows that curation keeps."""
     record_bytes: int = 3000
-    """A record without thinking in compressed Parquet."""
+    """Size of a record without thinking in compressed Parquet."""
     token_bytes: float = 1.5
-    """A generated token's text in compressed Parquet."""
+    """Size of a generated token's text in compressed Parquet."""
     checkpoint_bytes: int = 16
-    """A parameter in the checkpoint that a running training resumes from: weights, two moments, a master copy."""
+    """Bytes per parameter of a checkpoint to resume from: weights, two moments, a master copy."""
     verify_ms: float = 15.0
     """CPU time of one verdict: math-verify's mean, 13 to 17 ms measured."""
 
@@ -57,7 +57,7 @@ ASSUMPTIONS = Assumptions()
 
 @dataclass(frozen=True)
 class Basis:
-    """A configuration, and the assumptions under which its jobs are priced."""
+    """A configuration, and the assumptions under which the cost of its jobs is estimated."""
 
     config: Config
     assumed: Assumptions = ASSUMPTIONS

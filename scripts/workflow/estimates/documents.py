@@ -1,4 +1,4 @@
-"""The cost of work on documents: reading, curation, building a data set. Documents times CPU milliseconds of one."""
+"""The cost of reading, curation and building data sets: the number of documents times CPU milliseconds per document."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SELECTION_MS = 1.1  # embedding and selection of one candidate, measured (docs/d
 
 
 def rows(basis: Basis, source: str) -> int:
-    """Rows that a source states; 0 for files, whose number of rows is not stated."""
+    """The number of rows in a source's settings; 0 if they do not state it, as for files."""
     return getattr(basis.config.sources[source], "rows", None) or 0
 
 
@@ -60,7 +60,7 @@ def normalize(basis: Basis, artifact: Artifact) -> Cost:
 
 
 def curate(basis: Basis, artifact: Artifact) -> Cost | None:
-    """CPU time of one curation step of a pool; every step is priced at the raw number of rows."""
+    """CPU time of one curation step of a pool; the estimate assumes the raw number of rows for every step."""
     count = pool_size(basis, artifact.names["pool"]) / basis.assumed.kept
     return _documents(basis, artifact.step, count) if artifact.step in DOCUMENT_MS else None
 
@@ -91,7 +91,7 @@ def _candidates(basis: Basis, name: str) -> float:
 
 
 def dataset_size(basis: Basis, name: str) -> float:
-    """Records of a data set: its size, or all that it is made from."""
+    """Records of a data set: its size if it is set, else all candidates."""
     return basis.config.datasets[name].size or _candidates(basis, name)
 
 

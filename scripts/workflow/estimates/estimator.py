@@ -1,4 +1,4 @@
-"""The cost of an artifact: which formula belongs to which step."""
+"""The cost of an artifact, by the formula of its step."""
 
 from __future__ import annotations
 

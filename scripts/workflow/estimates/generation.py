@@ -1,4 +1,4 @@
-"""The cost of sampling and of verdicts: completions times tokens times FLOP, over what the GPU reaches in decoding."""
+"""The cost of sampling (completions x tokens x FLOP / FLOP/s reached in decoding) and of verification."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The shape of a model, which sets what a token costs: from the hub's name, or from the settings of its training."""
+"""The shape of a model, which determines the cost of a token: from its name on the hub or its training settings."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from scripts.workflow.config import Config
 
 @dataclass(frozen=True)
 class Shape:
-    """The parts of a model's architecture that set its cost."""
+    """The dimensions of a model's architecture that determine its cost."""
 
     parameters: float
     layers: int
     attention_width: int
-    """Heads times their dimension; 0 if unknown, which leaves attention out."""
+    """Number of heads times their dimension; 0 if unknown, and attention is then not counted."""
 
     def forward_flops(self, context: float) -> float:
         """FLOP of one token's forward pass after `context` tokens."""
@@ -39,7 +39,7 @@ SHAPES = {
 
 
 def shape_of(config: Config, name: str) -> Shape | None:
-    """The shape of a model, by way of what it was trained from. None if the hub's name states no size."""
+    """The shape of a model; a trained model has its initial model's. None if a hub model's name states no size."""
     model = config.models[name]
     if isinstance(model, HubModel):
         return _hub_shape(model.repository)

@@ -23,7 +23,7 @@ def fetch(basis: Basis, artifact: Artifact) -> Cost | None:
 
 
 def training(basis: Basis, shape: Shape, tokens: float, sequence: float) -> Cost:
-    """tokens x 3 forward passes after half the sequence / (peak x training MFU). Disk is the final weights."""
+    """tokens x FLOP of 3 forward passes after half the sequence / (peak x training MFU); disk is the final weights."""
     flops = shape.training_flops(sequence / 2)
     return Cost(
         gpu_hours=tokens * flops / (basis.assumed.peak_flops * basis.assumed.training_mfu * 3600),
@@ -33,7 +33,7 @@ def training(basis: Basis, shape: Shape, tokens: float, sequence: float) -> Cost
 
 
 def train(basis: Basis, name: str, model: TrainedModel) -> Cost | None:
-    """A training; None if the model's shape is not known, or for a pretraining."""
+    """The cost of a training; None for a pretraining, or if the model's shape is not known."""
     settings, shape = basis.config.training_of(name), shape_of(basis.config, name)
     if shape is None:
         return None
@@ -50,7 +50,7 @@ def _supervised(basis: Basis, shape: Shape, model: TrainedModel, settings: Super
 
 
 def _sequences(basis: Basis, model: TrainedModel, settings: Optimizer) -> float:
-    """Sequences of a whole training; a record of GRPO's data gives one per completion of its group."""
+    """Sequences of a whole training; in GRPO, a record gives one sequence per completion of its group."""
     if settings.epochs is None:
         return (settings.max_steps or 0) * settings.batch_size
     group = settings.group_size if isinstance(settings, Grpo) else 1
@@ -87,5 +87,7 @@ def _scorers(basis: Basis, shape: Shape, model: TrainedModel, settings: OnPolicy
         return [largest] if len(teachers) == len(names) else None
     if isinstance(settings, Grpo):
         corrected = settings.rollout.engine != "transformers" and settings.importance_correction != "none"
-        return [shape] * (corrected + bool(settings.beta))  # the policy beside vLLM's figures; the reference
+        return [shape] * (
+            corrected + bool(settings.beta)
+        )  # the policy, to correct vLLM's log-probabilities; the reference
     return []
