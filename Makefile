@@ -37,7 +37,7 @@ cell: $(STAMP) ## one cell and all it needs: make cell CELL=instruct/ins-grpo/if
 test: $(STAMP) ## all tests but the stack's and the cluster's (8 minutes)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
 
-test-portable: $(STAMP) ## the same bytes on emulated Intel and AMD CPUs (qemu-user; SHORT=1 for its shortest part)
+test-portable: $(STAMP) ## the same bytes on emulated Intel and AMD CPUs (qemu-user; 12 minutes; SHORT=1 for its shortest part)
 	$(BIN)/python -m pytest -m portable tests/portable $(if $(SHORT),-k 'operations or brief')
 
 lint: $(STAMP) ## ruff, snakefmt, snakemake --lint, mypy
