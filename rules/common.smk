@@ -1,4 +1,4 @@
-"""Shared by all rule files: the checked configuration, and each rule's files and recipe from the map of artifacts.
+"""Shared by the files of rules: the checked configuration, and each rule's files and recipe from the map of artifacts.
 
 Nothing here reads a file once per job: configuration, fingerprints and digests are computed once per process.
 """

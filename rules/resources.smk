@@ -1,4 +1,4 @@
-"""Shared by all rule files: the image of a job, the resources that it requests, and checks before the first job."""
+"""Shared by the files of rules: the image of a job, the resources that it requests, and checks before the first job."""
 
 import shutil
 
