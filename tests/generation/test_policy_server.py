@@ -38,13 +38,18 @@ def test_a_plan_needs_the_servers_url() -> None:
 
 def test_a_plan_needs_gpus() -> None:
     without = {"train.grpo": {"gpus": 0}}
-    with pytest.raises(ConfigError, match=r"NCCL, from a GPU: set resources.train.grpo.gpus, or the engine transf"):
+    with pytest.raises(
+        ConfigError, match=r"over NCCL from a GPU of the training: set resources.train.grpo.gpus, or the engine transf"
+    ):
         planned(serving={"urls": {"ins-grpo": [URL]}}, resources=without)
 
 
 def test_a_colocated_engine_needs_gpus() -> None:
     """As the paper's scale has it, without its GPUs."""
-    with pytest.raises(ConfigError, match=r"ins-grpo.training.rollout.engine: vllm-colocate sleeps .* on a GPU alone"):
+    with pytest.raises(
+        ConfigError,
+        match=r"ins-grpo.training.rollout.engine: vllm-colocate shares the GPU of the training: set resources",
+    ):
         read("paper", {"resources": {"train.grpo": {"gpus": 0}}})
 
 

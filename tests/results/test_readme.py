@@ -103,7 +103,6 @@ def test_every_mark_of_a_block_is_closed() -> None:
         assert len(readme.BLOCK.findall(text)) == text.count("<!-- reference:") == text.count("<!-- end of") > 0
 
 
-@pytest.mark.skipif(not TINY.is_file(), reason=f"{TINY.name} is not made yet: `make reproduce`, then `make reference`")
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
 def test_the_documents_hold_to_the_reference(path: Path) -> None:
     assert path.read_text() == rendered(path.read_text(), read_reference(TINY)), f"{path}: run `make readme`"
