@@ -36,7 +36,7 @@ class Cause:
     """One reason to make an artifact again."""
 
     kind: str
-    """setting | seed | code | input | environment | missing"""
+    """setting | seed | numerics | code | input | environment | missing"""
     text: str
 
     def __str__(self) -> str:
@@ -91,7 +91,7 @@ def _settings(recorded: Mapping[str, Any], planned: Mapping[str, Any]) -> Iterat
         old, new = (canonical_json(side[key]) if key in side else "absent" for side in (before, after))
         if old != new:
             kind, _, name = key.partition(".")
-            yield Cause(kind.removesuffix("s"), f"{name or kind}: {old} -> {new}")
+            yield Cause(kind.replace("settings", "setting"), f"{name}: {old} -> {new}" if name else f"{old} -> {new}")
 
 
 def _code(record: Mapping[str, Any], step: str, planned: str) -> Iterator[Cause]:

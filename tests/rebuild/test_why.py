@@ -103,3 +103,9 @@ def test_a_record_without_its_files_says_so(copy: Checkout) -> None:
     write_json(record, {key: value for key, value in content.items() if key != "files"})
     append(copy, "scripts/train/opd_trainer.py")
     assert "code: of scripts.train.opd changed; its record does not say which file" in why(copy, OPD)
+
+
+def test_the_seed_and_the_numerics_are_named_by_their_values(copy: Checkout) -> None:
+    edit(copy, "scales/tiny.yaml", "numerics: portable", "numerics: native")
+    answer = why(copy, OPD)
+    assert answer.count("numerics:") == 1 and '  numerics: "portable" -> "native"\n' in answer
