@@ -48,8 +48,8 @@ class Kind:
 def kinds(config: Config) -> list[Kind]:
     """Every kind of artifact of a configuration, in the order of the pipeline."""
     paths = Paths(config)
-    stages = (_sources, _curation, _distillation, _mixing, _models, _evaluation, _tables)
-    return [kind for stage in stages for kind in stage(config, paths)]
+    parts = (_sources, _curation, _responses, _grading, _mixing, _models, _evaluation, _tables, _report)
+    return [kind for part in parts for kind in part(config, paths)]
 
 
 def _sources(config: Config, paths: Paths) -> Iterator[Kind]:
@@ -146,7 +146,7 @@ def _pool_step_settings(config: Config, pool: str, step: str) -> Any:
     return settings.model_copy(update={"priorities": {**priorities, **overrides}})
 
 
-def _distillation(config: Config, paths: Paths) -> Iterator[Kind]:
+def _responses(config: Config, paths: Paths) -> Iterator[Kind]:
     yield Kind(
         rule="sample_responses",
         step="distill.sample",
@@ -184,6 +184,9 @@ def _distillation(config: Config, paths: Paths) -> Iterator[Kind]:
         },
         settings=lambda names: {"responses": config.responses[names["set"]], "verify": config.verify},
     )
+
+
+def _grading(config: Config, paths: Paths) -> Iterator[Kind]:
     yield Kind(
         rule="sample_attempts",
         step="distill.sample",
@@ -383,6 +386,9 @@ def _tables(config: Config, paths: Paths) -> Iterator[Kind]:
         },
         settings=lambda names: _table_settings(config, names["table"]),
     )
+
+
+def _report(config: Config, paths: Paths) -> Iterator[Kind]:
     yield Kind(
         rule="tabulate_funnel",
         step="tables.funnel",
