@@ -158,11 +158,16 @@ def test_a_killed_process_goes_on_to_the_same_bytes(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(corpus, "TASK", 20)
     rows = [chat("w " * (index % 7), None) | {"id": f"{index:016x}"} for index in range(100)]
     work, whole = (job(tmp_path / name, "length", rows, group=10) for name in ("killed", "whole"))
-    process = multiprocessing.get_context("fork").Process(
-        target=work.filter, args=(Killing("w w w w w w "), views.whole)
-    )
+
+    def filter_in_a_group_of_its_own() -> None:
+        os.setsid()
+        work.filter(Killing("w w w w w w "), views.whole)
+
+    process = multiprocessing.get_context("fork").Process(target=filter_in_a_group_of_its_own)
     process.start()
     process.join()
+    assert process.pid is not None
+    os.killpg(process.pid, signal.SIGKILL)  # DataTrove's manager process outlives it, and would keep our output open
     assert process.exitcode == -signal.SIGKILL and not work.out.exists()
     assert len(list((work.work / "log" / "filter" / "completions").iterdir())) == 2  # tasks done before
     assert work.filter(LENGTH, views.whole) == whole.filter(LENGTH, views.whole)
