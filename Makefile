@@ -34,7 +34,7 @@ cell: $(STAMP) ## one cell and all it needs: make cell CELL=instruct/ins-grpo/if
 	$(BIN)/python -m scripts.workflow.reproduce --scale $(SCALE) --cores $(CORES) results/$(SCALE)/cells/$(CELL).json
 	@sed '/^ "lineage"/,/^ }/d' results/$(SCALE)/cells/$(CELL).json  # `make lineage` shows that
 
-test: $(STAMP) ## all tests but the stack's and the cluster's (8 minutes)
+test: $(STAMP) ## all tests but those of the emulated CPUs, of the stack and of the cluster
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
 
 test-portable: $(STAMP) ## the same bytes on emulated Intel and AMD CPUs (qemu-user; 12 minutes; SHORT=1 for its shortest part)
