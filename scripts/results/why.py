@@ -54,13 +54,7 @@ def first_causes(artifacts: Artifacts, path: str) -> dict[Cause, list[str]]:
 
 def _behind(artifacts: Artifacts, path: str) -> list[Artifact]:
     """The artifact at `path` and all that it is made from, each once, lowest level first."""
-    known: dict[tuple[str, ...], Artifact] = {}
-    todo = [path]
-    while todo:
-        artifact = artifacts.find(todo.pop())
-        if artifact.outputs not in known:
-            known[artifact.outputs] = artifact
-            todo.extend(artifact.paths_read)
+    known = {artifact.outputs: artifact for artifact in artifacts.behind([path]).values()}
     return sorted(known.values(), key=lambda artifact: (artifacts.level(artifact.outputs[0]), artifact.outputs))
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 from scripts.common import numerics
@@ -101,9 +101,15 @@ def environment(config: Config, role: str) -> dict[str, str]:
     """
     name = config.environments[role]  # type: ignore[index]
     try:
-        return images.identity(name, config.containers)
+        return dict(_identity(name, config.containers))
     except FileNotFoundError as error:
         raise ConfigError(f"environments.{role}: {name!r} needs {error.filename}") from None
+
+
+@cache
+def _identity(name: str, contained: bool) -> dict[str, str]:
+    """Hashed once per process: the recipe of every job states it."""
+    return images.identity(name, contained)
 
 
 def plain(value: Any) -> Any:

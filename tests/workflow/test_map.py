@@ -27,13 +27,7 @@ def paper() -> Artifacts:
 def everything(artifacts: Artifacts) -> list[Artifact]:
     """All artifacts behind the report and the data sets, each once."""
     paths = artifacts.paths
-    todo = [paths.at("report.html"), *paths.audit(), *map(paths.dataset, artifacts.config.datasets)]
-    known: dict[str, Artifact] = {}
-    while todo:
-        path = todo.pop()
-        if path not in known:
-            known[path] = artifacts.find(path)
-            todo.extend(known[path].paths_read)
+    known = artifacts.behind([paths.at("report.html"), *paths.audit(), *map(paths.dataset, artifacts.config.datasets)])
     return list({artifact.outputs: artifact for artifact in known.values()}.values())
 
 
